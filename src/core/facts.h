@@ -1,0 +1,115 @@
+/*
+ * The facts: what the observers read and the judge reasons about.
+ *
+ * Plain numbers only, all of fixed size, so that the same structures travel from the monitor to
+ * the engine without translation.  Times are CLOCK_MONOTONIC in nanoseconds unless a name says
+ * otherwise: that clock stands still in a suspend, as the kernel's TCP ages do, so neither a
+ * suspend nor a step of the wall clock makes a session idle.
+ *
+ * Whatever could not be read is not set in `known`.  Unknown is not idle: the core takes a
+ * missing fact as use.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define NS_PER_S 1000000000LL
+#define NS_PER_MS 1000000LL
+
+/* "Never" for limits and deadlines: later than any time there is. */
+#define TIME_NEVER INT64_MAX
+
+/* Channels of one connection that are told apart; OpenSSH's MaxSessions is 10 by default.  With
+ * more of them the rest is unknown, and the connection counts as in use. */
+#define FACTS_CHANNELS_MAX 32
+
+#define FACTS_COMMAND_BYTES 192
+#define FACTS_ADDRESS_BYTES 48
+
+enum server_id { SERVER_OPENSSH, SERVER_DROPBEAR, SERVER_TINYSSH, SERVER_N };
+
+/* What a channel is for; the order is the one in which a session is named when it has several. */
+enum channel_kind { KIND_SHELL, KIND_SFTP, KIND_EXEC, KIND_FORWARD, KIND_NONE, KIND_N };
+
+/* Ways to use a session.  Each has a clock of its own; policy says which ones count. */
+enum use { USE_INPUT, USE_OUTPUT, USE_WORK, USE_TRAFFIC, USE_N };
+#define USE_BIT(u) (1u << (u))
+
+/* What makes a connection the same one over looks and restarts: pids and fd numbers are reused,
+ * SO_COOKIE is not within one boot. */
+struct session_identity {
+	uint64_t cookie;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat of the ledger process */
+	int32_t pid;	      /* of the ledger process */
+	int32_t reserved;     /* 0 */
+};
+
+/* What is fixed for the life of a connection. */
+struct session_facts {
+	struct session_identity identity;
+	int64_t started_at_ns;	/* start of the ledger process */
+	uint32_t server;	/* enum server_id */
+	uint32_t uid;		/* of the user, UINT32_MAX while unknown (may be learned later) */
+	uint16_t peer_port;
+	uint16_t local_port;
+	char peer[FACTS_ADDRESS_BYTES];	 /* text, IPv4-mapped addresses as IPv4 */
+	char local[FACTS_ADDRESS_BYTES];
+};
+
+/* One open channel.  Kinds shell, sftp and exec have a child process; forward and none have not. */
+struct channel_facts {
+	uint64_t start_ticks; /* of the child, 0 without one */
+	int32_t pid;	      /* direct child of the ledger process, 0 without one */
+	int32_t tty;	      /* N of /dev/pts/N, -1 without a terminal */
+	uint32_t kind;	      /* enum channel_kind */
+	uint32_t reserved;    /* 0 */
+	char command[FACTS_COMMAND_BYTES]; /* of an exec channel: its command line as text, cut off at
+					      the end; else empty.  Foreign bytes: escape before print */
+};
+
+enum sample_known {
+	SAMPLE_IO = 1 << 0,	   /* wchar, rchar */
+	SAMPLE_SOCKET = 1 << 1,	   /* sent .. last_ack_recv_ns */
+	SAMPLE_CHANNELS = 1 << 2,  /* the list of channels is complete and true */
+	SAMPLE_FORWARDS = 1 << 3,  /* forward_written, forward_read */
+	SAMPLE_REAPED = 1 << 4,	   /* not a lack: a direct child has gone since the last sample, so
+				      wchar and rchar grew by what that child did in its life */
+	SAMPLE_AGENT = 1 << 5,	   /* not a lack: the session forwards an agent */
+};
+
+enum terminal_known {
+	TERMINAL_KNOWN = 1 << 0,   /* all of the terminal's fields were read */
+	TERMINAL_RAW = 1 << 1,	   /* ICANON is off: each key is readable (or read) at once */
+	TERMINAL_PENDING = 1 << 2, /* keys wait for the program (FIONREAD > 0) */
+	TERMINAL_WORK = 1 << 3,	   /* work_ns was read */
+};
+
+/* What moves of one channel; same order and count as the channel list sent before. */
+struct channel_sample {
+	int64_t atime_s; /* CLOCK_REALTIME, of the terminal: steps of 8 s, see core/terminal.h */
+	uint64_t work_ns; /* CPU time of the child's process tree, reaped children included */
+	int32_t tty;
+	uint32_t known; /* enum terminal_known */
+};
+
+/*
+ * One look at a session.  Read in the order io, SIOCINQ, TCP_INFO, so that the ledger computed
+ * from it can be too small for a moment but never too large.
+ */
+struct sample {
+	int64_t from_ns;	/* before the first read */
+	int64_t at_ns;		/* after the last read */
+	int64_t realtime_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC at that time */
+	uint64_t wchar, rchar;	/* /proc/PID/io */
+	uint64_t sent;		/* bytes_sent - bytes_retrans + notsent_bytes */
+	uint64_t received;	/* bytes_received */
+	uint64_t segments_in;	/* data_segs_in */
+	uint64_t waiting;	/* SIOCINQ: received, not yet read by the server */
+	int64_t last_data_recv_ns; /* ages */
+	int64_t last_ack_recv_ns;
+	uint64_t forward_written; /* to forwarded sockets, summed since the daemon knows the session */
+	uint64_t forward_read;
+	uint32_t known; /* enum sample_known */
+	uint32_t n_channels;
+	struct channel_sample channels[FACTS_CHANNELS_MAX];
+};

@@ -1,0 +1,51 @@
+/*
+ * The policy: what sshidle.conf wants for one channel of one session.
+ *
+ * A configuration is a list of settings in the order of the file, each guarded by the Match block
+ * it stands in.  As in sshd_config(5) the first setting whose guard fits decides.  Kind, Command
+ * and Server are criteria like User: a connection with several channels resolves one policy for
+ * each of them.  text/config.h builds the list from text.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/facts.h"
+
+struct config;
+
+enum idle_action { ACTION_REPORT, ACTION_DISCONNECT, ACTION_N };
+enum after_cut { AFTER_HANGUP, AFTER_LEAVE, AFTER_N };
+
+/* Where a value was set: "/etc/sshidle.conf:12", or "default". Owned by the configuration. */
+struct policy {
+	int64_t idle_timeout_ns; /* TIME_NEVER: no limit */
+	int64_t idle_warning_ns; /* 0: no warning */
+	int64_t work_max_ns;	 /* longest time that work alone keeps a channel; TIME_NEVER: no end */
+	int64_t keep_max_ns;	 /* longest `sshidle keep` by the owner */
+	int64_t client_alive_interval_ns; /* 0: off */
+	uint32_t client_alive_count_max;
+	uint32_t work_threshold_ppm; /* millionths of one CPU over the limit that count as work */
+	uint32_t counts;	     /* USE_BIT()s that count as use for this kind of channel */
+	enum idle_action idle_action;
+	enum after_cut after_cut;
+	const char *timeout_source; /* where idle_timeout was set */
+};
+
+/* What Match compares with.  Strings are foreign text; NULL is "not known" and fits no pattern. */
+struct policy_query {
+	const char *user;
+	const char *const *groups;
+	size_t n_groups;
+	const char *address;
+	uint16_t local_port; /* 0: not known */
+	enum server_id server;
+	enum channel_kind kind;
+	const char *command;
+};
+
+/* The policy for one case.  Always gives a complete policy. */
+void policy_resolve(const struct config *config, const struct policy_query *query,
+		    struct policy *ret_policy);
