@@ -1,0 +1,137 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/text.h"
+
+/* A pipe takes a line of up to PIPE_BUF bytes whole, or not at all. */
+enum { LINE_BYTES = 4096 };
+
+static const struct level {
+	const char *word;
+	int priority;
+} levels[] = {
+	[LOG_LEVEL_ALERT] = { "alert: ", LOG_ALERT },
+	[LOG_LEVEL_ERROR] = { "error: ", LOG_ERR },
+	[LOG_LEVEL_WARNING] = { "warning: ", LOG_WARNING },
+	[LOG_LEVEL_INFO] = { "", LOG_INFO },
+	[LOG_LEVEL_DEBUG] = { "", LOG_DEBUG },
+};
+
+static struct {
+	const char *name;
+	bool to_stderr;
+	enum log_level most;
+	unsigned lost; /* lines that standard error did not take */
+} state = { "sshidle", true, LOG_LEVEL_INFO, 0 };
+
+void log_open(const char *name, bool to_stderr, enum log_level most)
+{
+	state.name = name;
+	state.to_stderr = to_stderr;
+	state.most = most;
+	/* At once: after the rights are dropped /dev/log may be out of reach. */
+	if (!to_stderr)
+		openlog(name, LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
+}
+
+/* A stopped terminal or a full pipe must not hold up the daemon, nor a reader that has gone end it
+ * (POLLERR): the line is dropped and counted. */
+static bool write_stderr(const char *text, size_t length)
+{
+	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	if (poll(&fd, 1, 0) != 1 || fd.revents != POLLOUT)
+		return false;
+	return write(STDERR_FILENO, text, length) == (ssize_t)length;
+}
+
+static void line_to_stderr(enum log_level level, const char *text)
+{
+	char line[LINE_BYTES];
+	size_t length;
+
+	line[0] = '\0';
+	if (state.lost > 0)
+		(void)text_append(line, sizeof(line), "%s: warning: %u log lines were lost\n",
+				  state.name, state.lost);
+	(void)text_append(line, sizeof(line) - 1, "%s: %s%s", state.name, levels[level].word, text);
+	length = strlen(line);
+	line[length++] = '\n';
+	if (write_stderr(line, length))
+		state.lost = 0;
+	else
+		state.lost++;
+}
+
+static void write_line(enum log_level level, const char *format, va_list arguments)
+{
+	const int saved = errno;
+	char text[LINE_BYTES];
+
+	if (level > state.most)
+		return;
+	if (vsnprintf(text, sizeof(text), format, arguments) < 0)
+		(void)text_copy(format, text, sizeof(text));
+	/* One call, one line: nobody can forge a second one. */
+	for (char *c = text; *c != '\0'; c++) {
+		if ((unsigned char)*c < ' ')
+			*c = ' ';
+	}
+	if (state.to_stderr)
+		line_to_stderr(level, text);
+	else
+		syslog(levels[level].priority, "%s%s", levels[level].word, text);
+	errno = saved;
+}
+
+void log_alert(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_line(LOG_LEVEL_ALERT, format, arguments);
+	va_end(arguments);
+}
+
+void log_error(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_line(LOG_LEVEL_ERROR, format, arguments);
+	va_end(arguments);
+}
+
+void log_warning(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_line(LOG_LEVEL_WARNING, format, arguments);
+	va_end(arguments);
+}
+
+void log_info(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_line(LOG_LEVEL_INFO, format, arguments);
+	va_end(arguments);
+}
+
+void log_debug(const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	write_line(LOG_LEVEL_DEBUG, format, arguments);
+	va_end(arguments);
+}
