@@ -1,0 +1,58 @@
+/*
+ * The judge: what is to be done about a session, by a numbered ladder of rules.
+ *
+ * A pure function of the session, its policies (in its channels) and the time of its last sample.  The
+ * rule's number is in the log line, in `sshidle why`, and is the number of its row in the test.
+ * Verdict and next look come from the same place, so they cannot disagree: until `next_look_ns`
+ * the verdict is the same unless new evidence comes.
+ *
+ * It never says "cut" on old evidence: `now_ns` is the time of the last sample, and a deadline has
+ * passed only when a sample taken after it has shown no use.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/session.h"
+
+enum judge_rule {
+	RULE_ASKED = 0, /* not the judge's: somebody asked for the end */
+	RULE_KEPT = 1,
+	RULE_UNLIMITED = 2,
+	RULE_IN_USE = 3,
+	RULE_WARN = 4,
+	RULE_DISCONNECT = 5,
+	RULE_REPORT = 6,
+	RULE_HELD = 7,
+	RULE_TERMINAL_WARN = 8,
+	RULE_TERMINAL_HANGUP = 9,
+	RULE_N
+};
+
+enum verdict_action {
+	VERDICT_NONE,
+	VERDICT_WARN,
+	VERDICT_DISCONNECT,
+	VERDICT_REPORT,
+	VERDICT_WARN_TERMINAL,
+	VERDICT_HANGUP_TERMINAL,
+};
+
+struct verdict {
+	enum verdict_action action;
+	enum judge_rule rule;
+	size_t channel;		/* the one that decides: the last to become idle, or the terminal */
+	int64_t warn_at_ns;	/* TIME_NEVER: no warning to come */
+	int64_t end_at_ns;	/* when the session (or terminal) ends if it is not used; TIME_NEVER */
+	int64_t next_look_ns;	/* take a sample then; always after now unless an action is due */
+};
+
+/* "kept", "in-use", ... as in the table of rules. */
+const char *judge_rule_name(enum judge_rule rule);
+
+/* `brake`: the number of cuts allowed now is used up (core/brake.h). */
+struct verdict judge(const struct session *session, int64_t now_ns, bool brake);
+
+/* How often a session with such a limit is looked at: its cut is late by at most this. */
+int64_t judge_rhythm_ns(int64_t limit_ns);

@@ -1,0 +1,69 @@
+/*
+ * The ledger: what the user sent and what was sent to the user, to the byte, from counters that
+ * the kernel keeps anyway.
+ *
+ *     plain_in  = wchar - sent               bytes the server wrote elsewhere than to its socket
+ *     plain_out = rchar - (received - waiting)    bytes it read elsewhere than from its socket
+ *
+ * Only differences between two samples mean something.  A sample taken inside a system call is too
+ * small, never too large (docs/decisions), so the highest value seen is the truth and smaller ones
+ * are ignored.
+ *
+ * A step of the ledger is not always a user.  ledger_step() takes out what is recognised:
+ *
+ *   forwarded traffic    bytes written to and read from forwarded sockets (still use, of another kind)
+ *   a rekey              the private monitor's signature; the same amount each time for a connection.
+ *                        The first one is believed to be use and remembered, later ones are not
+ *   tinyssh's padding    32 bytes of /dev/urandom read for each packet sent
+ *
+ * and says what it cannot take out: a child that was reaped (its whole life's bytes were added).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/facts.h"
+
+#define LEDGER_REKEYS_MAX 4
+
+/* What a server does to the counters besides its work; from the server's file in src/server. */
+struct ledger_traits {
+	uint32_t padding_bytes; /* read from a file for each packet sent; 0: none */
+};
+
+struct ledger_rekey {
+	uint64_t in_bytes, out_bytes;
+};
+
+struct ledger_step {
+	uint64_t in_bytes, out_bytes; /* plain, forwarded traffic taken out */
+	uint64_t net_in_bytes, net_out_bytes, segments_in;
+	uint64_t traffic_bytes; /* on forwarded sockets, both ways */
+	bool reaped;		/* in and out are no counts in this step */
+	bool rekey;		/* in and out were a rekey of a known shape */
+	bool rekey_split;	/* this step and the one before it were one such rekey */
+	bool unusable;		/* the counters do not fit a server that reads and writes */
+};
+
+struct ledger {
+	struct ledger_rekey rekeys[LEDGER_REKEYS_MAX];
+	struct sample last;	 /* without channels */
+	struct ledger_step step; /* the one before, for rekeys that were cut in two */
+	int64_t high_in, high_out;
+	uint32_t n_rekeys;
+	uint32_t stuck;		 /* samples in a row in which data flowed past the counters */
+	bool primed;		 /* `last` is valid */
+	bool unusable;		 /* from now on: this server's I/O is not counted by the kernel */
+};
+
+/* plain_in and plain_out as the sample has them, before the high-water mark. */
+int64_t ledger_plain_in(const struct sample *sample);
+int64_t ledger_plain_out(const struct sample *sample);
+
+/*
+ * Takes in one sample that knows SAMPLE_IO and SAMPLE_SOCKET. Returns false and only remembers it when
+ * there was none before it to compare with; else fills the step.
+ */
+bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
+		 const struct sample *sample, struct ledger_step *ret_step);

@@ -1,0 +1,87 @@
+/*
+ * A session as the judge sees it: a connection, its channels, and for every way to use it the
+ * bounds of the last use.
+ *
+ * session_observe() is the only place where evidence becomes use.  Its one principle: what is
+ * not known counts as use, at the time of the sample.
+ *
+ * Input belongs to the connection: the ledger cannot tell channels apart.  A terminal that
+ * certainly did not get it is left out: its line discipline is raw before and after (every key is
+ * then readable at once), nothing waits in it, nothing was read from it (its access time stands), and
+ * something else is there that explains the input.  Everything else counts for all of them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/bounds.h"
+#include "core/facts.h"
+#include "core/ledger.h"
+#include "core/policy.h"
+
+#define SESSION_USER_BYTES 64
+
+struct channel {
+	struct channel_facts facts;
+	struct policy policy;
+	struct bounds opened;	     /* an opening counts as use of any kind of channel */
+	struct bounds input;	     /* of a terminal; others share the connection's */
+	struct bounds work;
+	struct channel_sample last;  /* the last one that was known */
+	bool primed;		     /* `last` is valid */
+	uint64_t work_anchor_ns;     /* CPU time when work last counted ... */
+	int64_t work_anchor_at_ns;   /* ... and when that was */
+	int64_t warned_at_ns;	     /* terminal alone: 0 not warned */
+	int64_t hung_up_at_ns;	     /* terminal alone: 0 not asked for */
+};
+
+enum session_phase {
+	PHASE_OPEN,   /* watched */
+	PHASE_ENDING, /* the monitor has been told to end it */
+};
+
+struct session {
+	struct session_facts facts;
+	struct ledger ledger;
+	struct ledger_traits traits;
+	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
+	struct bounds undo_input, undo_output; /* before the last step, for a rekey cut in two */
+	struct channel *channels;  /* owned; never empty once the first list came */
+	size_t n_channels;
+	int64_t observed_at_ns;	   /* from_ns of the last sample */
+	int64_t first_seen_ns;
+	int64_t warned_at_ns;	   /* 0: not warned */
+	int64_t reported_at_ns;	   /* 0: not reported (IdleAction report) */
+	int64_t kept_until_ns;	   /* 0: not kept */
+	int64_t silent_for_ns;	   /* last_data_recv: nothing at all came in for so long */
+	int64_t acked_before_ns;   /* last_ack_recv */
+	uint32_t known;		   /* of the last sample */
+	uint32_t id;
+	enum session_phase phase;
+	char user[SESSION_USER_BYTES]; /* "" while unknown; foreign text */
+};
+
+/* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until a
+ * sample says better. Zeroes the rest. */
+void session_init(struct session *session, const struct session_facts *facts, int64_t now_ns);
+void session_deinit(struct session *session);
+
+/*
+ * Takes a new list of channels, seen in [from_ns, at_ns]. Channels that were there before (same child,
+ * terminal and kind) keep their clocks; new ones are opened now. Policies of new ones are zeroed: the
+ * caller resolves them. -ENOMEM leaves the old list.
+ */
+int session_set_channels(struct session *session, const struct channel_facts *facts, size_t n,
+			 int64_t from_ns, int64_t at_ns);
+
+/* Takes in one sample; `sample->channels` has the order of the list set before. */
+void session_observe(struct session *session, const struct sample *sample);
+
+/* The last use of one kind, for one channel of the session (input of a terminal is its own). */
+struct bounds session_channel_use(const struct session *session, const struct channel *channel,
+				  enum use use);
+
+/* The last use of a channel: the latest of all that its policy counts, its opening included. */
+struct bounds session_channel_last_use(const struct session *session, const struct channel *channel);

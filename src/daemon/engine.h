@@ -1,0 +1,82 @@
+/*
+ * The engine: policy, judgement, timers and answers; unprivileged.
+ *
+ * Everything that happens to a session is decided here and carried out by the monitor.  The control
+ * socket (control.h) looks at the sessions and asks for things through the functions below.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/judge.h"
+#include "core/session.h"
+
+struct engine;
+
+enum engine_event_kind {
+	EVENT_OPENED,
+	EVENT_CLOSED,
+	EVENT_WARNED,
+	EVENT_CANCELLED,
+	EVENT_CUT,
+	EVENT_HUNG_UP,
+	EVENT_REPORTED,
+	EVENT_HELD,
+	EVENT_KEPT,
+	EVENT_RELOADED,
+	EVENT_N
+};
+
+struct engine_event {
+	enum engine_event_kind kind;
+	const struct session *session; /* NULL for reloaded */
+	int rule;		       /* enum judge_rule, -1 none */
+	int32_t tty;		       /* of one terminal, -1: the whole session */
+	const char *reason;	       /* prose, already escaped */
+};
+
+struct engine_status {
+	int64_t started_at_ns;	/* CLOCK_MONOTONIC */
+	int64_t config_loaded_at_ns;
+	int64_t shortest_limit_ns;
+	const char *config_file;
+	int32_t monitor_pid;
+	uint64_t cuts, warnings, held;
+	size_t sessions;
+	const char *const *troubles; /* sentences: what cannot be read on this host */
+	size_t n_troubles;
+};
+
+/* The sessions in order of their ids. NULL at the end. */
+const struct session *engine_next_session(struct engine *engine, const struct session *after);
+const struct session *engine_find_session(struct engine *engine, uint32_t id);
+/* By terminal: N of /dev/pts/N. */
+const struct session *engine_find_terminal(struct engine *engine, int32_t tty);
+
+/* The verdict as it stood after the last sample. */
+struct verdict engine_verdict(struct engine *engine, const struct session *session);
+
+/* The reason of a verdict in words: "no input for 14m", "kept until ...". */
+void engine_reason(const struct session *session, const struct verdict *verdict, char *ret_text,
+		   size_t size);
+
+/* Ends a session now. `who` is for the log ("root", "alice"); `message` may be NULL. -EALREADY: it is being ended. */
+int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message);
+
+/* No warning and no end until `until_ns`; 0 takes it back. */
+int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t until_ns);
+
+/* Most that an owner may ask for this session. */
+int64_t engine_keep_max_ns(struct engine *engine, const struct session *session);
+
+/*
+ * Reads the configuration again. 0, or -EINVAL with the problems as lines in `ret_problems` (malloc'ed array of
+ * malloc'ed strings, owned by the caller); the running configuration then stays.
+ */
+int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n);
+
+void engine_get_status(struct engine *engine, struct engine_status *ret_status);
+
+int64_t engine_now_ns(void); /* CLOCK_MONOTONIC */
