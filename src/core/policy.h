@@ -1,10 +1,10 @@
 /*
  * The policy: what sshidle.conf wants for one channel of one session.
  *
- * A configuration is a list of settings in the order of the file, each guarded by the Match block
- * it stands in.  As in sshd_config(5) the first setting whose guard fits decides.  Kind, Command
- * and Server are criteria like User: a connection with several channels resolves one policy for
- * each of them.  text/config.h builds the list from text.
+ * A configuration (core/config.h) is blocks of settings, each guarded by its Match line.  As in
+ * sshd_config(5) what the Match blocks that fit say overrides what stands outside of them, and of
+ * several the first one in the file decides.  Kind, Command and Server are criteria like User: a
+ * connection with several channels resolves one policy for each of them.
  */
 #pragma once
 
@@ -23,8 +23,8 @@ enum after_cut { AFTER_HANGUP, AFTER_LEAVE, AFTER_N };
 struct policy {
 	int64_t idle_timeout_ns; /* TIME_NEVER: no limit */
 	int64_t idle_warning_ns; /* 0: no warning */
-	int64_t work_max_ns;	 /* longest time that work alone keeps a channel; TIME_NEVER: no end */
-	int64_t keep_max_ns;	 /* longest `sshidle keep` by the owner */
+	int64_t work_max_ns; /* longest time that work alone keeps a channel; TIME_NEVER: no end */
+	int64_t keep_max_ns; /* longest `sshidle keep` by the owner */
 	int64_t client_alive_interval_ns; /* 0: off */
 	uint32_t client_alive_count_max;
 	uint32_t work_threshold_ppm; /* millionths of one CPU over the limit that count as work */
@@ -34,7 +34,10 @@ struct policy {
 	const char *timeout_source; /* where idle_timeout was set */
 };
 
-/* What Match compares with.  Strings are foreign text; NULL is "not known" and fits no pattern. */
+/*
+ * What Match compares with.  Strings are foreign text; what is not known fits no pattern, not even
+ * `*` or a negation: NULL, no groups, port 0, SERVER_N, KIND_N.  An empty command is none.
+ */
 struct policy_query {
 	const char *user;
 	const char *const *groups;
@@ -46,6 +49,12 @@ struct policy_query {
 	const char *command;
 };
 
-/* The policy for one case.  Always gives a complete policy. */
+/* The policy for one case.  Always gives a complete policy; NULL `config`: the defaults.  An unknown
+ * kind has the limits of `shell`. */
 void policy_resolve(const struct config *config, const struct policy_query *query,
 		    struct policy *ret_policy);
+
+/* The words of the configuration, the command line and the log; "unknown" beyond the last one. */
+const char *policy_server_name(enum server_id server);
+const char *policy_kind_name(enum channel_kind kind);
+const char *policy_use_name(enum use use);

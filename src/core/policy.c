@@ -1,0 +1,59 @@
+#include "core/policy.h"
+
+#include "core/config.h"
+
+static const char *const server_names[SERVER_N] = {
+	[SERVER_OPENSSH] = "openssh",
+	[SERVER_DROPBEAR] = "dropbear",
+	[SERVER_TINYSSH] = "tinyssh",
+};
+
+static const char *const kind_names[KIND_N] = {
+	[KIND_SHELL] = "shell",	    [KIND_SFTP] = "sftp", [KIND_EXEC] = "exec",
+	[KIND_FORWARD] = "forward", [KIND_NONE] = "none",
+};
+
+static const char *const use_names[USE_N] = {
+	[USE_INPUT] = "input",
+	[USE_OUTPUT] = "output",
+	[USE_WORK] = "work",
+	[USE_TRAFFIC] = "traffic",
+};
+
+const char *policy_server_name(enum server_id server)
+{
+	return server < SERVER_N ? server_names[server] : "unknown";
+}
+
+const char *policy_kind_name(enum channel_kind kind)
+{
+	return kind < KIND_N ? kind_names[kind] : "unknown";
+}
+
+const char *policy_use_name(enum use use)
+{
+	return use < USE_N ? use_names[use] : "unknown";
+}
+
+void policy_resolve(const struct config *config, const struct policy_query *query,
+		    struct policy *ret_policy)
+{
+	struct config_value values[SETTING_N];
+	const size_t kind = query->kind < KIND_N ? query->kind : KIND_SHELL;
+	const struct config_value *timeout = &values[SETTING_IDLE_TIMEOUT + kind];
+
+	config_merge(config, query, values);
+	*ret_policy = (struct policy){
+		.idle_timeout_ns = timeout->number,
+		.timeout_source = timeout->source,
+		.idle_warning_ns = values[SETTING_IDLE_WARNING].number,
+		.work_max_ns = values[SETTING_WORK_MAX].number,
+		.keep_max_ns = values[SETTING_KEEP_MAX].number,
+		.client_alive_interval_ns = values[SETTING_CLIENT_ALIVE_INTERVAL].number,
+		.client_alive_count_max = (uint32_t)values[SETTING_CLIENT_ALIVE_COUNT_MAX].number,
+		.work_threshold_ppm = (uint32_t)values[SETTING_WORK_THRESHOLD].number,
+		.counts = (uint32_t)values[SETTING_COUNTS_AS_USE + kind].number,
+		.idle_action = (enum idle_action)values[SETTING_IDLE_ACTION].number,
+		.after_cut = (enum after_cut)values[SETTING_AFTER_CUT].number,
+	};
+}
