@@ -107,8 +107,12 @@ struct sample {
 	uint64_t waiting;	/* SIOCINQ: received, not yet read by the server */
 	int64_t last_data_recv_ns; /* ages */
 	int64_t last_ack_recv_ns;
-	uint64_t forward_written; /* to forwarded sockets, summed since the daemon knows the session */
+	/* On forwarded sockets, read after io, each socket from the moment it was first seen on (what it
+	 * moved before is in wchar and rchar of samples that are past).  Sums that never shrink. */
+	uint64_t forward_written;
 	uint64_t forward_read;
+	uint32_t forward_opened; /* forwarded sockets first seen so far */
+	uint32_t reserved;	 /* 0 */
 	uint32_t known; /* enum sample_known */
 	uint32_t n_channels;
 	struct channel_sample channels[FACTS_CHANNELS_MAX];

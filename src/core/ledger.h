@@ -2,18 +2,20 @@
  * The ledger: what the user sent and what was sent to the user, to the byte, from counters that
  * the kernel keeps anyway.
  *
- *     plain_in  = wchar - sent               bytes the server wrote elsewhere than to its socket
- *     plain_out = rchar - (received - waiting)    bytes it read elsewhere than from its socket
+ *     plain_in  = wchar - sent - forward_written
+ *     plain_out = rchar - (received - waiting) - forward_read
+ *
+ * that is, what the server wrote and read elsewhere than on its own and on forwarded sockets.
  *
  * Only differences between two samples mean something.  A sample taken inside a system call is too
- * small, never too large (docs/decisions), so the highest value seen is the truth and smaller ones
- * are ignored.
+ * small, never too large (the order of the reads sees to it), so the highest value seen is the
+ * truth and smaller ones are ignored.
  *
  * A step of the ledger is not always a user.  ledger_step() takes out what is recognised:
  *
- *   forwarded traffic    bytes written to and read from forwarded sockets (still use, of another kind)
- *   a rekey              the private monitor's signature; the same amount each time for a connection.
- *                        The first one is believed to be use and remembered, later ones are not
+ *   a rekey              the privileged monitor's signature; the same amount each time for one
+ *                        connection. The first counts as use and is remembered, later ones do not.
+ *                        One that a sample cut in two counts as use: that is late, never early
  *   tinyssh's padding    32 bytes of /dev/urandom read for each packet sent
  *
  * and says what it cannot take out: a child that was reaped (its whole life's bytes were added).
@@ -25,7 +27,7 @@
 
 #include "core/facts.h"
 
-#define LEDGER_REKEYS_MAX 4
+#define LEDGER_REKEYS_MAX 16
 
 /* What a server does to the counters besides its work; from the server's file in src/server. */
 struct ledger_traits {
@@ -41,17 +43,17 @@ struct ledger_step {
 	uint64_t net_in_bytes, net_out_bytes, segments_in;
 	uint64_t traffic_bytes; /* on forwarded sockets, both ways */
 	bool reaped;		/* in and out are no counts in this step */
-	bool rekey;		/* in and out were a rekey of a known shape */
-	bool rekey_split;	/* this step and the one before it were one such rekey */
+	bool rekey;		/* all of `in` was a rekey whose amount is known */
+	bool rekey_out;		/* ... and all of `out` too */
 	bool unusable;		/* the counters do not fit a server that reads and writes */
 };
 
 struct ledger {
 	struct ledger_rekey rekeys[LEDGER_REKEYS_MAX];
 	struct sample last;	 /* without channels */
-	struct ledger_step step; /* the one before, for rekeys that were cut in two */
+	struct ledger_step step; /* the last one */
 	int64_t high_in, high_out;
-	uint32_t n_rekeys;
+	uint32_t n_rekeys, next_rekey;
 	uint32_t stuck;		 /* samples in a row in which data flowed past the counters */
 	bool primed;		 /* `last` is valid */
 	bool unusable;		 /* from now on: this server's I/O is not counted by the kernel */
@@ -63,7 +65,8 @@ int64_t ledger_plain_out(const struct sample *sample);
 
 /*
  * Takes in one sample that knows SAMPLE_IO and SAMPLE_SOCKET. Returns false and only remembers it when
- * there was none before it to compare with; else fills the step.
+ * there was none before it to compare with; else fills the step. `touched`: a terminal of the session
+ * was read from or has keys waiting, so that input is not to be explained away.
  */
 bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
-		 const struct sample *sample, struct ledger_step *ret_step);
+		 const struct sample *sample, bool touched, struct ledger_step *ret_step);

@@ -47,7 +47,6 @@ struct session {
 	struct ledger ledger;
 	struct ledger_traits traits;
 	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
-	struct bounds undo_input, undo_output; /* before the last step, for a rekey cut in two */
 	struct channel *channels;  /* owned; never empty once the first list came */
 	size_t n_channels;
 	int64_t observed_at_ns;	   /* from_ns of the last sample */
@@ -58,6 +57,7 @@ struct session {
 	int64_t silent_for_ns;	   /* last_data_recv: nothing at all came in for so long */
 	int64_t acked_before_ns;   /* last_ack_recv */
 	uint32_t known;		   /* of the last sample */
+	uint32_t forward_opened;
 	uint32_t id;
 	enum session_phase phase;
 	char user[SESSION_USER_BYTES]; /* "" while unknown; foreign text */

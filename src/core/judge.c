@@ -1,0 +1,263 @@
+#include "core/judge.h"
+
+#include <stddef.h>
+
+/* How often a session is looked at, as a share of its limit: a use is known to lie between two looks, so
+ * a cut is late by at most this (the goal is max(1 s, 2 %)). */
+#define RHYTHM_PER_MILLE   16
+#define RHYTHM_FLOOR_NS	   (800 * NS_PER_MS)
+#define RHYTHM_LEAST_NS	   (50 * NS_PER_MS)
+#define RHYTHM_UNLIMITED_NS (30 * NS_PER_S)
+
+static const char *const rule_names[RULE_N] = {
+	[RULE_ASKED] = "asked",
+	[RULE_KEPT] = "kept",
+	[RULE_UNLIMITED] = "unlimited",
+	[RULE_IN_USE] = "in-use",
+	[RULE_WARN] = "warn",
+	[RULE_DISCONNECT] = "disconnect",
+	[RULE_REPORT] = "report",
+	[RULE_HELD] = "held",
+	[RULE_TERMINAL_WARN] = "terminal-warn",
+	[RULE_TERMINAL_HANGUP] = "terminal-hangup",
+};
+
+const char *judge_rule_name(enum judge_rule rule)
+{
+	return rule_names[rule];
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+int64_t judge_rhythm_ns(int64_t limit_ns)
+{
+	int64_t rhythm_ns;
+
+	if (limit_ns == TIME_NEVER)
+		return RHYTHM_UNLIMITED_NS;
+	rhythm_ns = most(limit_ns / 1000 * RHYTHM_PER_MILLE, RHYTHM_FLOOR_NS);
+	return most(least(rhythm_ns, limit_ns / 8), RHYTHM_LEAST_NS);
+}
+
+static int64_t add(int64_t at_ns, int64_t span_ns)
+{
+	return span_ns > TIME_NEVER - at_ns ? TIME_NEVER : at_ns + span_ns;
+}
+
+/* When a channel is past its limit, if it is not used any more. */
+static int64_t channel_end_ns(const struct session *session, const struct channel *channel)
+{
+	if (channel->policy.idle_timeout_ns == TIME_NEVER)
+		return TIME_NEVER;
+	return add(session_channel_last_use(session, channel).latest_ns,
+		   channel->policy.idle_timeout_ns);
+}
+
+/* A warning that is not much shorter than the limit would stand all the time. */
+static int64_t warning_ns(const struct policy *policy)
+{
+	return least(policy->idle_warning_ns, policy->idle_timeout_ns / 2);
+}
+
+static bool can_warn(const struct session *session)
+{
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].facts.tty >= 0)
+			return true;
+	return false;
+}
+
+/* The shortest rhythm of the session's channels: each terminal may have to be ended alone. */
+static int64_t session_rhythm_ns(const struct session *session)
+{
+	int64_t rhythm_ns = RHYTHM_UNLIMITED_NS;
+
+	for (size_t i = 0; i < session->n_channels; i++)
+		rhythm_ns = least(rhythm_ns,
+				  judge_rhythm_ns(session->channels[i].policy.idle_timeout_ns));
+	return rhythm_ns;
+}
+
+/* The next moment after now at which something may have to be said or done. */
+static int64_t next_look_ns(const struct verdict *verdict, int64_t now_ns, int64_t rhythm_ns)
+{
+	int64_t look_ns = add(now_ns, rhythm_ns);
+
+	if (verdict->warn_at_ns > now_ns)
+		look_ns = least(look_ns, verdict->warn_at_ns);
+	if (verdict->end_at_ns > now_ns)
+		look_ns = least(look_ns, verdict->end_at_ns);
+	return look_ns;
+}
+
+/* The channel whose limit is reached last decides for the connection. */
+static void find_deciding(const struct session *session, struct verdict *verdict)
+{
+	verdict->end_at_ns = INT64_MIN;
+	for (size_t i = 0; i < session->n_channels; i++) {
+		int64_t end_ns = channel_end_ns(session, &session->channels[i]);
+
+		if (end_ns > verdict->end_at_ns) {
+			verdict->end_at_ns = end_ns;
+			verdict->channel = i;
+		}
+	}
+}
+
+static void judge_end(const struct session *session, bool brake, struct verdict *verdict)
+{
+	const struct policy *policy = &session->channels[verdict->channel].policy;
+
+	switch (policy->idle_action) {
+	case ACTION_REPORT:
+		verdict->rule = RULE_REPORT;
+		if (session->reported_at_ns < verdict->end_at_ns)
+			verdict->action = VERDICT_REPORT;
+		return;
+	case ACTION_DISCONNECT:
+		verdict->rule = brake ? RULE_HELD : RULE_DISCONNECT;
+		if (!brake)
+			verdict->action = VERDICT_DISCONNECT;
+		return;
+	case ACTION_N:
+		return;
+	}
+}
+
+/* Rules 3 to 7, for a connection with a limit. */
+static void judge_connection(const struct session *session, int64_t now_ns, bool brake,
+			     struct verdict *verdict)
+{
+	const struct policy *policy = &session->channels[verdict->channel].policy;
+	int64_t warn_for_ns = warning_ns(policy);
+	bool warned = false;
+
+	if (policy->idle_action == ACTION_DISCONNECT && warn_for_ns > 0 && can_warn(session)) {
+		verdict->warn_at_ns = verdict->end_at_ns - warn_for_ns;
+		/* A warning given before it was due was cancelled by a later use. */
+		warned = session->warned_at_ns != 0 && session->warned_at_ns >= verdict->warn_at_ns;
+		if (now_ns >= verdict->warn_at_ns) {
+			verdict->rule = RULE_WARN;
+			if (!warned)
+				verdict->action = VERDICT_WARN;
+			/* Also after a reload that shortened the limit the warning stands its time. */
+			verdict->end_at_ns =
+				most(verdict->end_at_ns,
+				     (warned ? session->warned_at_ns : now_ns) + warn_for_ns);
+		}
+	}
+	if (now_ns >= verdict->end_at_ns)
+		judge_end(session, brake, verdict);
+}
+
+/* Another terminal or command is open besides this one. */
+static bool has_company(const struct session *session, const struct channel *channel)
+{
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const struct channel *other = &session->channels[i];
+
+		if (other != channel && other->facts.pid != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Rules 8 and 9, for one terminal. Returns false when nothing is to be said about it yet. */
+static bool judge_terminal(const struct session *session, size_t index, int64_t now_ns, bool brake,
+			   struct verdict *ret_verdict)
+{
+	const struct channel *channel = &session->channels[index];
+	int64_t warn_for_ns = warning_ns(&channel->policy);
+	struct verdict verdict = { .channel = index, .rule = RULE_TERMINAL_WARN };
+	bool warned;
+
+	verdict.end_at_ns = channel_end_ns(session, channel);
+	verdict.warn_at_ns = verdict.end_at_ns - warn_for_ns;
+	if (channel->policy.idle_action == ACTION_REPORT)
+		verdict.warn_at_ns = verdict.end_at_ns;
+	warned = channel->warned_at_ns != 0 && channel->warned_at_ns >= verdict.warn_at_ns;
+	if (now_ns < verdict.warn_at_ns)
+		return false;
+	if (channel->policy.idle_action == ACTION_DISCONNECT && warn_for_ns > 0) {
+		if (!warned)
+			verdict.action = VERDICT_WARN_TERMINAL;
+		verdict.end_at_ns = most(verdict.end_at_ns,
+					 (warned ? channel->warned_at_ns : now_ns) + warn_for_ns);
+	}
+	if (now_ns >= verdict.end_at_ns) {
+		bool done = channel->hung_up_at_ns >= verdict.end_at_ns;
+
+		verdict.rule = brake ? RULE_HELD : RULE_TERMINAL_HANGUP;
+		if (channel->policy.idle_action == ACTION_REPORT)
+			verdict.action = done ? VERDICT_NONE : VERDICT_REPORT;
+		else if (!brake)
+			verdict.action = done ? VERDICT_NONE : VERDICT_HANGUP_TERMINAL;
+	}
+	*ret_verdict = verdict;
+	return true;
+}
+
+/* Of a connection in use: is there a terminal that is not? The first that asks for an action goes first. */
+static void judge_terminals(const struct session *session, int64_t now_ns, bool brake,
+			    struct verdict *verdict)
+{
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const struct channel *channel = &session->channels[i];
+		struct verdict one;
+		int64_t end_ns;
+
+		if (channel->facts.tty < 0 || channel->policy.idle_timeout_ns == TIME_NEVER ||
+		    !has_company(session, channel))
+			continue;
+		end_ns = channel_end_ns(session, channel);
+		if (judge_terminal(session, i, now_ns, brake, &one)) {
+			one.next_look_ns = verdict->next_look_ns;
+			end_ns = one.end_at_ns;
+			if (verdict->rule < RULE_TERMINAL_WARN || one.action != VERDICT_NONE)
+				*verdict = one;
+			if (one.action != VERDICT_NONE)
+				return;
+		}
+		if (end_ns > now_ns)
+			verdict->next_look_ns = least(verdict->next_look_ns, end_ns);
+		if (end_ns - warning_ns(&channel->policy) > now_ns)
+			verdict->next_look_ns = least(verdict->next_look_ns,
+						      end_ns - warning_ns(&channel->policy));
+	}
+}
+
+struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
+{
+	struct verdict verdict = { .rule = RULE_IN_USE,
+				   .warn_at_ns = TIME_NEVER,
+				   .end_at_ns = TIME_NEVER };
+	int64_t rhythm_ns = session_rhythm_ns(session);
+
+	if (session->n_channels == 0 || session->phase == PHASE_ENDING) {
+		verdict.next_look_ns = add(now_ns, rhythm_ns);
+		return verdict;
+	}
+	find_deciding(session, &verdict);
+	if (session->kept_until_ns > now_ns) {
+		verdict.rule = RULE_KEPT;
+		verdict.end_at_ns = TIME_NEVER;
+		verdict.next_look_ns = least(add(now_ns, rhythm_ns), session->kept_until_ns);
+		return verdict;
+	}
+	if (verdict.end_at_ns == TIME_NEVER)
+		verdict.rule = RULE_UNLIMITED;
+	else
+		judge_connection(session, now_ns, brake, &verdict);
+	verdict.next_look_ns = next_look_ns(&verdict, now_ns, rhythm_ns);
+	if (verdict.rule == RULE_IN_USE || verdict.rule == RULE_UNLIMITED)
+		judge_terminals(session, now_ns, brake, &verdict);
+	return verdict;
+}

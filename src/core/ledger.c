@@ -1,0 +1,153 @@
+#include "core/ledger.h"
+
+/* A rekey, told from everything else (measured on OpenSSH 9.2 and 10.5; keys 35, keepalives 52, a
+ * channel's opening 85 bytes a segment): this much on the net each way, in segments this full. */
+#define REKEY_NET_BYTES	    900
+#define REKEY_SEGMENT_BYTES 250
+
+/* So many samples in a row with data on the socket that the io counters did not see: the server
+ * moves its data with recv(2) and send(2), which the kernel does not count. */
+#define STUCK_MOST 2
+
+/* A packet without user data, as tinyssh sends and receives for a client's keepalive. */
+#define KEEPALIVE_OUT_BYTES 52
+#define KEEPALIVE_IN_BYTES  44
+
+int64_t ledger_plain_in(const struct sample *sample)
+{
+	return (int64_t)(sample->wchar - sample->sent - sample->forward_written);
+}
+
+int64_t ledger_plain_out(const struct sample *sample)
+{
+	uint64_t read = sample->received - sample->waiting;
+
+	return (int64_t)(sample->rchar - read - sample->forward_read);
+}
+
+static uint64_t above(int64_t value, int64_t *high)
+{
+	uint64_t by = 0;
+
+	if (value > *high) {
+		by = (uint64_t)(value - *high);
+		*high = value;
+	}
+	return by;
+}
+
+static uint64_t less(uint64_t from, uint64_t what)
+{
+	return from > what ? from - what : 0;
+}
+
+/* Data flowed on the socket and the io counters stood still. */
+static bool is_stuck(const struct sample *now, const struct sample *last)
+{
+	uint64_t read = (now->received - now->waiting) - (last->received - last->waiting);
+	bool read_grew = (int64_t)read > 0;
+	bool sent_grew = (int64_t)(now->sent - last->sent) > 0;
+
+	return (read_grew && now->rchar == last->rchar) || (sent_grew && now->wchar == last->wchar);
+}
+
+static void note_stuck(struct ledger *ledger, const struct sample *sample)
+{
+	/* Between the read of the counters and the read of the socket a packet may pass, so one such
+	 * sample is nothing. A healthy server catches up in the next. */
+	ledger->stuck = is_stuck(sample, &ledger->last) ? ledger->stuck + 1 : 0;
+	if (ledger->stuck > STUCK_MOST)
+		ledger->unusable = true;
+}
+
+static bool rekey_shaped(const struct ledger_step *step)
+{
+	uint64_t protocol = less(step->net_in_bytes, step->in_bytes);
+
+	return step->net_out_bytes >= REKEY_NET_BYTES && protocol >= REKEY_NET_BYTES &&
+	       protocol > REKEY_SEGMENT_BYTES * step->segments_in;
+}
+
+/* Fills whether `in` alone, and `in` with `out`, are the amounts of a rekey seen before. */
+static void rekey_compare(const struct ledger *ledger, const struct ledger_step *step, bool *ret_in,
+			  bool *ret_both)
+{
+	for (uint32_t i = 0; i < ledger->n_rekeys; i++) {
+		if (ledger->rekeys[i].in_bytes != step->in_bytes)
+			continue;
+		*ret_in = true;
+		if (ledger->rekeys[i].out_bytes == step->out_bytes)
+			*ret_both = true;
+	}
+}
+
+static void rekey_remember(struct ledger *ledger, const struct ledger_step *step)
+{
+	ledger->rekeys[ledger->next_rekey] =
+		(struct ledger_rekey){ step->in_bytes, step->out_bytes };
+	ledger->next_rekey = (ledger->next_rekey + 1) % LEDGER_REKEYS_MAX;
+	if (ledger->n_rekeys < LEDGER_REKEYS_MAX)
+		ledger->n_rekeys++;
+}
+
+/* A known amount in a rekey's shape is no use.  A key in the same step changes the amount, and then
+ * the step counts. */
+static void step_find_rekey(struct ledger *ledger, struct ledger_step *step)
+{
+	if (step->reaped || (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step))
+		return;
+	rekey_compare(ledger, step, &step->rekey, &step->rekey_out);
+	if (!step->rekey_out)
+		rekey_remember(ledger, step);
+}
+
+/* Answers to a client's keepalives: random padding was read for each, nothing else happened. */
+static void step_take_padding(const struct ledger_traits *traits, struct ledger_step *step)
+{
+	uint64_t packets;
+
+	if (traits->padding_bytes == 0 || step->in_bytes > 0 || step->out_bytes == 0)
+		return;
+	packets = step->out_bytes / traits->padding_bytes;
+	if (step->out_bytes == packets * traits->padding_bytes &&
+	    step->net_out_bytes <= packets * KEEPALIVE_OUT_BYTES &&
+	    step->net_in_bytes >= packets * KEEPALIVE_IN_BYTES)
+		step->out_bytes = 0;
+}
+
+static void ledger_prime(struct ledger *ledger, const struct sample *sample)
+{
+	ledger->high_in = ledger_plain_in(sample);
+	ledger->high_out = ledger_plain_out(sample);
+	ledger->last = *sample;
+	ledger->primed = true;
+}
+
+bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
+		 const struct sample *sample, bool touched, struct ledger_step *ret_step)
+{
+	struct ledger_step step = { 0 };
+	const struct sample *last = &ledger->last;
+
+	if (!ledger->primed) {
+		ledger_prime(ledger, sample);
+		return false;
+	}
+	note_stuck(ledger, sample);
+	step.traffic_bytes = less(sample->forward_written, last->forward_written) +
+			     less(sample->forward_read, last->forward_read);
+	step.in_bytes = above(ledger_plain_in(sample), &ledger->high_in);
+	step.out_bytes = above(ledger_plain_out(sample), &ledger->high_out);
+	step.net_in_bytes = less(sample->received, last->received);
+	step.net_out_bytes = less(sample->sent, last->sent);
+	step.segments_in = less(sample->segments_in, last->segments_in);
+	step.reaped = (sample->known & SAMPLE_REAPED) != 0;
+	step.unusable = ledger->unusable;
+	if (!touched)
+		step_find_rekey(ledger, &step);
+	step_take_padding(traits, &step);
+	ledger->step = step;
+	ledger->last = *sample;
+	*ret_step = step;
+	return true;
+}

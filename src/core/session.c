@@ -1,0 +1,314 @@
+#include "core/session.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/terminal.h"
+
+/* Kernel clocks tick at 100 to 1000 Hz and TCP ages are rounded down to them: so much later than
+ * an age says may the data have come. */
+#define AGE_SLACK_NS (20 * NS_PER_MS)
+
+/* The smallest answer of an agent: length and type; its request has the same head. */
+#define AGENT_MESSAGE_BYTES 5
+
+/* CPU time is counted in ticks: less than one is nothing. */
+#define WORK_LEAST_NS (10 * NS_PER_MS)
+
+void session_init(struct session *session, const struct session_facts *facts, int64_t now_ns)
+{
+	struct bounds any = { .earliest_ns = facts->started_at_ns, .latest_ns = now_ns };
+
+	*session = (struct session){ .facts = *facts, .first_seen_ns = now_ns };
+	for (int use = 0; use < USE_N; use++)
+		session->uses[use] = any;
+	session->observed_at_ns = now_ns;
+}
+
+void session_deinit(struct session *session)
+{
+	free(session->channels);
+	session->channels = NULL;
+	session->n_channels = 0;
+}
+
+static bool channel_same(const struct channel_facts *a, const struct channel_facts *b)
+{
+	return a->kind == b->kind && a->tty == b->tty && a->pid == b->pid &&
+	       a->start_ticks == b->start_ticks;
+}
+
+static const struct channel *channel_before(const struct session *session,
+					    const struct channel_facts *facts)
+{
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (channel_same(&session->channels[i].facts, facts))
+			return &session->channels[i];
+	return NULL;
+}
+
+int session_set_channels(struct session *session, const struct channel_facts *facts, size_t n,
+			 int64_t from_ns, int64_t at_ns)
+{
+	struct channel *channels = calloc(n > 0 ? n : 1, sizeof(*channels));
+	struct bounds now = { .earliest_ns = from_ns, .latest_ns = at_ns };
+
+	if (!channels)
+		return -ENOMEM;
+	if (session->n_channels == 0)
+		now.earliest_ns = session->facts.started_at_ns;
+	for (size_t i = 0; i < n; i++) {
+		const struct channel *before = channel_before(session, &facts[i]);
+
+		if (before)
+			channels[i] = *before;
+		else
+			channels[i] = (struct channel){ .opened = now, .input = now, .work = now };
+		channels[i].facts = facts[i];
+	}
+	free(session->channels);
+	session->channels = channels;
+	session->n_channels = n;
+	return 0;
+}
+
+static bool has_child(const struct channel *channel)
+{
+	return channel->facts.kind == KIND_SHELL || channel->facts.kind == KIND_SFTP ||
+	       channel->facts.kind == KIND_EXEC;
+}
+
+static bool is_terminal(const struct channel *channel)
+{
+	return channel->facts.tty >= 0;
+}
+
+/* Certainly no input reached this terminal since the sample before (see session.h). */
+static bool terminal_untouched(const struct channel *channel, const struct channel_sample *now,
+			       int64_t from_realtime_ns)
+{
+	const struct channel_sample *last = &channel->last;
+
+	if (!is_terminal(channel) || !channel->primed || !(now->known & TERMINAL_KNOWN))
+		return false;
+	if (!(last->known & TERMINAL_RAW) || !(now->known & TERMINAL_RAW))
+		return false;
+	if ((last->known & TERMINAL_PENDING) || (now->known & TERMINAL_PENDING))
+		return false;
+	return terminal_not_read_since(last->atime_s, now->atime_s, from_realtime_ns);
+}
+
+/* Input went to at least one place: is there one besides the untouched terminals? */
+static bool input_has_place(const struct session *session, const struct sample *sample,
+			    const struct ledger_step *step, const bool *untouched)
+{
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (has_child(&session->channels[i]) && !untouched[i])
+			return true;
+	if (step->reaped)
+		return true;
+	return (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
+	       step->out_bytes >= AGENT_MESSAGE_BYTES;
+}
+
+static void use_input(struct session *session, const struct sample *sample,
+		      const struct ledger_step *step, int64_t from_ns)
+{
+	int64_t from_realtime_ns = from_ns + sample->realtime_offset_ns;
+	bool untouched[FACTS_CHANNELS_MAX] = { false };
+	bool elsewhere;
+
+	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++)
+		untouched[i] = terminal_untouched(&session->channels[i], &sample->channels[i],
+						  from_realtime_ns);
+	elsewhere = input_has_place(session, sample, step, untouched);
+	bounds_use(&session->uses[USE_INPUT], from_ns, sample->at_ns);
+	for (size_t i = 0; i < session->n_channels; i++) {
+		struct channel *channel = &session->channels[i];
+
+		if (!(elsewhere && untouched[i]))
+			bounds_use(&channel->input, from_ns, sample->at_ns);
+	}
+}
+
+/* A terminal was read from, or keys wait in one. */
+static bool any_terminal_touched(const struct session *session, const struct sample *sample)
+{
+	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++) {
+		const struct channel *channel = &session->channels[i];
+		const struct channel_sample *now = &sample->channels[i];
+
+		if (!is_terminal(channel) || !channel->primed)
+			continue;
+		if ((now->known & TERMINAL_PENDING) || now->atime_s != channel->last.atime_s)
+			return true;
+	}
+	return false;
+}
+
+static void observe_ledger(struct session *session, const struct sample *sample, int64_t from_ns)
+{
+	bool touched = any_terminal_touched(session, sample);
+	struct ledger_step step;
+
+	if (!ledger_step(&session->ledger, &session->traits, sample, touched, &step))
+		return;
+	if (step.unusable || step.reaped || (step.in_bytes > 0 && !step.rekey))
+		use_input(session, sample, &step, from_ns);
+	if (step.unusable || step.reaped || (step.out_bytes > 0 && !step.rekey_out))
+		bounds_use(&session->uses[USE_OUTPUT], from_ns, sample->at_ns);
+	if (step.traffic_bytes > 0 || step.unusable)
+		bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
+}
+
+/* No ledger: whatever the session can be used for, it may have been. */
+static void use_everything(struct session *session, const struct sample *sample, int64_t from_ns)
+{
+	for (int use = 0; use < USE_N; use++)
+		bounds_use(&session->uses[use], from_ns, sample->at_ns);
+	for (size_t i = 0; i < session->n_channels; i++) {
+		bounds_use(&session->channels[i].input, from_ns, sample->at_ns);
+		bounds_use(&session->channels[i].work, from_ns, sample->at_ns);
+	}
+}
+
+/* Nothing at all came in since: so no input either, and no request to open a channel. */
+static void observe_silence(struct session *session, const struct sample *sample)
+{
+	int64_t silent_since_ns = sample->at_ns - sample->last_data_recv_ns + AGE_SLACK_NS;
+
+	session->silent_for_ns = sample->last_data_recv_ns;
+	session->acked_before_ns = sample->last_ack_recv_ns;
+	bounds_none_after(&session->uses[USE_INPUT], silent_since_ns);
+	for (size_t i = 0; i < session->n_channels; i++) {
+		struct channel *channel = &session->channels[i];
+
+		bounds_none_after(&channel->input, silent_since_ns);
+		if (channel->facts.kind != KIND_NONE)
+			bounds_none_after(&channel->opened, silent_since_ns);
+	}
+}
+
+/* Bytes that the server has not read yet may be input; it came when data came last. */
+static void observe_waiting(struct session *session, const struct sample *sample, int64_t from_ns)
+{
+	if (sample->waiting == 0)
+		return;
+	bounds_use(&session->uses[USE_INPUT], from_ns, sample->at_ns);
+	for (size_t i = 0; i < session->n_channels; i++)
+		bounds_use(&session->channels[i].input, from_ns, sample->at_ns);
+}
+
+/* CPU time counts when it reached the threshold's share of the limit since it last counted. */
+static void observe_work(struct channel *channel, const struct channel_sample *now, int64_t from_ns,
+			 int64_t at_ns)
+{
+	int64_t limit_ns = channel->policy.idle_timeout_ns;
+	int64_t least_ns = WORK_LEAST_NS;
+	uint64_t since_ns = now->work_ns - channel->work_anchor_ns;
+
+	if (!(now->known & TERMINAL_WORK)) {
+		bounds_use(&channel->work, from_ns, at_ns);
+		return;
+	}
+	if (limit_ns != TIME_NEVER && limit_ns / 1000000 * channel->policy.work_threshold_ppm > least_ns)
+		least_ns = limit_ns / 1000000 * channel->policy.work_threshold_ppm;
+	/* A process that left the tree took its share with it: what it did is unknown. */
+	if (channel->work_anchor_at_ns != 0 &&
+	    (now->work_ns < channel->work_anchor_ns || since_ns >= (uint64_t)least_ns))
+		bounds_use(&channel->work, from_ns, at_ns);
+	else if (channel->work_anchor_at_ns != 0 && at_ns - channel->work_anchor_at_ns < limit_ns)
+		return;
+	channel->work_anchor_ns = now->work_ns;
+	channel->work_anchor_at_ns = at_ns;
+}
+
+static void observe_channels(struct session *session, const struct sample *sample, int64_t from_ns)
+{
+	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++) {
+		struct channel *channel = &session->channels[i];
+
+		if (has_child(channel) && (channel->policy.counts & USE_BIT(USE_WORK)))
+			observe_work(channel, &sample->channels[i], from_ns, sample->at_ns);
+		channel->last = sample->channels[i];
+		channel->primed = (channel->last.known & TERMINAL_KNOWN) != 0;
+	}
+}
+
+void session_observe(struct session *session, const struct sample *sample)
+{
+	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
+	int64_t from_ns = session->observed_at_ns;
+	bool complete = (sample->known & SAMPLE_CHANNELS) && sample->n_channels == session->n_channels;
+
+	if (sample->known & SAMPLE_FORWARDS) {
+		if (sample->forward_opened != session->forward_opened)
+			bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
+		session->forward_opened = sample->forward_opened;
+	}
+	if (!complete || (sample->known & ledger) != ledger)
+		use_everything(session, sample, from_ns);
+	else
+		observe_ledger(session, sample, from_ns);
+	if (complete)
+		observe_channels(session, sample, from_ns);
+	if (sample->known & SAMPLE_SOCKET) {
+		observe_waiting(session, sample, from_ns);
+		observe_silence(session, sample);
+	}
+	session->known = sample->known;
+	session->observed_at_ns = sample->from_ns;
+}
+
+static bool has_children(const struct session *session)
+{
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (has_child(&session->channels[i]))
+			return true;
+	return false;
+}
+
+/* With no child there is nothing that input or output could belong to but a channel that was open
+ * between two looks: a short forwarded connection, or a command. */
+static struct bounds unseen_use(const struct session *session)
+{
+	return bounds_later(session->uses[USE_INPUT], session->uses[USE_OUTPUT]);
+}
+
+struct bounds session_channel_use(const struct session *session, const struct channel *channel,
+				  enum use use)
+{
+	switch (use) {
+	case USE_INPUT:
+		return is_terminal(channel) ? channel->input : session->uses[USE_INPUT];
+	case USE_WORK:
+		return channel->work;
+	case USE_TRAFFIC:
+		if (channel->facts.kind == KIND_FORWARD && !has_children(session))
+			return bounds_later(session->uses[USE_TRAFFIC], unseen_use(session));
+		return session->uses[USE_TRAFFIC];
+	case USE_OUTPUT:
+	case USE_N:
+		break;
+	}
+	return session->uses[USE_OUTPUT];
+}
+
+struct bounds session_channel_last_use(const struct session *session, const struct channel *channel)
+{
+	struct bounds last = channel->opened;
+	struct bounds work = channel->work;
+
+	if (channel->facts.kind == KIND_NONE)
+		last = bounds_later(last, unseen_use(session));
+	for (enum use use = 0; use < USE_N; use++)
+		if (use != USE_WORK && (channel->policy.counts & USE_BIT(use)))
+			last = bounds_later(last, session_channel_use(session, channel, use));
+	if (!(channel->policy.counts & USE_BIT(USE_WORK)) || !has_child(channel))
+		return last;
+	/* Work alone keeps a channel only so long: a job that hangs in a loop is no way around the limit. */
+	if (channel->policy.work_max_ns != TIME_NEVER)
+		bounds_none_after(&work, last.latest_ns + channel->policy.work_max_ns);
+	return bounds_later(last, work);
+}
