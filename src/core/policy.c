@@ -2,13 +2,13 @@
 
 #include "core/config.h"
 
-static const char *const server_names[SERVER_N] = {
+const char *const policy_server_words[SERVER_N + 1] = {
 	[SERVER_OPENSSH] = "openssh",
 	[SERVER_DROPBEAR] = "dropbear",
 	[SERVER_TINYSSH] = "tinyssh",
 };
 
-static const char *const kind_names[KIND_N] = {
+const char *const policy_kind_words[KIND_N + 1] = {
 	[KIND_SHELL] = "shell",	    [KIND_SFTP] = "sftp", [KIND_EXEC] = "exec",
 	[KIND_FORWARD] = "forward", [KIND_NONE] = "none",
 };
@@ -22,12 +22,12 @@ static const char *const use_names[USE_N] = {
 
 const char *policy_server_name(enum server_id server)
 {
-	return server < SERVER_N ? server_names[server] : "unknown";
+	return server < SERVER_N ? policy_server_words[server] : "unknown";
 }
 
 const char *policy_kind_name(enum channel_kind kind)
 {
-	return kind < KIND_N ? kind_names[kind] : "unknown";
+	return kind < KIND_N ? policy_kind_words[kind] : "unknown";
 }
 
 const char *policy_use_name(enum use use)

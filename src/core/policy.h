@@ -58,3 +58,7 @@ void policy_resolve(const struct config *config, const struct policy_query *quer
 const char *policy_server_name(enum server_id server);
 const char *policy_kind_name(enum channel_kind kind);
 const char *policy_use_name(enum use use);
+
+/* The same as lists, NULL at the end. */
+extern const char *const policy_server_words[SERVER_N + 1];
+extern const char *const policy_kind_words[KIND_N + 1];

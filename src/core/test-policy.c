@@ -1,0 +1,183 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/config.h"
+#include "core/policy.h"
+
+static const struct policy_query alice = { .user = "alice",
+					   .groups = (const char *const[]){ "users", "wheel" },
+					   .n_groups = 2,
+					   .address = "10.0.0.7",
+					   .local_port = 22,
+					   .server = SERVER_OPENSSH,
+					   .kind = KIND_EXEC,
+					   .command = "make -j2" };
+
+static void defaults_hold_without_anything(void **state)
+{
+	static const uint32_t counts[KIND_N] = {
+		[KIND_SHELL] = USE_BIT(USE_INPUT),
+		[KIND_SFTP] = USE_BIT(USE_INPUT) | USE_BIT(USE_OUTPUT),
+		[KIND_EXEC] = USE_BIT(USE_INPUT) | USE_BIT(USE_OUTPUT) | USE_BIT(USE_WORK),
+		[KIND_FORWARD] = USE_BIT(USE_TRAFFIC),
+		[KIND_NONE] = 0,
+	};
+	struct config *config;
+	struct policy policy;
+	int64_t span_ns;
+	uint32_t n;
+
+	(void)state;
+	assert_int_equal(config_new(&config), 0);
+	for (unsigned kind = 0; kind < KIND_N; kind++) {
+		const struct policy_query query = { .kind = (enum channel_kind)kind };
+
+		policy_resolve(kind % 2 ? config : NULL, &query, &policy);
+		assert_true(policy.idle_timeout_ns == TIME_NEVER);
+		assert_int_equal(policy.counts, counts[kind]);
+	}
+	assert_string_equal(policy.timeout_source, "default");
+	assert_int_equal(policy.idle_warning_ns, 60 * NS_PER_S);
+	assert_int_equal(policy.work_max_ns, 24 * 3600 * NS_PER_S);
+	assert_int_equal(policy.work_threshold_ppm, 3000);
+	assert_int_equal(policy.keep_max_ns, 8 * 3600 * NS_PER_S);
+	assert_int_equal(policy.client_alive_interval_ns, 0);
+	assert_int_equal(policy.client_alive_count_max, 3);
+	assert_int_equal(policy.idle_action, ACTION_DISCONNECT);
+	assert_int_equal(policy.after_cut, AFTER_HANGUP);
+	config_max_cuts(config, &n, &span_ns);
+	assert_int_equal(n, 30);
+	assert_int_equal(span_ns, 60 * NS_PER_S);
+	assert_true(config_shortest_limit(config) == TIME_NEVER);
+	config_free(config);
+	config_free(NULL);
+}
+
+/* One block with one criterion: does it fit? */
+static bool fits(enum config_criterion_id id, const char *list, const struct policy_query *query)
+{
+	struct config *config;
+	struct policy policy;
+	size_t block;
+
+	assert_int_equal(config_new(&config), 0);
+	assert_int_equal(config_add_block(config, 0, &block), 0);
+	assert_int_equal(config_add_criterion(config, block, id, list), 0);
+	assert_true(config_set(config, block, SETTING_KEEP_MAX, 1, "x"));
+	policy_resolve(config, query, &policy);
+	config_free(config);
+	return policy.keep_max_ns == 1;
+}
+
+static void each_criterion_fits(void **state)
+{
+	static const struct {
+		enum config_criterion_id id;
+		const char *list;
+		bool fits;
+	} rows[] = {
+		{ CRITERION_USER, "bob,ali*", true },
+		{ CRITERION_USER, "*,!alice", false },
+		{ CRITERION_GROUP, "wheel", true },
+		{ CRITERION_GROUP, "w*,!users", false },
+		{ CRITERION_GROUP, "*,!admin", true },
+		{ CRITERION_GROUP, "!admin", false },
+		{ CRITERION_ADDRESS, "10.0.0.0/8", true },
+		{ CRITERION_ADDRESS, "192.168.0.0/16", false },
+		{ CRITERION_LOCAL_PORT, "22", true },
+		{ CRITERION_LOCAL_PORT, "2222,22", true },
+		{ CRITERION_LOCAL_PORT, "2222,220,2", false },
+		{ CRITERION_SERVER, "openssh", true },
+		{ CRITERION_SERVER, "*,!openssh", false },
+		{ CRITERION_KIND, "exec,sftp", true },
+		{ CRITERION_KIND, "shell", false },
+		{ CRITERION_COMMAND, "make *", true },
+		{ CRITERION_COMMAND, "make", false },
+	};
+	const struct policy_query unknown = { .server = SERVER_N, .kind = KIND_N };
+	const struct policy_query no_command = { .command = "" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (fits(rows[i].id, rows[i].list, &alice) != rows[i].fits)
+			fail_msg("row %zu: %s", i, rows[i].list);
+	}
+	for (unsigned id = 0; id < CRITERION_N; id++)
+		assert_false(fits((enum config_criterion_id)id,
+				  id == CRITERION_LOCAL_PORT ? "1,22" : "*", &unknown));
+	assert_false(fits(CRITERION_COMMAND, "*", &no_command));
+}
+
+static void match_overrides_and_the_first_of_them_decides(void **state)
+{
+	struct config *config;
+	struct policy policy;
+	size_t block;
+
+	(void)state;
+	assert_int_equal(config_new(&config), 0);
+	assert_true(config_set(config, 0, SETTING_IDLE_TIMEOUT + KIND_EXEC, 900, "f:1"));
+	assert_false(config_set(config, 0, SETTING_IDLE_TIMEOUT + KIND_EXEC, 100, "f:2"));
+	policy_resolve(config, &alice, &policy);
+	assert_int_equal(policy.idle_timeout_ns, 900);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(config_add_block(config, 0, &block), 0);
+		assert_int_equal(config_add_criterion(config, block, CRITERION_USER,
+						      i == 0 ? "bob" : "alice"),
+				 0);
+		assert_true(config_set(config, block, SETTING_IDLE_TIMEOUT + KIND_EXEC, 10 + i,
+				       i == 1 ? "f:5" : "f:9"));
+	}
+	policy_resolve(config, &alice, &policy);
+	assert_int_equal(policy.idle_timeout_ns, 11);
+	assert_string_equal(policy.timeout_source, "f:5");
+	assert_int_equal(config_shortest_limit(config), 10);
+	config_free(config);
+}
+
+static void criteria_are_anded_and_inherited(void **state)
+{
+	struct config *config;
+	struct policy policy;
+	size_t outer, inner;
+
+	(void)state;
+	assert_int_equal(config_new(&config), 0);
+	assert_int_equal(config_add_block(config, 0, &outer), 0);
+	assert_int_equal(config_add_criterion(config, outer, CRITERION_USER, "bob"), 0);
+	assert_int_equal(config_add_block(config, outer, &inner), 0);
+	assert_int_equal(config_add_criterion(config, inner, CRITERION_KIND, "exec"), 0);
+	assert_int_equal(config->blocks[inner].n_criteria, 2);
+	assert_true(config_set(config, inner, SETTING_KEEP_MAX, 1, "f:3"));
+	policy_resolve(config, &alice, &policy);
+	assert_int_not_equal(policy.keep_max_ns, 1);
+	config_free(config);
+}
+
+static void names_are_those_of_the_configuration(void **state)
+{
+	(void)state;
+	assert_string_equal(policy_kind_name(KIND_FORWARD), "forward");
+	assert_string_equal(policy_server_name(SERVER_TINYSSH), "tinyssh");
+	assert_string_equal(policy_use_name(USE_TRAFFIC), "traffic");
+	assert_string_equal(policy_kind_name(KIND_N), "unknown");
+	assert_null(policy_kind_words[KIND_N]);
+	assert_null(policy_server_words[SERVER_N]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_hold_without_anything),
+		cmocka_unit_test(each_criterion_fits),
+		cmocka_unit_test(match_overrides_and_the_first_of_them_decides),
+		cmocka_unit_test(criteria_are_anded_and_inherited),
+		cmocka_unit_test(names_are_those_of_the_configuration),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
