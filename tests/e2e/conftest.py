@@ -1,0 +1,68 @@
+"""pytest's side: private surroundings, one stage for each module, reasons for what cannot run."""
+
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+import stage as stage_module  # noqa: E402
+from world import World  # noqa: E402
+
+TOOLS = {"ssh": "openssh-client", "ssh-keygen": "openssh-client", "useradd": "passwd",
+         "tmux": "tmux"}
+
+
+def missing_tools():
+    paths = os.environ["PATH"].split(":")
+    return [f"{tool} ({package})" for tool, package in TOOLS.items()
+            if not any(os.access(os.path.join(path, tool), os.X_OK) for path in paths)]
+
+
+@pytest.fixture(scope="session")
+def world():
+    """The private surroundings; skips everything where they cannot be had."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it makes users and starts SSH servers")
+    if missing_tools():
+        pytest.skip("not installed: " + ", ".join(missing_tools()))
+    if not stage_module.BUILD and not stage_module.PROVE_ONLY:
+        pytest.fail("SSHIDLE_BUILD does not name the build directory")
+    own = World()
+    yield own
+    own.close()
+
+
+@pytest.fixture(scope="module")
+def stage(request, world):
+    """The module's STAGE, with everything that was selected running."""
+    wanted = {item.callspec.params["case"] for item in request.session.items
+              if item.module is request.module and "case" in getattr(item, "fixturenames", ())}
+    own = request.module.STAGE
+    try:
+        own.start(world, wanted)
+        yield own
+    finally:
+        own.close()
+
+
+@pytest.fixture
+def case(request):
+    """(flavour name, scenario name)"""
+    return request.param
+
+
+def pytest_generate_tests(metafunc):
+    if "case" in metafunc.fixturenames:
+        cases = [(flavour.name, one.name) for flavour, one in metafunc.module.STAGE.cases()]
+        metafunc.parametrize("case", cases, ids=["-".join(names) for names in cases],
+                             indirect=True, scope="function")
+
+
+def pytest_terminal_summary(terminalreporter):
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if getattr(report, "when", None) == "call":
+                    terminalreporter.write_line(f"{name}: {value}")
