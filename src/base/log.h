@@ -8,7 +8,13 @@
 
 #include <stdbool.h>
 
-enum log_level { LOG_LEVEL_ALERT, LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+	LOG_LEVEL_ALERT,
+	LOG_LEVEL_ERROR,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_DEBUG
+};
 
 /* `to_stderr`: "NAME: text" lines on standard error; else syslog(3), facility authpriv. */
 void log_open(const char *name, bool to_stderr, enum log_level most);

@@ -7,8 +7,9 @@
 
 /*
  * Copies foreign text so that it can be printed on a terminal or in a log: control characters,
- * bytes that are not part of valid UTF-8, C1 controls and backslashes become \xNN; with `quote_space`
- * spaces too.  Always terminated; cut off at a whole character or escape when it does not fit.
+ * bytes that are not part of valid UTF-8, C1 controls and backslashes become \xNN; with
+ * `quote_space` spaces too.  Always terminated; cut off at a whole character or escape when it
+ * does not fit.
  */
 void text_escape(const char *text, bool quote_space, char *ret_text, size_t size);
 

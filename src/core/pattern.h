@@ -30,9 +30,9 @@ bool pattern_fits(const struct pattern_entry *entry, const char *text);
 enum pattern_result pattern_list_fits(const char *list, const char *text);
 
 /*
- * The same for addresses: an entry is an address ("10.0.0.7", "2001:db8::1"), a network in CIDR form
- * ("10.0.0.0/8"), or a pattern over the address as text ("10.0.*").  IPv4-mapped IPv6 is IPv4; a
- * zone ("%eth0") behind the asked address is left aside.
+ * The same for addresses: an entry is an address ("10.0.0.7", "2001:db8::1"), a network in CIDR
+ * form ("10.0.0.0/8"), or a pattern over the address as text ("10.0.*").  IPv4-mapped IPv6 is IPv4;
+ * a zone ("%eth0") behind the asked address is left aside.
  */
 enum pattern_result pattern_address_fits(const char *list, const char *address);
 

@@ -49,8 +49,8 @@ struct policy_query {
 	const char *command;
 };
 
-/* The policy for one case.  Always gives a complete policy; NULL `config`: the defaults.  An unknown
- * kind has the limits of `shell`. */
+/* The policy for one case.  Always gives a complete policy; NULL `config`: the defaults.  An
+ * unknown kind has the limits of `shell`. */
 void policy_resolve(const struct config *config, const struct policy_query *query,
 		    struct policy *ret_policy);
 

@@ -38,7 +38,8 @@ static int read_all(int fd, char **ret_text, size_t *ret_length)
 	return 0;
 }
 
-/* O_NONBLOCK and the check of the type: a pipe among the included files must not stop the daemon. */
+/* O_NONBLOCK and the check of the type: a pipe among the included files must not stop the
+ * daemon. */
 static int read_file(const char *path, char **ret_text, size_t *ret_length)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -150,7 +150,7 @@ static const char *parse_uses(const struct config_type *type, const char *word, 
 		const size_t use = config_word_find(type->words, part);
 
 		if (use == USE_N)
-			return "has nothing beside another word";
+			return "has the word nothing beside others";
 		if (use == SIZE_MAX)
 			return "has a word that is not known";
 		uses |= USE_BIT(use);

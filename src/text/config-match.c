@@ -101,7 +101,8 @@ static bool list_is_right(struct config_parser *parser, const struct config_keyw
 	return right;
 }
 
-/* One criterion, as "User alice" (two words) or "User=alice". Returns the words it took, 0: wrong. */
+/* One criterion, as "User alice" (two words) or "User=alice". Returns the words it took, 0:
+ * wrong. */
 static size_t read_criterion(struct config_parser *parser, const struct config_keyword *keyword,
 			     char *const *words, size_t n)
 {

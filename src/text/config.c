@@ -62,7 +62,8 @@ static const char *split_words(char *text, struct config_words *ret_words)
 	}
 }
 
-/* The keyword ends at a blank or at one `=`, around which blanks may stand. Returns what follows. */
+/* The keyword ends at a blank or at one `=`, around which blanks may stand. Returns what
+ * follows. */
 static char *split_keyword(char *text)
 {
 	char *end = text + strcspn(text, " \t=");
@@ -160,8 +161,9 @@ static void take_line(struct config_parser *parser, const char *text, size_t len
 		parser->error = -ENOMEM;
 }
 
-/* A Match ends with its file.  What follows in the block that stood before is said after the blocks of
- * that file, so it goes to a new block with the same criteria: else it would come before them. */
+/* A Match ends with its file.  What follows in the block that stood before is said after the
+ * blocks of that file, so it goes to a new block with the same criteria: else it would come
+ * before them. */
 static void resume_block(struct config_parser *parser, size_t n_blocks_before)
 {
 	if (parser->block == 0 || parser->config->n_blocks == n_blocks_before)

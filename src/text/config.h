@@ -61,8 +61,8 @@ void config_parser_file(struct config_parser *parser, const char *file, const ch
 void config_parser_trouble(struct config_parser *parser, bool notice, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* What is in force (-T): all values outside of Match, then the Match blocks.  Includes are resolved;
- * parsing it gives equal policies. */
+/* What is in force (-T): all values outside of Match, then the Match blocks.  Includes are
+ * resolved; parsing it gives equal policies. */
 void config_print(const struct config *config, FILE *file);
 
 /* What is in force for one case (-T -C): each value with its source as a comment. */
@@ -76,9 +76,10 @@ struct config_case {
 };
 
 /*
- * Parses "user=alice,addr=10.0.0.7,lport=22,kind=shell,server=openssh,group=x,command=make"; `group`
- * may be given several times.  0 and a case for config_case_deinit(), which must not be moved
- * (`query` points into it); -EINVAL with what is wrong and what is allowed in `ret_problem`; -ENOMEM.
+ * Parses "user=alice,addr=10.0.0.7,lport=22,kind=shell,server=openssh,group=x,command=make";
+ * `group` may be given several times.  0 and a case for config_case_deinit(), which must not be
+ * moved (`query` points into it); -EINVAL with what is wrong and what is allowed in `ret_problem`;
+ * -ENOMEM.
  */
 int config_case_parse(const char *spec, struct config_case *ret_case, char *ret_problem,
 		      size_t problem_size);

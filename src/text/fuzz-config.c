@@ -1,0 +1,71 @@
+/* Any bytes: a clear refusal, or a configuration that survives printing and parsing. */
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "text/config.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void include(void *context, struct config_parser *parser, const char *file,
+		    const char *pattern)
+{
+	static const char part[] = "Include x\nMatch Kind sftp\nIdleTimeout 77s\n";
+
+	(void)context;
+	(void)file;
+	config_parser_file(parser, pattern, part, sizeof(part) - 1);
+}
+
+static void include_nothing(void *context, struct config_parser *parser, const char *file,
+			    const char *pattern)
+{
+	(void)context;
+	(void)parser;
+	(void)file;
+	(void)pattern;
+}
+
+static void reparse(const struct config *config)
+{
+	struct config_problems problems = { 0 };
+	struct config *again;
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return;
+	config_print(config, file);
+	(void)fclose(file);
+	assert(config_parse("g", text, size, NULL, &problems, &again) == 0);
+	assert(config_shortest_limit(config) == config_shortest_limit(again));
+	config_problems_deinit(&problems);
+	config_free(again);
+	free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct policy_query query = { .user = "alice", .address = "10.0.0.7" };
+	const struct config_include includes[] = { { .read = include },
+						   { .read = include_nothing } };
+
+	for (int i = 0; i < 2; i++) {
+		struct config_problems problems = { 0 };
+		struct config *config;
+		struct policy policy;
+
+		if (config_parse("f", (const char *)data, size, &includes[i], &problems, &config) ==
+		    0) {
+			policy_resolve(config, &query, &policy);
+			reparse(config);
+			config_free(config);
+		} else {
+			assert(problems.n_errors > 0);
+		}
+		config_problems_deinit(&problems);
+	}
+	return 0;
+}
