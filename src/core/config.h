@@ -4,8 +4,8 @@
  *
  * Block 0 is what stands outside of any Match.  As in sshd_config(5) the settings of the Match
  * blocks that fit override those outside, and among the blocks that fit the first one in the file
- * decides.  Within one block the first value wins.  text/config.h makes one of these from text; it is not
- * changed after that, so it may be read from anywhere.
+ * decides.  Within one block the first value wins.  text/config.h makes one of these from
+ * text; it is not changed after that, so it may be read from anywhere.
  */
 #pragma once
 
