@@ -45,3 +45,11 @@ void brake_note_cut(struct brake *brake, int64_t now_ns)
 	brake->cuts_at_ns[brake->next] = now_ns;
 	brake->next = (brake->next + 1) % brake->most;
 }
+
+void brake_take_back(struct brake *brake)
+{
+	if (brake->most == 0)
+		return;
+	brake->next = (brake->next + brake->most - 1) % brake->most;
+	brake->cuts_at_ns[brake->next] = INT64_MIN;
+}

@@ -25,3 +25,6 @@ void brake_deinit(struct brake *brake);
 /* True when no further cut is allowed at this time. */
 bool brake_on(const struct brake *brake, int64_t now_ns);
 void brake_note_cut(struct brake *brake, int64_t now_ns);
+
+/* The last one noted did not take place. */
+void brake_take_back(struct brake *brake);

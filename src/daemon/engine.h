@@ -80,3 +80,16 @@ int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n);
 void engine_get_status(struct engine *engine, struct engine_status *ret_status);
 
 int64_t engine_now_ns(void); /* CLOCK_MONOTONIC */
+
+struct engine_options {
+	const char *config_file;
+	const char *state_file; /* in a directory that the engine may write to */
+	int32_t monitor_pid;
+	int link_fd;	/* to the monitor; taken over */
+	int control_fd; /* bound and listening; taken over */
+	void (*ready)(void *context); /* called once, when the first look is done */
+	void *context;
+};
+
+/* Runs until the monitor is gone: 0. 1: cannot start; the reasons are in the log. */
+int engine_run(const struct engine_options *options);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ struct link {
 	const struct link_row *rows;
 	link_lost_fn *lost;
 	void *context;
+	enum link_stage stage;
 	/* Aligned for every message. */
 	union {
 		uint64_t align;
@@ -69,7 +71,7 @@ static int take_message(struct link *link, struct evbuffer *input)
 	if (evbuffer_copyout(input, &head, sizeof(head)) < (ssize_t)sizeof(head))
 		return 0;
 	row = row_find(link, head.type);
-	if (!row || head.size > LINK_MESSAGE_MAX)
+	if (!row || !(row->stages & link->stage) || head.size > LINK_MESSAGE_MAX)
 		return -EPROTO;
 	if (evbuffer_get_length(input) < sizeof(head) + head.size)
 		return 0;
@@ -116,6 +118,7 @@ int link_new(struct event_base *base, int fd, const struct link_row *rows, link_
 		return -ENOMEM;
 	}
 	link->rows = rows;
+	link->stage = LINK_STARTING;
 	link->lost = lost;
 	link->context = context;
 	bufferevent_setcb(link->stream, link_readable, NULL, link_event, link);
@@ -130,6 +133,11 @@ void link_free(struct link *link)
 		return;
 	bufferevent_free(link->stream);
 	free(link);
+}
+
+void link_set_stage(struct link *link, enum link_stage stage)
+{
+	link->stage = stage;
 }
 
 int link_send(struct link *link, enum link_type type, const void *message, size_t size)

@@ -11,9 +11,7 @@
 #include <stdint.h>
 
 #include "core/facts.h"
-
-#define LINK_TEXT_BYTES	    384
-#define LINK_SURVIVORS_MAX  16
+#include "core/order.h"
 
 enum link_type {
 	/* engine to monitor */
@@ -36,16 +34,6 @@ enum link_type {
 	LINK_N
 };
 
-/* What must not have moved when the monitor looks once more before it acts. */
-struct link_guard {
-	int64_t plain_in, plain_out; /* the highest values that the verdict rests on */
-	int64_t observed_at_ns;	     /* of that sample */
-	int64_t atime_s;	     /* of one terminal, for LINK_HANGUP */
-	uint64_t traffic;	     /* forward_written + forward_read */
-	uint32_t forward_opened;
-	uint32_t uses;		     /* USE_BIT()s to be checked; 0: do it whatever moved */
-};
-
 struct link_settings {
 	int64_t look_every_ns; /* for new sessions */
 };
@@ -53,26 +41,6 @@ struct link_settings {
 struct link_sample {
 	uint32_t handle;
 	uint32_t with_work; /* 1: read the CPU time of the process trees too */
-};
-
-struct link_warn {
-	uint32_t handle;
-	int32_t tty; /* -1: all of the session's terminals */
-	char text[LINK_TEXT_BYTES];
-};
-
-struct link_cut {
-	struct link_guard guard;
-	uint32_t handle;
-	uint32_t hang_up; /* 1: commands without a terminal get SIGHUP afterwards */
-	char text[LINK_TEXT_BYTES]; /* shown on the terminals first; "" nothing */
-};
-
-struct link_hangup {
-	struct link_guard guard;
-	uint32_t handle;
-	int32_t tty;
-	char text[LINK_TEXT_BYTES];
 };
 
 struct link_opened {
@@ -107,30 +75,10 @@ struct link_warned {
 	uint32_t reserved;
 };
 
-struct link_survivor {
-	int32_t pid;
-	char name[20]; /* foreign text */
-};
-
-struct link_cut_done {
-	uint32_t handle;
-	int32_t result; /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
-	uint32_t signal; /* that it took to end the server's process: 0 none */
-	uint32_t n_survivors; /* all of them, the first ones are named */
-	struct link_survivor survivors[LINK_SURVIVORS_MAX];
-};
-
-struct link_hangup_done {
-	uint32_t handle;
-	int32_t tty;
-	int32_t result;
-	uint32_t signal;
-};
-
 struct link_trouble {
 	uint32_t handle; /* 0: of the host */
 	uint32_t reserved;
-	char text[LINK_TEXT_BYTES];
+	char text[ORDER_TEXT_BYTES];
 };
 
 struct event_base;
@@ -139,8 +87,12 @@ struct link;
 /* `message` has exactly the size that the table gives for its type. 0, or -EPROTO to end the link. */
 typedef int link_handler(void *context, const void *message);
 
+/* In which stage of the link a message is legal. */
+enum link_stage { LINK_STARTING = 1 << 0, LINK_RUNNING = 1 << 1 };
+
 struct link_row {
 	enum link_type type;
+	uint32_t stages;      /* enum link_stage */
 	size_t size;	      /* of the fixed part */
 	size_t element_bytes; /* of a list at the end; 0: none */
 	size_t count_offset;  /* of the uint32_t that counts it */
@@ -154,6 +106,9 @@ typedef void link_lost_fn(void *context);
 int link_new(struct event_base *base, int fd, const struct link_row *rows, link_lost_fn *lost,
 	     void *context, struct link **ret_link);
 void link_free(struct link *link);
+
+/* A link starts in LINK_STARTING. */
+void link_set_stage(struct link *link, enum link_stage stage);
 
 /* Queues a message; -ENOMEM. */
 int link_send(struct link *link, enum link_type type, const void *message, size_t size);

@@ -1,0 +1,81 @@
+#include "act/guard.h"
+
+#include <errno.h>
+
+#include "core/ledger.h"
+
+/* Nothing at all has come in since the verdict's sample: that is proof without any ledger. */
+static bool silent_since(const struct sample *sample, int64_t since_ns)
+{
+	return (sample->known & SAMPLE_SOCKET) &&
+	       sample->at_ns - sample->last_data_recv_ns < since_ns;
+}
+
+static bool input_moved(const struct sample *sample, const struct order_guard *guard)
+{
+	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
+
+	if (silent_since(sample, guard->observed_at_ns))
+		return false;
+	return (sample->known & ledger) != ledger || sample->waiting > 0 ||
+	       ledger_plain_in(sample) > guard->plain_in;
+}
+
+static bool output_moved(const struct sample *sample, const struct order_guard *guard)
+{
+	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
+
+	return (sample->known & ledger) != ledger || ledger_plain_out(sample) > guard->plain_out;
+}
+
+static bool traffic_moved(const struct sample *sample, const struct order_guard *guard)
+{
+	return !(sample->known & SAMPLE_FORWARDS) ||
+	       sample->forward_written + sample->forward_read > guard->traffic ||
+	       sample->forward_opened != guard->forward_opened;
+}
+
+int guard_check(struct watch *watch, const struct order_guard *guard)
+{
+	struct sample sample;
+	bool changed = false;
+	int r;
+
+	if (guard->uses == 0)
+		return 0;
+	r = watch_sample(watch, &sample, &changed);
+	if (r < 0)
+		return r;
+	if (changed || !(sample.known & SAMPLE_CHANNELS))
+		return -EBUSY;
+	if ((guard->uses & USE_BIT(USE_INPUT)) && input_moved(&sample, guard))
+		return -EBUSY;
+	if ((guard->uses & USE_BIT(USE_OUTPUT)) && output_moved(&sample, guard))
+		return -EBUSY;
+	if ((guard->uses & USE_BIT(USE_TRAFFIC)) && traffic_moved(&sample, guard))
+		return -EBUSY;
+	return 0;
+}
+
+int guard_check_terminal(struct watch *watch, const struct order_guard *guard, int32_t tty)
+{
+	struct sample sample;
+	bool changed = false;
+	int r = watch_sample(watch, &sample, &changed);
+
+	if (r < 0)
+		return r;
+	if (changed)
+		return -EBUSY;
+	for (uint32_t i = 0; i < sample.n_channels; i++) {
+		const struct channel_sample *channel = &sample.channels[i];
+
+		if (channel->tty != tty)
+			continue;
+		if (!(channel->known & TERMINAL_KNOWN) || !(channel->known & TERMINAL_RAW) ||
+		    (channel->known & TERMINAL_PENDING) || channel->atime_s != guard->atime_s)
+			return -EBUSY;
+		return 0;
+	}
+	return -ENOENT;
+}

@@ -1,0 +1,13 @@
+/*
+ * The last look before an action: has anything moved since the sample that the verdict rests on?
+ */
+#pragma once
+
+#include "core/order.h"
+#include "observe/watch.h"
+
+/* 0: nothing that counts has moved. -EBUSY: something has, or it cannot be seen. -ESRCH: already ended. */
+int guard_check(struct watch *watch, const struct order_guard *guard);
+
+/* The same for one terminal: nothing was read from it and nothing waits in it. */
+int guard_check_terminal(struct watch *watch, const struct order_guard *guard, int32_t tty);

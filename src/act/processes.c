@@ -1,0 +1,105 @@
+#include "act/processes.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "observe/process.h"
+
+/* The pidfd is of the process that was found, not of a later one with its pid. */
+static int pidfd_of(const struct watch_process *facts, int *ret_fd)
+{
+	auto_close int fd = (int)syscall(SYS_pidfd_open, facts->pid, 0);
+	uint64_t start_ticks;
+
+	if (fd < 0)
+		return -errno;
+	if (process_start_ticks(facts->pid, &start_ticks) < 0 || start_ticks != facts->start_ticks)
+		return -ESRCH;
+	*ret_fd = take_fd(&fd);
+	return 0;
+}
+
+void processes_record(struct processes *processes, const struct watch *watch)
+{
+	struct watch_process found[PROCESSES_MAX];
+	int n = watch_processes(watch, found, PROCESSES_MAX);
+
+	processes->n = 0;
+	for (int i = 0; i < n; i++) {
+		struct process_record *record = &processes->records[processes->n];
+
+		record->facts = found[i];
+		if (pidfd_of(&found[i], &record->pidfd) == 0)
+			processes->n++;
+	}
+}
+
+void processes_deinit(struct processes *processes)
+{
+	for (size_t i = 0; i < processes->n; i++)
+		(void)close(processes->records[i].pidfd);
+	processes->n = 0;
+}
+
+static int record_signal(const struct process_record *record, int signal)
+{
+	if (syscall(SYS_pidfd_send_signal, record->pidfd, signal, NULL, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static const struct process_record *record_find(const struct processes *processes, int32_t pid)
+{
+	for (size_t i = 0; i < processes->n; i++)
+		if (processes->records[i].facts.pid == pid)
+			return &processes->records[i];
+	return NULL;
+}
+
+int processes_signal(const struct processes *processes, int32_t pid, int signal)
+{
+	const struct process_record *record = record_find(processes, pid);
+
+	return record ? record_signal(record, signal) : -ESRCH;
+}
+
+unsigned processes_hang_up_commands(const struct processes *processes)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < processes->n; i++) {
+		const struct process_record *record = &processes->records[i];
+		const struct process_record *root = record_find(processes, record->facts.root);
+
+		if (!root || root->facts.tty >= 0 || record->facts.tty >= 0 ||
+		    record->facts.sid != root->facts.sid)
+			continue;
+		if (record_signal(record, SIGHUP) == 0)
+			n++;
+		(void)record_signal(record, SIGCONT);
+	}
+	return n;
+}
+
+bool processes_alive(const struct processes *processes, size_t index)
+{
+	struct pollfd poll_for = { .fd = processes->records[index].pidfd, .events = POLLIN };
+
+	/* A pidfd is readable once its process has ended, also before it is reaped. */
+	return poll(&poll_for, 1, 0) == 0;
+}
+
+size_t processes_count_alive(const struct processes *processes)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < processes->n; i++)
+		if (processes_alive(processes, i))
+			n++;
+	return n;
+}

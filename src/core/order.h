@@ -1,0 +1,64 @@
+/*
+ * Orders: what the engine has the monitor do to a session, and what came of it.
+ *
+ * A verdict rests on a sample that is a moment old when its order is carried out; the guard says what
+ * must not have moved since.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "core/facts.h"
+
+#define ORDER_TEXT_BYTES    384
+#define ORDER_SURVIVORS_MAX 16
+
+/* What must not have moved when the monitor looks once more before it acts. */
+struct order_guard {
+	int64_t plain_in, plain_out; /* the highest values that the verdict rests on */
+	int64_t observed_at_ns;	     /* of that sample */
+	int64_t atime_s;	     /* of one terminal */
+	uint64_t traffic;	     /* forward_written + forward_read */
+	uint32_t forward_opened;
+	uint32_t uses;		     /* USE_BIT()s to be checked; 0: do it whatever moved */
+};
+
+struct order_warn {
+	uint32_t handle;
+	int32_t tty; /* -1: all of the session's terminals */
+	char text[ORDER_TEXT_BYTES];
+};
+
+struct order_cut {
+	struct order_guard guard;
+	uint32_t handle;
+	uint32_t hang_up; /* 1: commands without a terminal get SIGHUP afterwards */
+	char text[ORDER_TEXT_BYTES]; /* shown on the terminals first; "" nothing */
+};
+
+struct order_hangup {
+	struct order_guard guard;
+	uint32_t handle;
+	int32_t tty;
+	char text[ORDER_TEXT_BYTES];
+};
+
+struct order_survivor {
+	int32_t pid;
+	char name[20]; /* foreign text */
+};
+
+struct order_cut_done {
+	uint32_t handle;
+	int32_t result; /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
+	uint32_t signal; /* that it took to end the server's process: 0 none */
+	uint32_t n_survivors; /* all of them, the first ones are named */
+	struct order_survivor survivors[ORDER_SURVIVORS_MAX];
+};
+
+struct order_hangup_done {
+	uint32_t handle;
+	int32_t tty;
+	int32_t result;
+	uint32_t signal;
+};

@@ -1,0 +1,55 @@
+#include "daemon/clock.h"
+
+#include <time.h>
+
+#include "core/facts.h"
+
+static int64_t read_clock(clockid_t id)
+{
+	struct timespec now;
+
+	(void)clock_gettime(id, &now);
+	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+int64_t clock_now_ns(void)
+{
+	return read_clock(CLOCK_MONOTONIC);
+}
+
+struct timeval clock_until(int64_t at_ns)
+{
+	int64_t after_ns = at_ns - clock_now_ns();
+
+	if (after_ns < 0)
+		after_ns = 0;
+	/* Rounded up: a look shortly before its time would find nothing to do and look again. */
+	after_ns += 999;
+	return (struct timeval){ .tv_sec = (time_t)(after_ns / NS_PER_S),
+				 .tv_usec = (suseconds_t)(after_ns % NS_PER_S / 1000) };
+}
+
+static time_t wall(int64_t at_ns)
+{
+	int64_t offset_ns = read_clock(CLOCK_REALTIME) - clock_now_ns();
+
+	return (time_t)((at_ns + offset_ns) / NS_PER_S);
+}
+
+void clock_format_utc(int64_t at_ns, char ret_text[static CLOCK_TEXT_BYTES])
+{
+	time_t at = wall(at_ns);
+	struct tm parts;
+
+	(void)gmtime_r(&at, &parts);
+	(void)strftime(ret_text, CLOCK_TEXT_BYTES, "%Y-%m-%dT%H:%M:%SZ", &parts);
+}
+
+void clock_format_local(int64_t at_ns, char ret_text[static CLOCK_TEXT_BYTES])
+{
+	time_t at = wall(at_ns);
+	struct tm parts;
+
+	(void)localtime_r(&at, &parts);
+	(void)strftime(ret_text, CLOCK_TEXT_BYTES, "%H:%M:%S", &parts);
+}

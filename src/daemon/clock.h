@@ -1,0 +1,19 @@
+/* The one clock of the daemon: CLOCK_MONOTONIC, and its conversions to what people read. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/time.h>
+
+#define CLOCK_TEXT_BYTES 32
+
+int64_t clock_now_ns(void);
+
+/* From now until that time, for a libevent timer; not negative. */
+struct timeval clock_until(int64_t at_ns);
+
+/* A point in time as "2026-11-22T10:11:12Z". */
+void clock_format_utc(int64_t at_ns, char ret_text[static CLOCK_TEXT_BYTES]);
+
+/* A point in time of the host's day, "15:04:05", in its own time zone, for people at a terminal. */
+void clock_format_local(int64_t at_ns, char ret_text[static CLOCK_TEXT_BYTES]);

@@ -1,0 +1,87 @@
+/*
+ * The engine's inside: its table of sessions, shared by the files engine*.c and state.c only.
+ * Everybody else uses engine.h.
+ */
+#pragma once
+
+#include <event2/event.h>
+
+#include "core/brake.h"
+#include "core/judge.h"
+#include "core/order.h"
+#include "core/session.h"
+#include "daemon/engine.h"
+#include "daemon/link.h"
+#include "daemon/state.h"
+
+#define ENGINE_TROUBLES_MAX 16
+#define ENGINE_WHO_BYTES    64
+
+struct entry {
+	struct session session; /* first: the control socket's pointers are entries */
+	struct engine *engine;
+	struct event *look;	/* timer: the next sample */
+	struct verdict verdict;
+	char **groups;		/* of the user, owned; n_groups of them */
+	size_t n_groups;
+	uint32_t handle;
+	bool groups_known;
+	bool held;	   /* told once that the brake holds it */
+	bool restored;	   /* taken up from a daemon that ran before; cleared by the first sample */
+	/* The end that is under way or was last asked for. */
+	struct verdict ending;
+	char who[ENGINE_WHO_BYTES]; /* "" : the judge */
+	char reason[ORDER_TEXT_BYTES];
+	int64_t last_use_at_ns;
+};
+
+struct engine {
+	struct event_base *base;
+	const struct engine_options *options;
+	struct link *link;
+	struct control *control;
+	struct config *config;
+	struct state *state;
+	struct event *save; /* timer */
+	struct brake brake;
+	struct entry **entries; /* in order of their ids */
+	size_t n_entries, size_entries;
+	struct entry **by_slot; /* by the slot in the monitor's handle */
+	size_t n_slots;
+	char *troubles[ENGINE_TROUBLES_MAX];
+	size_t n_troubles;
+	int64_t started_at_ns, config_loaded_at_ns;
+	uint64_t cuts, warnings, held;
+	int64_t save_not_before_ns;
+	size_t walk_at; /* where the last engine_next_session() stood */
+	uint32_t next_id;
+};
+
+/* engine-table.c */
+int table_add(struct engine *engine, const struct link_opened *opened, struct entry **ret_entry);
+void table_remove(struct engine *engine, struct entry *entry);
+void table_deinit(struct engine *engine);
+struct entry *table_find(const struct engine *engine, uint32_t id);
+struct entry *table_find_handle(const struct engine *engine, uint32_t handle);
+
+/* engine-policy.c: configuration and who the user is */
+void policy_apply(struct entry *entry);
+void policy_learn_user(struct entry *entry, uint32_t uid);
+int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n);
+int64_t policy_look_every_ns(const struct engine *engine);
+
+/* engine-act.c: from a verdict to an order, a line in the log, and an event */
+void act_on_verdict(struct entry *entry);
+int act_cut_asked(struct entry *entry, const char *who, const char *message);
+void act_cut_done(struct entry *entry, const struct order_cut_done *done);
+void act_hangup_done(struct entry *entry, const struct order_hangup_done *done);
+void act_opened(struct entry *entry);
+void act_closed(struct entry *entry);
+void act_kept(struct entry *entry, const char *who);
+
+/* engine.c */
+void engine_send(struct engine *engine, enum link_type type, const void *message, size_t size);
+void engine_look_now(struct entry *entry);
+void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int32_t tty,
+		 const char *reason);
+void engine_save_soon(struct engine *engine);

@@ -1,0 +1,537 @@
+#include "daemon/engine.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "core/config.h"
+#include "daemon/clock.h"
+#include "daemon/control.h"
+#include "daemon/engine-table.h"
+
+/* The state is written this long after the first change, and not again before so many times what the
+ * last write took: on a host with many sessions it then costs half a percent of a core. */
+#define SAVE_AFTER_NS	  (1 * NS_PER_S)
+#define SAVE_COST_FACTOR  200
+
+int64_t engine_now_ns(void)
+{
+	return clock_now_ns();
+}
+
+void engine_send(struct engine *engine, enum link_type type, const void *message, size_t size)
+{
+	if (link_send(engine->link, type, message, size) < 0) {
+		log_error("out of memory");
+		event_base_loopbreak(engine->base);
+	}
+}
+
+void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int32_t tty,
+		 const char *reason)
+{
+	struct engine_event event = {
+		.kind = kind, .session = &entry->session, .rule = rule, .tty = tty, .reason = reason,
+	};
+
+	control_event(entry->engine->control, &event);
+}
+
+/* --- the saved state --- */
+
+static const struct session *next_session(void *context, const struct session *after)
+{
+	return engine_next_session(context, after);
+}
+
+static int64_t save(struct engine *engine)
+{
+	int64_t from_ns = clock_now_ns();
+	int r = state_save(engine->options->state_file, engine->next_id, next_session, engine);
+
+	if (r < 0)
+		log_error("%s cannot be written: %s; a restart would begin all idle times anew",
+			  engine->options->state_file, strerror(-r));
+	return clock_now_ns() - from_ns;
+}
+
+static void on_save(evutil_socket_t fd, short what, void *context)
+{
+	struct engine *engine = context;
+	int64_t cost_ns;
+
+	(void)fd;
+	(void)what;
+	if (engine->state)
+		return; /* before the first look is done the old state is worth more */
+	cost_ns = save(engine);
+	engine->save_not_before_ns = clock_now_ns() + cost_ns * SAVE_COST_FACTOR;
+}
+
+void engine_save_soon(struct engine *engine)
+{
+	int64_t at_ns = clock_now_ns() + SAVE_AFTER_NS;
+	struct timeval after;
+
+	if (evtimer_pending(engine->save, NULL))
+		return;
+	if (at_ns < engine->save_not_before_ns)
+		at_ns = engine->save_not_before_ns;
+	after = clock_until(at_ns);
+	(void)event_add(engine->save, &after);
+}
+
+/* --- looks --- */
+
+void engine_look_now(struct entry *entry)
+{
+	struct link_sample request = { .handle = entry->handle };
+
+	for (size_t i = 0; i < entry->session.n_channels; i++)
+		if (entry->session.channels[i].policy.counts & USE_BIT(USE_WORK))
+			request.with_work = 1;
+	engine_send(entry->engine, LINK_SAMPLE, &request, sizeof(request));
+}
+
+static void look_at(struct entry *entry, int64_t at_ns)
+{
+	struct timeval after = clock_until(at_ns);
+
+	(void)event_add(entry->look, &after);
+}
+
+/* Judges on what is known and acts on it. Old evidence never ends a session: the judge's time is the
+ * last sample's. */
+static void decide(struct entry *entry)
+{
+	struct session *session = &entry->session;
+	bool brake = brake_on(&entry->engine->brake, clock_now_ns());
+
+	if (session->phase == PHASE_ENDING || session->n_channels == 0)
+		return;
+	entry->verdict = judge(session, session->observed_at_ns, brake);
+	act_on_verdict(entry);
+	if (session->phase != PHASE_ENDING)
+		look_at(entry, entry->verdict.next_look_ns);
+}
+
+/* --- messages from the monitor --- */
+
+static int take_opened(void *context, const void *message)
+{
+	const struct link_opened *opened = message;
+	struct engine *engine = context;
+	struct entry *entry;
+
+	if (table_find_handle(engine, opened->handle))
+		return -EPROTO;
+	return table_add(engine, opened, &entry);
+}
+
+static int take_channels(void *context, const void *message)
+{
+	const struct link_channels *list = message;
+	struct engine *engine = context;
+	struct entry *entry = table_find_handle(engine, list->handle);
+	struct session *session;
+	bool first;
+	int r;
+
+	if (!entry)
+		return 0;
+	session = &entry->session;
+	first = session->n_channels == 0;
+	r = session_set_channels(session, list->channels, list->n_channels, list->from_ns,
+				 list->at_ns);
+	if (r < 0)
+		return r;
+	policy_learn_user(entry, list->uid);
+	if (first)
+		entry->restored = state_restore(engine->state, session);
+	policy_apply(entry);
+	if (first)
+		act_opened(entry);
+	return 0;
+}
+
+/* Taken up from before: forwarded sockets are counted anew, so what moved meanwhile may have been
+ * theirs too. */
+static void settle_restored(struct entry *entry, const struct sample *sample)
+{
+	struct session *session = &entry->session;
+	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET;
+
+	entry->restored = false;
+	session->forward_opened = sample->forward_opened;
+	session->ledger.last.forward_written = sample->forward_written;
+	session->ledger.last.forward_read = sample->forward_read;
+	if ((sample->known & ledger) == ledger && session->ledger.primed &&
+	    (ledger_plain_in(sample) > session->ledger.high_in ||
+	     ledger_plain_out(sample) > session->ledger.high_out))
+		bounds_use(&session->uses[USE_TRAFFIC], session->observed_at_ns, sample->at_ns);
+}
+
+static int64_t latest_use_ns(const struct session *session)
+{
+	int64_t latest_ns = 0;
+
+	for (int use = 0; use < USE_N; use++)
+		if (session->uses[use].latest_ns > latest_ns)
+			latest_ns = session->uses[use].latest_ns;
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].work.latest_ns > latest_ns)
+			latest_ns = session->channels[i].work.latest_ns;
+	return latest_ns;
+}
+
+static int take_sampled(void *context, const void *message)
+{
+	const struct link_sampled *sampled = message;
+	struct engine *engine = context;
+	struct entry *entry = table_find_handle(engine, sampled->handle);
+	int64_t before_ns;
+
+	if (!entry)
+		return 0;
+	before_ns = latest_use_ns(&entry->session);
+	if (entry->restored)
+		settle_restored(entry, &sampled->sample);
+	session_observe(&entry->session, &sampled->sample);
+	if (latest_use_ns(&entry->session) != before_ns)
+		engine_save_soon(engine);
+	decide(entry);
+	return 0;
+}
+
+static int take_closed(void *context, const void *message)
+{
+	const struct link_closed *closed = message;
+	struct engine *engine = context;
+	struct entry *entry = table_find_handle(engine, closed->handle);
+
+	if (!entry)
+		return 0;
+	act_closed(entry);
+	table_remove(engine, entry);
+	engine_save_soon(engine);
+	return 0;
+}
+
+static int take_warned(void *context, const void *message)
+{
+	const struct link_warned *warned = message;
+	const struct entry *entry = table_find_handle(context, warned->handle);
+
+	if (entry && warned->missed > 0)
+		log_info("session %u: the warning did not reach %u of %u terminals (stopped or "
+			 "full)",
+			 entry->session.id, warned->missed, warned->reached + warned->missed);
+	return 0;
+}
+
+static int take_cut_done(void *context, const void *message)
+{
+	const struct order_cut_done *done = message;
+	struct entry *entry = table_find_handle(context, done->handle);
+
+	if (entry)
+		act_cut_done(entry, done);
+	return 0;
+}
+
+static int take_hangup_done(void *context, const void *message)
+{
+	const struct order_hangup_done *done = message;
+	struct entry *entry = table_find_handle(context, done->handle);
+
+	if (entry)
+		act_hangup_done(entry, done);
+	return 0;
+}
+
+/* Each sentence once: the same trouble often has many sessions. */
+static int take_trouble(void *context, const void *message)
+{
+	const struct link_trouble *trouble = message;
+	struct engine *engine = context;
+	char text[ORDER_TEXT_BYTES], escaped[ORDER_TEXT_BYTES];
+
+	memcpy(text, trouble->text, sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	text_escape(text, false, escaped, sizeof(escaped));
+	for (size_t i = 0; i < engine->n_troubles; i++)
+		if (text_equal(engine->troubles[i], escaped))
+			return 0;
+	log_warning("%s", escaped);
+	if (engine->n_troubles < ENGINE_TROUBLES_MAX) {
+		engine->troubles[engine->n_troubles] = strdup(escaped);
+		if (engine->troubles[engine->n_troubles])
+			engine->n_troubles++;
+	}
+	return 0;
+}
+
+static int take_looked(void *context, const void *message)
+{
+	struct engine *engine = context;
+
+	(void)message;
+	log_debug("first look done: %zu sessions", engine->n_entries);
+	/* What was not found by now has ended while nobody watched. */
+	state_free(engine->state);
+	engine->state = NULL;
+	engine_save_soon(engine);
+	engine->options->ready(engine->options->context);
+	return 0;
+}
+
+static int take_reload(void *context, const void *message)
+{
+	struct engine *engine = context;
+	char **problems = NULL;
+	size_t n = 0;
+
+	(void)message;
+	(void)engine_reload(engine, &problems, &n);
+	for (size_t i = 0; i < n; i++)
+		free(problems[i]);
+	free(problems);
+	return 0;
+}
+
+/* What the monitor may tell. */
+static const struct link_row engine_rows[] = {
+	{ LINK_OPENED, LINK_RUNNING, sizeof(struct link_opened), 0, 0, take_opened },
+	{ LINK_CHANNELS, LINK_RUNNING, offsetof(struct link_channels, channels),
+	  sizeof(struct channel_facts), offsetof(struct link_channels, n_channels), take_channels },
+	{ LINK_SAMPLED, LINK_RUNNING, offsetof(struct link_sampled, sample.channels),
+	  sizeof(struct channel_sample), offsetof(struct link_sampled, sample.n_channels),
+	  take_sampled },
+	{ LINK_CLOSED, LINK_RUNNING, sizeof(struct link_closed), 0, 0, take_closed },
+	{ LINK_WARNED, LINK_RUNNING, sizeof(struct link_warned), 0, 0, take_warned },
+	{ LINK_CUT_DONE, LINK_RUNNING, sizeof(struct order_cut_done), 0, 0, take_cut_done },
+	{ LINK_HANGUP_DONE, LINK_RUNNING, sizeof(struct order_hangup_done), 0, 0,
+	  take_hangup_done },
+	{ LINK_TROUBLE, LINK_RUNNING, sizeof(struct link_trouble), 0, 0, take_trouble },
+	{ LINK_LOOKED, LINK_RUNNING, sizeof(struct link_closed), 0, 0, take_looked },
+	{ LINK_RELOAD, LINK_RUNNING, sizeof(struct link_closed), 0, 0, take_reload },
+	{ 0 },
+};
+
+/* --- what the control socket asks --- */
+
+const struct session *engine_next_session(struct engine *engine, const struct session *after)
+{
+	for (size_t i = 0; i < engine->n_entries; i++) {
+		const struct entry *entry;
+
+		/* The usual caller goes through the table in order. */
+		if (after && engine->walk_at < engine->n_entries &&
+		    &engine->entries[engine->walk_at]->session == after)
+			i = engine->walk_at + 1;
+		if (i >= engine->n_entries)
+			return NULL;
+		entry = engine->entries[i];
+		if (!after || entry->session.id > after->id) {
+			engine->walk_at = i;
+			return &entry->session;
+		}
+	}
+	return NULL;
+}
+
+const struct session *engine_find_session(struct engine *engine, uint32_t id)
+{
+	struct entry *entry = table_find(engine, id);
+
+	return entry ? &entry->session : NULL;
+}
+
+const struct session *engine_find_terminal(struct engine *engine, int32_t tty)
+{
+	for (size_t i = 0; i < engine->n_entries; i++) {
+		const struct session *session = &engine->entries[i]->session;
+
+		for (size_t j = 0; j < session->n_channels; j++)
+			if (session->channels[j].facts.tty == tty)
+				return session;
+	}
+	return NULL;
+}
+
+struct verdict engine_verdict(struct engine *engine, const struct session *session)
+{
+	return table_find(engine, session->id)->verdict;
+}
+
+int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message)
+{
+	struct entry *entry = table_find(engine, id);
+
+	return entry ? act_cut_asked(entry, who, message) : -ENOENT;
+}
+
+int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t until_ns)
+{
+	struct entry *entry = table_find(engine, id);
+
+	if (!entry)
+		return -ENOENT;
+	if (entry->session.phase == PHASE_ENDING)
+		return -EALREADY;
+	entry->session.kept_until_ns = until_ns;
+	act_kept(entry, who);
+	engine_save_soon(engine);
+	engine_look_now(entry);
+	return 0;
+}
+
+int64_t engine_keep_max_ns(struct engine *engine, const struct session *session)
+{
+	int64_t most_ns = 0;
+
+	(void)engine;
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].policy.keep_max_ns > most_ns)
+			most_ns = session->channels[i].policy.keep_max_ns;
+	return most_ns;
+}
+
+static void send_settings(struct engine *engine)
+{
+	struct link_settings settings = { .look_every_ns = policy_look_every_ns(engine) };
+
+	engine_send(engine, LINK_SETTINGS, &settings, sizeof(settings));
+}
+
+int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
+{
+	struct engine_event event = { .kind = EVENT_RELOADED, .rule = -1, .tty = -1,
+				      .reason = engine->options->config_file };
+	int r = policy_load(engine, ret_problems, ret_n);
+
+	if (r < 0) {
+		log_error("%s is wrong; the running configuration stays",
+			  engine->options->config_file);
+		for (size_t i = 0; r == -EINVAL && i < *ret_n; i++)
+			log_error("%s", (*ret_problems)[i]);
+		return r;
+	}
+	log_info("%s is in force for all sessions", engine->options->config_file);
+	send_settings(engine);
+	for (size_t i = 0; i < engine->n_entries; i++)
+		engine_look_now(engine->entries[i]);
+	control_event(engine->control, &event);
+	return 0;
+}
+
+void engine_get_status(struct engine *engine, struct engine_status *ret_status)
+{
+	*ret_status = (struct engine_status){
+		.started_at_ns = engine->started_at_ns,
+		.config_loaded_at_ns = engine->config_loaded_at_ns,
+		.shortest_limit_ns = config_shortest_limit(engine->config),
+		.config_file = engine->options->config_file,
+		.monitor_pid = engine->options->monitor_pid,
+		.cuts = engine->cuts,
+		.warnings = engine->warnings,
+		.sessions = engine->n_entries,
+		.troubles = (const char *const *)engine->troubles,
+		.n_troubles = engine->n_troubles,
+	};
+	for (size_t i = 0; i < engine->n_entries; i++)
+		ret_status->held += engine->entries[i]->held;
+}
+
+/* --- life --- */
+
+static void on_lost(void *context)
+{
+	struct engine *engine = context;
+
+	event_base_loopbreak(engine->base);
+}
+
+static int load_first(struct engine *engine)
+{
+	char **problems = NULL;
+	size_t n = 0;
+	int r = policy_load(engine, &problems, &n);
+
+	if (r == -EINVAL)
+		for (size_t i = 0; i < n; i++) {
+			log_error("%s", problems[i]);
+			free(problems[i]);
+		}
+	free(problems);
+	return r;
+}
+
+static int engine_init(struct engine *engine)
+{
+	int r = load_first(engine);
+
+	if (r < 0)
+		return r;
+	r = state_load(engine->options->state_file, &engine->state);
+	if (r < 0)
+		return r;
+	engine->next_id = state_next_id(engine->state);
+	engine->base = event_base_new();
+	if (!engine->base)
+		return -ENOMEM;
+	engine->save = evtimer_new(engine->base, on_save, engine);
+	if (!engine->save)
+		return -ENOMEM;
+	r = link_new(engine->base, engine->options->link_fd, engine_rows, on_lost, engine,
+		     &engine->link);
+	if (r < 0)
+		return r;
+	link_set_stage(engine->link, LINK_RUNNING);
+	r = control_new(engine->base, engine->options->control_fd, engine, &engine->control);
+	if (r < 0)
+		return r;
+	send_settings(engine);
+	return 0;
+}
+
+static void engine_deinit(struct engine *engine)
+{
+	control_free(engine->control);
+	link_free(engine->link);
+	table_deinit(engine);
+	if (engine->save)
+		event_free(engine->save);
+	if (engine->base)
+		event_base_free(engine->base);
+	state_free(engine->state);
+	config_free(engine->config);
+	brake_deinit(&engine->brake);
+	for (size_t i = 0; i < engine->n_troubles; i++)
+		free(engine->troubles[i]);
+}
+
+int engine_run(const struct engine_options *options)
+{
+	struct engine engine = { .options = options, .started_at_ns = clock_now_ns() };
+	int r;
+
+	/* The monitor decides when both go; it is told by the same Ctrl-C. */
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+	r = engine_init(&engine);
+	if (r == 0) {
+		(void)event_base_dispatch(engine.base);
+		if (!engine.state)
+			(void)save(&engine);
+	} else if (r != -EINVAL) {
+		log_error("cannot start: %s", strerror(-r));
+	}
+	engine_deinit(&engine);
+	return r < 0 ? 1 : 0;
+}

@@ -1,0 +1,299 @@
+/*
+ * sshidled: starts the two halves of the daemon, or checks a configuration.
+ *
+ * As root: takes the runtime directory, binds the control socket, splits.  The parent becomes the
+ * monitor and keeps three capabilities, the child becomes the engine, another user with none.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "config.h"
+#include "daemon/engine.h"
+#include "daemon/monitor.h"
+#include "daemon/options.h"
+#include "daemon/privilege.h"
+#include "daemon/runtime.h"
+#include "text/config-file.h"
+
+#if HAVE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#define CASE_GROUPS 256
+
+struct start {
+	const struct options *options;
+	struct runtime runtime;
+	struct privilege_user user;
+	int waiting_fd; /* the starting process waits on it in the background case; -1 */
+};
+
+/* --- -t and -T --- */
+
+static void print_problems(const struct config_problems *problems)
+{
+	for (size_t i = 0; i < problems->n; i++)
+		(void)fprintf(stderr, "%s%s\n", problems->items[i].notice ? "notice: " : "",
+			      problems->items[i].text);
+}
+
+/* The groups that the system knows of the user, as a session of that user would have them. */
+static void add_system_groups(struct config_case *config_case)
+{
+	struct passwd *user = config_case->query.user ? getpwnam(config_case->query.user) : NULL;
+	gid_t gids[CASE_GROUPS];
+	int n = CASE_GROUPS;
+
+	if (!user || getgrouplist(user->pw_name, user->pw_gid, gids, &n) < 0)
+		return;
+	for (int i = 0; i < n; i++) {
+		struct group *group = getgrgid(gids[i]);
+
+		if (group)
+			(void)config_case_add_group(config_case, group->gr_name);
+	}
+}
+
+static int print_case(const struct config *config, const char *spec)
+{
+	struct config_case config_case;
+	char problem[256];
+	int r = config_case_parse(spec, &config_case, problem, sizeof(problem));
+
+	if (r < 0) {
+		(void)fprintf(stderr, "sshidled: -C %s: %s\n", spec,
+			      r == -EINVAL ? problem : strerror(-r));
+		return r;
+	}
+	add_system_groups(&config_case);
+	config_print_case(config, &config_case.query, stdout);
+	config_case_deinit(&config_case);
+	return 0;
+}
+
+static int check_config(const struct options *options)
+{
+	struct config_problems problems = { 0 };
+	struct config *config = NULL;
+	int r = config_load(options->config_file, &config, &problems);
+
+	print_problems(&problems);
+	config_problems_deinit(&problems);
+	if (r == 0 && options->print && options->print_case)
+		r = print_case(config, options->print_case);
+	else if (r == 0 && options->print)
+		config_print(config, stdout);
+	config_free(config);
+	return r < 0 ? 1 : 0;
+}
+
+/* --- starting --- */
+
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	/* One descriptor for each session; the hard limit is the host's word. */
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void detach(void)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return;
+	for (int fd = 0; fd <= 2; fd++)
+		(void)dup2(null, fd);
+	if (null > 2)
+		(void)close(null);
+}
+
+/* In the background case the first process waits here for the word of the second one. */
+static int wait_for_start(int fd)
+{
+	char word;
+	ssize_t n;
+
+	do {
+		n = read(fd, &word, 1);
+	} while (n < 0 && errno == EINTR);
+	return n == 1 ? 0 : 1;
+}
+
+/* Splits off a session leader in the background. The first process does not return. */
+static int go_background(int *ret_waiting_fd)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid > 0) {
+		(void)close(ends[1]);
+		exit(wait_for_start(ends[0]));
+	}
+	(void)close(ends[0]);
+	(void)setsid();
+	(void)chdir("/");
+	*ret_waiting_fd = ends[1];
+	return 0;
+}
+
+static void on_ready(void *context)
+{
+	struct start *start = context;
+
+	(void)runtime_write_pid(&start->runtime);
+	log_info("sshidled %s watches this host", SSHIDLE_VERSION);
+	if (start->waiting_fd >= 0) {
+		log_open("sshidled", false, LOG_LEVEL_INFO);
+		log_info("sshidled %s watches this host", SSHIDLE_VERSION);
+		(void)write(start->waiting_fd, "+", 1);
+		(void)close(start->waiting_fd);
+		start->waiting_fd = -1;
+		detach();
+	}
+#if HAVE_SYSTEMD
+	(void)sd_notify(0, "READY=1");
+#endif
+}
+
+static void on_engine_ready(void *context)
+{
+	const struct start *start = context;
+
+	if (start->options->foreground)
+		return;
+	log_open("sshidled", false, LOG_LEVEL_INFO);
+	detach();
+}
+
+static int run_engine(struct start *start, int link_fd)
+{
+	struct engine_options options = {
+		.config_file = start->options->config_file,
+		.state_file = start->runtime.state_file,
+		.monitor_pid = getppid(),
+		.link_fd = link_fd,
+		.control_fd = start->runtime.socket_fd,
+		.ready = on_engine_ready,
+		.context = start,
+	};
+	int r = privilege_engine(&start->user);
+
+	if (r < 0) {
+		log_error("the engine cannot become user %s: %s", start->options->user,
+			  strerror(-r));
+		return 1;
+	}
+	(void)prctl(PR_SET_NAME, "sshidled-engine");
+	if (start->waiting_fd >= 0)
+		(void)close(start->waiting_fd);
+	(void)close(start->runtime.lock_fd);
+	return engine_run(&options);
+}
+
+static int run_monitor(struct start *start, int link_fd, pid_t engine)
+{
+	struct monitor_options options = {
+		.link_fd = link_fd,
+		.engine_pid = engine,
+		.ready = on_ready,
+		.context = start,
+	};
+	int r = privilege_monitor();
+
+	if (r < 0) {
+		log_error("capabilities cannot be given up: %s", strerror(-r));
+		return 1;
+	}
+	(void)close(start->runtime.socket_fd);
+	r = monitor_run(&options);
+	runtime_close(&start->runtime);
+	return r;
+}
+
+static int split(struct start *start)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
+		log_error("no link between the processes: %s", strerror(errno));
+		return 1;
+	}
+	pid = fork();
+	if (pid < 0) {
+		log_error("cannot split: %s", strerror(errno));
+		return 1;
+	}
+	if (pid == 0) {
+		(void)close(ends[0]);
+		return run_engine(start, ends[1]);
+	}
+	(void)close(ends[1]);
+	return run_monitor(start, ends[0], pid);
+}
+
+static int start_daemon(const struct options *options)
+{
+	struct start start = { .options = options, .waiting_fd = -1 };
+
+	if (geteuid() != 0) {
+		log_error("must be started as root: it reads other users' sessions");
+		return 1;
+	}
+	if (privilege_find_user(options->user, &start.user) < 0) {
+		log_error("there is no user %s for the unprivileged half; create it with: useradd "
+			  "--system --no-create-home --home-dir /nonexistent --shell "
+			  "/usr/sbin/nologin %s",
+			  options->user, options->user);
+		return 1;
+	}
+	if (start.user.uid == 0) {
+		log_error("the unprivileged half must not run as %s", options->user);
+		return 1;
+	}
+	raise_file_limit();
+	(void)umask(022);
+	if (!options->foreground && go_background(&start.waiting_fd) < 0) {
+		log_error("cannot go to the background: %s", strerror(errno));
+		return 1;
+	}
+	if (runtime_open(options->runtime_directory, &start.user, &start.runtime) < 0)
+		return 1;
+	return split(&start);
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	int r = options_parse(argc, argv, &options);
+
+	if (r != 0)
+		return r < 0 ? 2 : 0;
+	log_open("sshidled", true, LOG_LEVEL_INFO);
+	if (options.test || options.print)
+		return check_config(&options);
+	return start_daemon(&options);
+}

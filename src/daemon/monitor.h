@@ -1,0 +1,17 @@
+/*
+ * The monitor: the privileged process.  Finds sessions, reads their counters when asked, shows
+ * notices and ends what it is told to end, after a last look of its own.  Decides nothing and reads
+ * nothing that a user sends.
+ */
+#pragma once
+
+struct monitor_options {
+	int link_fd;	   /* to the engine; taken over */
+	int engine_pid;
+	void (*ready)(void *context); /* called once, when the engine runs and the first look is done */
+	void *context;
+};
+
+/* Runs until SIGTERM or SIGINT (returns 0), or until the engine is gone (returns 1). Never touches a
+ * session on its way out. */
+int monitor_run(const struct monitor_options *options);

@@ -1,0 +1,26 @@
+/*
+ * The two halves of the daemon give up what they do not need.
+ *
+ * The monitor stays uid 0 with these capabilities and no way to get others:
+ *   CAP_SYS_PTRACE        /proc/PID/io, fd links, pidfd_getfd of the servers' processes
+ *   CAP_DAC_READ_SEARCH   the same where the process belongs to the user
+ *   CAP_KILL              the hang-up, and the escalation when a shutdown is not enough
+ * Writing to a terminal needs none: it is opened through the server's own descriptor.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+struct privilege_user {
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Looks the engine's user up. -ENOENT. */
+int privilege_find_user(const char *name, struct privilege_user *ret_user);
+
+/* The monitor's part. 0 or -errno. */
+int privilege_monitor(void);
+
+/* The engine's part: another user, no capabilities, none to be had again. */
+int privilege_engine(const struct privilege_user *user);

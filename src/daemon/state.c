@@ -1,0 +1,360 @@
+#include "daemon/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/text.h"
+
+/* Another format is another number: then the old state is not taken up. */
+#define STATE_FORMAT	1
+#define STATE_BYTES_MAX (64 << 20)
+#define BOOT_ID_BYTES	64
+
+struct state {
+	json_t *sessions; /* array */
+	uint32_t next_id;
+};
+
+/* The clock that all times are on begins anew with each boot. */
+static int read_boot_id(char ret_id[static BOOT_ID_BYTES])
+{
+	auto_fclose FILE *file = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (!file || !fgets(ret_id, BOOT_ID_BYTES, file))
+		return -EIO;
+	ret_id[strcspn(ret_id, "\n")] = '\0';
+	return 0;
+}
+
+/* --- writing --- */
+
+static json_t *bounds_json(const struct bounds *bounds)
+{
+	return json_pack("[II]", (json_int_t)bounds->earliest_ns, (json_int_t)bounds->latest_ns);
+}
+
+static json_t *identity_json(const struct session_identity *identity)
+{
+	return json_pack("{sI sI si}", "cookie", (json_int_t)identity->cookie, "start_ticks",
+			 (json_int_t)identity->start_ticks, "pid", identity->pid);
+}
+
+static json_t *rekeys_json(const struct ledger *ledger)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
+		(void)json_array_append_new(
+			array, json_pack("[II]", (json_int_t)ledger->rekeys[i].in_bytes,
+					 (json_int_t)ledger->rekeys[i].out_bytes));
+	return array;
+}
+
+/* The high-water marks stand without forwarded traffic, which a new daemon counts from zero. */
+static json_t *ledger_json(const struct ledger *ledger)
+{
+	const struct sample *last = &ledger->last;
+
+	if (!ledger->primed)
+		return json_null();
+	return json_pack("{sI sI sI sI sI sI sI sI sb so}", "high_in",
+			 (json_int_t)(ledger->high_in + (int64_t)last->forward_written), "high_out",
+			 (json_int_t)(ledger->high_out + (int64_t)last->forward_read), "wchar",
+			 (json_int_t)last->wchar, "rchar", (json_int_t)last->rchar, "sent",
+			 (json_int_t)last->sent, "received", (json_int_t)last->received,
+			 "segments_in", (json_int_t)last->segments_in, "waiting",
+			 (json_int_t)last->waiting, "unusable", ledger->unusable, "rekeys",
+			 rekeys_json(ledger));
+}
+
+static json_t *channel_json(const struct channel *channel)
+{
+	const struct channel_facts *facts = &channel->facts;
+
+	return json_pack("{si si si sI so so so sI sI sI sI sI si sb}", "kind", (int)facts->kind,
+			 "tty", facts->tty, "pid", facts->pid, "start_ticks",
+			 (json_int_t)facts->start_ticks, "opened", bounds_json(&channel->opened),
+			 "input", bounds_json(&channel->input), "work", bounds_json(&channel->work),
+			 "warned_at", (json_int_t)channel->warned_at_ns, "hung_up_at",
+			 (json_int_t)channel->hung_up_at_ns, "work_anchor",
+			 (json_int_t)channel->work_anchor_ns, "work_anchor_at",
+			 (json_int_t)channel->work_anchor_at_ns, "atime",
+			 (json_int_t)channel->last.atime_s, "known", (int)channel->last.known,
+			 "primed", channel->primed);
+}
+
+static json_t *session_json(const struct session *session)
+{
+	json_t *channels = json_array(), *uses = json_array();
+
+	for (size_t i = 0; i < session->n_channels; i++)
+		(void)json_array_append_new(channels, channel_json(&session->channels[i]));
+	for (int use = 0; use < USE_N; use++)
+		(void)json_array_append_new(uses, bounds_json(&session->uses[use]));
+	return json_pack("{sI so sI sI sI sI sI sI so so so}", "id", (json_int_t)session->id,
+			 "identity", identity_json(&session->facts.identity), "uid",
+			 (json_int_t)session->facts.uid, "observed_at",
+			 (json_int_t)session->observed_at_ns, "first_seen",
+			 (json_int_t)session->first_seen_ns, "warned_at",
+			 (json_int_t)session->warned_at_ns, "reported_at",
+			 (json_int_t)session->reported_at_ns, "kept_until",
+			 (json_int_t)session->kept_until_ns, "uses", uses, "channels", channels,
+			 "ledger", ledger_json(&session->ledger));
+}
+
+/* A new file, whole and on its way to the disk, takes the place of the old one. */
+static int write_file(const char *file, const json_t *root)
+{
+	char temporary[4096];
+	auto_close int fd = -1;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.new", file) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (json_dumpfd(root, fd, JSON_COMPACT) < 0)
+		return errno != 0 ? -errno : -EIO;
+	/* No fsync: the state is of use in this boot only. */
+	if (rename(temporary, file) < 0)
+		return -errno;
+	return 0;
+}
+
+int state_save(const char *file, uint32_t next_id,
+	       const struct session *(*next)(void *context, const struct session *after),
+	       void *context)
+{
+	json_t *sessions = json_array(), *root;
+	char boot_id[BOOT_ID_BYTES];
+	int r = read_boot_id(boot_id);
+
+	if (r < 0) {
+		json_decref(sessions);
+		return r;
+	}
+	for (const struct session *session = next(context, NULL); session;
+	     session = next(context, session))
+		if (session->n_channels > 0)
+			(void)json_array_append_new(sessions, session_json(session));
+	root = json_pack("{si ss sI so}", "format", STATE_FORMAT, "boot_id", boot_id, "next_id",
+			 (json_int_t)next_id, "sessions", sessions);
+	if (!root)
+		return -ENOMEM;
+	errno = 0;
+	r = write_file(file, root);
+	json_decref(root);
+	return r;
+}
+
+/* --- reading --- */
+
+static int64_t get_int(const json_t *object, const char *key)
+{
+	return json_integer_value(json_object_get(object, key));
+}
+
+static void get_bounds(const json_t *object, const char *key, struct bounds *bounds)
+{
+	const json_t *array = json_object_get(object, key);
+
+	if (json_array_size(array) != 2)
+		return;
+	bounds->earliest_ns = json_integer_value(json_array_get(array, 0));
+	bounds->latest_ns = json_integer_value(json_array_get(array, 1));
+}
+
+static bool same_identity(const json_t *saved, const struct session_identity *identity)
+{
+	const json_t *object = json_object_get(saved, "identity");
+
+	return (uint64_t)get_int(object, "cookie") == identity->cookie &&
+	       (uint64_t)get_int(object, "start_ticks") == identity->start_ticks &&
+	       get_int(object, "pid") == identity->pid;
+}
+
+static size_t find(const struct state *state, const struct session_identity *identity)
+{
+	size_t at = 0, n = state ? json_array_size(state->sessions) : 0;
+
+	while (at < n && !same_identity(json_array_get(state->sessions, at), identity))
+		at++;
+	return at;
+}
+
+static void restore_ledger(const json_t *saved, struct ledger *ledger)
+{
+	const json_t *rekeys = json_object_get(saved, "rekeys");
+
+	if (!json_is_object(saved))
+		return;
+	ledger->high_in = get_int(saved, "high_in");
+	ledger->high_out = get_int(saved, "high_out");
+	ledger->last.wchar = (uint64_t)get_int(saved, "wchar");
+	ledger->last.rchar = (uint64_t)get_int(saved, "rchar");
+	ledger->last.sent = (uint64_t)get_int(saved, "sent");
+	ledger->last.received = (uint64_t)get_int(saved, "received");
+	ledger->last.segments_in = (uint64_t)get_int(saved, "segments_in");
+	ledger->last.waiting = (uint64_t)get_int(saved, "waiting");
+	ledger->last.known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
+	ledger->unusable = json_is_true(json_object_get(saved, "unusable"));
+	for (size_t i = 0; i < json_array_size(rekeys) && i < LEDGER_REKEYS_MAX; i++) {
+		const json_t *pair = json_array_get(rekeys, i);
+
+		ledger->rekeys[i].in_bytes =
+			(uint64_t)json_integer_value(json_array_get(pair, 0));
+		ledger->rekeys[i].out_bytes =
+			(uint64_t)json_integer_value(json_array_get(pair, 1));
+		ledger->n_rekeys = (uint32_t)i + 1;
+	}
+	ledger->next_rekey = ledger->n_rekeys % LEDGER_REKEYS_MAX;
+	ledger->primed = true;
+}
+
+static void restore_channel(const json_t *saved, struct channel *channel)
+{
+	get_bounds(saved, "opened", &channel->opened);
+	get_bounds(saved, "input", &channel->input);
+	get_bounds(saved, "work", &channel->work);
+	channel->warned_at_ns = get_int(saved, "warned_at");
+	channel->hung_up_at_ns = get_int(saved, "hung_up_at");
+	channel->work_anchor_ns = (uint64_t)get_int(saved, "work_anchor");
+	channel->work_anchor_at_ns = get_int(saved, "work_anchor_at");
+	channel->last.atime_s = get_int(saved, "atime");
+	channel->last.known = (uint32_t)get_int(saved, "known");
+	channel->last.tty = channel->facts.tty;
+	channel->primed = json_is_true(json_object_get(saved, "primed"));
+}
+
+static bool same_channel(const json_t *saved, const struct channel_facts *facts)
+{
+	return get_int(saved, "kind") == facts->kind && get_int(saved, "tty") == facts->tty &&
+	       get_int(saved, "pid") == facts->pid &&
+	       (uint64_t)get_int(saved, "start_ticks") == facts->start_ticks;
+}
+
+static void restore_channels(const json_t *saved, struct session *session)
+{
+	for (size_t i = 0; i < session->n_channels; i++)
+		for (size_t j = 0; j < json_array_size(saved); j++)
+			if (same_channel(json_array_get(saved, j), &session->channels[i].facts))
+				restore_channel(json_array_get(saved, j), &session->channels[i]);
+}
+
+static void restore_session(const json_t *saved, struct session *session)
+{
+	const json_t *uses = json_object_get(saved, "uses");
+
+	session->observed_at_ns = get_int(saved, "observed_at");
+	session->first_seen_ns = get_int(saved, "first_seen");
+	session->warned_at_ns = get_int(saved, "warned_at");
+	session->reported_at_ns = get_int(saved, "reported_at");
+	session->kept_until_ns = get_int(saved, "kept_until");
+	for (size_t use = 0; use < USE_N && use < json_array_size(uses); use++) {
+		const json_t *pair = json_array_get(uses, use);
+
+		session->uses[use].earliest_ns = json_integer_value(json_array_get(pair, 0));
+		session->uses[use].latest_ns = json_integer_value(json_array_get(pair, 1));
+	}
+	restore_channels(json_object_get(saved, "channels"), session);
+	restore_ledger(json_object_get(saved, "ledger"), &session->ledger);
+}
+
+bool state_restore(struct state *state, struct session *session)
+{
+	size_t at = find(state, &session->facts.identity);
+	const json_t *saved;
+	int64_t now_ns = session->first_seen_ns;
+
+	if (!state || at >= json_array_size(state->sessions))
+		return false;
+	saved = json_array_get(state->sessions, at);
+	/* A time that lies ahead is not of this clock. */
+	if (get_int(saved, "observed_at") > now_ns || get_int(saved, "observed_at") <= 0)
+		return false;
+	if (session->facts.uid == UINT32_MAX)
+		session->facts.uid = (uint32_t)get_int(saved, "uid");
+	restore_session(saved, session);
+	(void)json_array_remove(state->sessions, at);
+	return true;
+}
+
+uint32_t state_find_id(const struct state *state, const struct session_identity *identity)
+{
+	size_t at = find(state, identity);
+
+	if (!state || at >= json_array_size(state->sessions))
+		return 0;
+	return (uint32_t)get_int(json_array_get(state->sessions, at), "id");
+}
+
+uint32_t state_next_id(const struct state *state)
+{
+	return state->next_id;
+}
+
+static json_t *read_root(const char *file)
+{
+	json_error_t trouble;
+	struct stat status;
+	auto_close int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	json_t *root;
+
+	if (fd < 0 && errno == ENOENT)
+		return NULL;
+	if (fd < 0 || fstat(fd, &status) < 0 || status.st_size > STATE_BYTES_MAX) {
+		log_warning("%s cannot be read: %s; all idle times begin now", file,
+			    fd < 0 ? strerror(errno) : "too large");
+		return NULL;
+	}
+	root = json_loadfd(fd, 0, &trouble);
+	if (!root)
+		log_warning("%s is broken (%s); all idle times begin now", file, trouble.text);
+	return root;
+}
+
+static bool fits(const json_t *root)
+{
+	const char *saved = json_string_value(json_object_get(root, "boot_id"));
+	char boot_id[BOOT_ID_BYTES];
+
+	return saved && get_int(root, "format") == STATE_FORMAT && read_boot_id(boot_id) == 0 &&
+	       text_equal(saved, boot_id) &&
+	       json_is_array(json_object_get(root, "sessions"));
+}
+
+int state_load(const char *file, struct state **ret_state)
+{
+	struct state *state = calloc(1, sizeof(*state));
+	json_t *root = read_root(file);
+
+	if (!state) {
+		json_decref(root);
+		return -ENOMEM;
+	}
+	state->next_id = 1;
+	if (fits(root)) {
+		state->sessions = json_incref(json_object_get(root, "sessions"));
+		state->next_id = (uint32_t)get_int(root, "next_id");
+	}
+	if (state->next_id == 0)
+		state->next_id = 1;
+	json_decref(root);
+	*ret_state = state;
+	return 0;
+}
+
+void state_free(struct state *state)
+{
+	if (!state)
+		return;
+	json_decref(state->sessions);
+	free(state);
+}
