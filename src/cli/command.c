@@ -1,0 +1,148 @@
+#include "cli/command.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/output.h"
+#include "config.h"
+
+/* Names this far from what was typed are offered. */
+enum { NEAREST_DISTANCE_MOST = 2 };
+
+const struct command commands[] = {
+	{ "list", "", "show the sessions, those that end first at the top",
+	  "A user sees their own sessions; root and members of the group of sshidled see all.\n"
+	  "Sessions without a limit are only counted, unless --all is given.\n"
+	  "This is what sshidle does without a command.\n",
+	  command_list, OPTION_JSON | OPTION_ALL, 0, 0 },
+	{ "why", "[ID | TTY]", "explain what is known of a session and what happens next",
+	  "Without ID or TTY it explains the session that it is called in.\n", command_why,
+	  OPTION_JSON, 0, 1 },
+	{ "cut", "ID | TTY", "end a session now",
+	  "Only root and the session's owner may do this. The text is shown on its terminals first.\n",
+	  command_cut, OPTION_MESSAGE, 1, 1 },
+	{ "keep", "[ID | TTY] DURATION", "neither warn nor end a session for some time",
+	  "DURATION is as in sshd_config(5): 90, 15m, 1h30m; 0 takes it back. Without ID or TTY it\n"
+	  "keeps the session that it is called in. Owners may ask for at most KeepMax, root for any.\n",
+	  command_keep, 0, 1, 2 },
+	{ "events", "", "print a line for each thing that happens, as it happens",
+	  "It goes on until it is interrupted or sshidled stops.\n", command_events, OPTION_JSON, 0,
+	  0 },
+	{ "status", "", "show the state of sshidled", "", command_status, OPTION_JSON, 0, 0 },
+	{ "reload", "", "have sshidled read its configuration again",
+	  "Only root may do this. A wrong configuration changes nothing.\n", command_reload, 0, 0,
+	  0 },
+	{ "help", "[COMMAND]", "explain a command", "", command_help, 0, 0, 1 },
+	{ 0 },
+};
+
+static const struct {
+	enum command_option option;
+	const char *synopsis;
+	const char *help;
+} options[] = {
+	{ OPTION_ALL, "[-a]", "  -a, --all              also sessions without a limit\n" },
+	{ OPTION_JSON, "[--json]", "      --json             print JSON, as in io.sshidle\n" },
+	{ OPTION_MESSAGE, "[-m TEXT]",
+	  "  -m, --message TEXT     show TEXT on its terminals first\n" },
+};
+
+#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+const struct command *command_find(const char *name)
+{
+	for (const struct command *command = commands; command->name; command++)
+		if (text_equal(command->name, name))
+			return command;
+	return NULL;
+}
+
+const struct command *command_nearest(const char *name)
+{
+	const struct command *nearest = NULL;
+	unsigned least = NEAREST_DISTANCE_MOST + 1;
+
+	for (const struct command *command = commands; command->name; command++) {
+		const unsigned distance = text_distance(command->name, name);
+
+		if (distance < least && distance < strlen(command->name)) {
+			least = distance;
+			nearest = command;
+		}
+	}
+	return nearest;
+}
+
+void command_print_synopsis(const struct command *command, bool to_stderr)
+{
+	FILE *file = to_stderr ? stderr : stdout;
+
+	(void)fprintf(file, "usage: sshidle %s [-r DIR]", command->name);
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (command->options & options[i].option)
+			(void)fprintf(file, " %s", options[i].synopsis);
+	(void)fprintf(file, "%s%s\n", command->operands[0] ? " " : "", command->operands);
+}
+
+static void print_common_options(void)
+{
+	(void)printf("  -r, --runtime-dir DIR  the directory of sshidled's socket (%s)\n"
+		     "  -h, --help             print this\n",
+		     SSHIDLE_RUNTIME_DIR);
+}
+
+void command_print_help(const struct command *command)
+{
+	command_print_synopsis(command, false);
+	(void)printf("\nsshidle %s: %s.\n%s\n", command->name, command->summary, command->help);
+	for (size_t i = 0; i < N_OPTIONS; i++)
+		if (command->options & options[i].option)
+			(void)fputs(options[i].help, stdout);
+	print_common_options();
+}
+
+void command_print_overview(void)
+{
+	(void)puts("usage: sshidle [-r DIR] [COMMAND] [ARGUMENT ...]\n\n"
+		   "Shows idle SSH sessions of this host and what happens to them.\n\ncommands:");
+	for (const struct command *command = commands; command->name; command++)
+		(void)printf("  %-7s %-20s %s\n", command->name, command->operands,
+			     command->summary);
+	(void)puts("\noptions of every command:");
+	print_common_options();
+	(void)puts("  -V, --version          print the version\n\n"
+		   "sshidle help COMMAND and sshidle(1) say more.");
+}
+
+enum command_exit command_usage(const struct command *command, const char *format, ...)
+{
+	char text[512], escaped[1024];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	output_escape(text, escaped, sizeof(escaped));
+	(void)fprintf(stderr, "sshidle: %s\n", escaped);
+	if (command)
+		command_print_synopsis(command, true);
+	return COMMAND_USAGE;
+}
+
+enum command_exit command_help(const struct arguments *arguments)
+{
+	const struct command *command;
+
+	if (arguments->n_operands == 0) {
+		command_print_overview();
+		return COMMAND_OK;
+	}
+	command = command_find(arguments->operands[0]);
+	if (!command)
+		return command_usage(NULL, "there is no command \"%s\"; sshidle help lists them",
+				     arguments->operands[0]);
+	command_print_help(command);
+	return COMMAND_OK;
+}

@@ -1,0 +1,65 @@
+/* The commands of sshidle: one row in a table and one file each. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Exit codes; they are in sshidle(1). */
+enum command_exit {
+	COMMAND_OK = 0,
+	COMMAND_FAILED = 1,	 /* the request failed */
+	COMMAND_USAGE = 2,	 /* wrong usage */
+	COMMAND_UNREACHABLE = 3, /* no daemon to ask */
+};
+
+/* Options that only some commands take. */
+enum command_option {
+	OPTION_JSON = 1 << 0,
+	OPTION_ALL = 1 << 1,
+	OPTION_MESSAGE = 1 << 2,
+};
+
+struct arguments {
+	const char *runtime_dir;
+	const char *message; /* NULL: none */
+	const char *const *operands;
+	size_t n_operands;
+	bool json;
+	bool all;
+};
+
+struct command {
+	const char *name;
+	const char *operands; /* as in the synopsis: "[ID | TTY]" */
+	const char *summary;  /* one line, no full stop */
+	const char *help;     /* what more there is to say; lines */
+	enum command_exit (*run)(const struct arguments *arguments);
+	unsigned options; /* enum command_option */
+	size_t least_operands, most_operands;
+};
+
+/* In the order of the help; the name of the last is NULL. */
+extern const struct command commands[];
+
+const struct command *command_find(const char *name);
+
+/* What was probably meant, or NULL. */
+const struct command *command_nearest(const char *name);
+
+/* "sshidle cut [-r DIR] [-m TEXT] ID", one line. */
+void command_print_synopsis(const struct command *command, bool to_stderr);
+void command_print_help(const struct command *command);
+void command_print_overview(void);
+
+/* Says on standard error what is wrong with the way the command was called. */
+enum command_exit command_usage(const struct command *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+enum command_exit command_list(const struct arguments *arguments);
+enum command_exit command_why(const struct arguments *arguments);
+enum command_exit command_cut(const struct arguments *arguments);
+enum command_exit command_keep(const struct arguments *arguments);
+enum command_exit command_events(const struct arguments *arguments);
+enum command_exit command_status(const struct arguments *arguments);
+enum command_exit command_reload(const struct arguments *arguments);
+enum command_exit command_help(const struct arguments *arguments);

@@ -1,0 +1,154 @@
+/* The command: asks sshidled over its control socket. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/output.h"
+#include "config.h"
+
+/* What the command line says; options may stand anywhere, before and behind the command. */
+struct line {
+	struct arguments arguments;
+	const char *command;
+	const char **operands; /* argc of them have room */
+	unsigned options;      /* enum command_option, those given */
+	bool help;
+	bool version;
+};
+
+static const struct option long_options[] = {
+	{ "runtime-dir", required_argument, NULL, 'r' },
+	{ "message", required_argument, NULL, 'm' },
+	{ "json", no_argument, NULL, 'j' },
+	{ "all", no_argument, NULL, 'a' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ 0 },
+};
+
+static void take_operand(struct line *line, const char *operand)
+{
+	if (!line->command)
+		line->command = operand;
+	else
+		line->operands[line->arguments.n_operands++] = operand;
+}
+
+/* Returns false when the option is none. */
+static bool take_option(struct line *line, int option)
+{
+	switch (option) {
+	case 1:
+		take_operand(line, optarg);
+		return true;
+	case 'r':
+		line->arguments.runtime_dir = optarg;
+		return true;
+	case 'm':
+		line->arguments.message = optarg;
+		line->options |= OPTION_MESSAGE;
+		return true;
+	case 'j':
+		line->arguments.json = true;
+		line->options |= OPTION_JSON;
+		return true;
+	case 'a':
+		line->arguments.all = true;
+		line->options |= OPTION_ALL;
+		return true;
+	case 'h':
+		line->help = true;
+		return true;
+	case 'V':
+		line->version = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* "-": operands come in their order, whatever POSIXLY_CORRECT says; ":": a missing argument is told apart. */
+static enum command_exit parse(int argc, char **argv, struct line *line)
+{
+	int option;
+
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, "-:r:m:ahV", long_options, NULL)) >= 0) {
+		if (take_option(line, option))
+			continue;
+		if (option == ':')
+			return command_usage(NULL, "option %s needs an argument", argv[optind - 1]);
+		if (optopt > 0 && optopt < 128 && argv[optind - 1][1] != '-')
+			return command_usage(NULL, "unknown option -%c; see sshidle --help",
+					     optopt);
+		return command_usage(NULL, "unknown option %s; see sshidle --help",
+				     argv[optind - 1]);
+	}
+	while (optind < argc)
+		take_operand(line, argv[optind++]);
+	return COMMAND_OK;
+}
+
+static enum command_exit unknown_command(const char *name)
+{
+	const struct command *nearest = command_nearest(name);
+
+	if (nearest)
+		return command_usage(NULL, "there is no command \"%s\"; did you mean \"%s\"?", name,
+				     nearest->name);
+	return command_usage(NULL, "there is no command \"%s\"; sshidle help lists them", name);
+}
+
+static enum command_exit run(const struct line *line)
+{
+	static const struct {
+		enum command_option option;
+		const char *name;
+	} names[] = { { OPTION_JSON, "--json" },
+		      { OPTION_ALL, "--all" },
+		      { OPTION_MESSAGE, "-m" } };
+	const struct command *command = command_find(line->command ? line->command : "list");
+
+	if (!command)
+		return unknown_command(line->command);
+	if (line->help) {
+		command_print_help(command);
+		return COMMAND_OK;
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (line->options & names[i].option & ~command->options)
+			return command_usage(command, "%s has no option %s", command->name,
+					     names[i].name);
+	if (line->arguments.n_operands < command->least_operands)
+		return command_usage(command, "%s needs more to go by: %s", command->name,
+				     command->operands);
+	if (line->arguments.n_operands > command->most_operands)
+		return command_usage(command, "\"%s\" is too much for %s",
+				     line->operands[command->most_operands], command->name);
+	return command->run(&line->arguments);
+}
+
+int main(int argc, char **argv)
+{
+	struct line line = { .arguments = { .runtime_dir = SSHIDLE_RUNTIME_DIR } };
+	enum command_exit result;
+
+	output_init();
+	line.operands = calloc((size_t)argc + 1, sizeof(*line.operands));
+	if (!line.operands)
+		return COMMAND_FAILED;
+	line.arguments.operands = line.operands;
+	result = parse(argc, argv, &line);
+	if (result == COMMAND_OK && line.version)
+		(void)puts("sshidle " SSHIDLE_VERSION);
+	else if (result == COMMAND_OK && line.help && !line.command)
+		command_print_overview();
+	else if (result == COMMAND_OK)
+		result = run(&line);
+	free(line.operands);
+	if (!output_finish() && result == COMMAND_OK)
+		result = COMMAND_FAILED;
+	return (int)result;
+}
