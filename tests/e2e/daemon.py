@@ -23,6 +23,9 @@ POLL_S = 0.2
 Line = collections.namedtuple("Line", "at text")
 Snapshot = collections.namedtuple("Snapshot", "at sessions")
 
+COMPLAINT = re.compile(r"^sshidled: error|AddressSanitizer|LeakSanitizer|runtime error:|Assertion|"
+                       r"Segmentation")
+
 PAIR = re.compile(r"([a-z][a-z-]*)=(\S*)")
 
 
@@ -236,6 +239,17 @@ class Daemon:
                     raise AssertionError(f"{self.name}: no log line like {pattern!r} after "
                                          f"{seconds:g} s; the last ones: {self.tail()}")
                 self.changed.wait(left)
+
+    def cuts_beside(self, expected):
+        """Log lines of cuts of sessions that none of the functions in `expected` knows."""
+        known = {one["id"] for fits in expected for _, one in self.seen(fits)}
+        return [line.text for line in self.find(r"\b(cut|hung up \S+ of) session \d+ of ")
+                if "would" not in line.text
+                and int(re.search(r"session (\d+)", line.text)[1]) not in known]
+
+    def complaints(self, but="never"):
+        """Log lines that tell of an error or a crash."""
+        return [line.text for line in self.find(COMPLAINT) if not re.search(but, line.text)]
 
     # -- what List says ---------------------------------------------------------------------
 

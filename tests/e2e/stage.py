@@ -7,7 +7,6 @@ come up and do what they should, and is skipped at the point where the daemon wo
 """
 
 import os
-import re
 import threading
 import time
 import traceback
@@ -126,6 +125,9 @@ class Play:
         """The thread: plays, keeps the failure for the test, cleans up."""
         try:
             self.scenario.play(self)
+            if self.own:
+                assert self.own.cuts_beside(self.stage.expected) == []
+                assert self.own.complaints() == []
         except Proved:
             self.proved = True
         except BaseException as error:
@@ -517,12 +519,6 @@ class Stage:
         deadline = time.monotonic() + seconds
         for play in self.plays.values():
             assert play.done.wait(max(0, deadline - time.monotonic())), f"{play.name} hangs"
-
-    def unexpected_cuts(self):
-        """Log lines of cuts that no scenario asked for."""
-        expected = {one["id"] for fits in self.expected for _, one in self.daemon.seen(fits)}
-        return [line.text for line in self.daemon.find(r"\b(cut|hung up \S+ of) session \d+ ")
-                if int(re.search(r"session (\d+)", line.text)[1]) not in expected]
 
     def close(self):
         """Ends everything."""
