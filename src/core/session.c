@@ -200,28 +200,41 @@ static void observe_waiting(struct session *session, const struct sample *sample
 		bounds_use(&session->channels[i].input, from_ns, sample->at_ns);
 }
 
-/* CPU time counts when it reached the threshold's share of the limit since it last counted. */
+/* The CPU time that makes work of a span since the anchor: the policy's share of it. Spans below an eighth of the
+ * limit count as that eighth, or a single burst of a program that polls would be work. */
+static int64_t work_threshold_ns(const struct policy *policy, int64_t span_ns)
+{
+	int64_t eighth_ns = policy->idle_timeout_ns / 8, least_ns;
+
+	if (span_ns < eighth_ns)
+		span_ns = eighth_ns;
+	least_ns = span_ns / 1000000 * policy->work_threshold_ppm;
+	return least_ns < WORK_LEAST_NS ? WORK_LEAST_NS : least_ns;
+}
+
 static void observe_work(struct channel *channel, const struct channel_sample *now, int64_t from_ns,
 			 int64_t at_ns)
 {
-	int64_t limit_ns = channel->policy.idle_timeout_ns;
-	int64_t least_ns = WORK_LEAST_NS;
-	uint64_t since_ns = now->work_ns - channel->work_anchor_ns;
+	const struct policy *policy = &channel->policy;
+	int64_t span_ns = at_ns - channel->work_anchor_at_ns;
+	bool first = channel->work_anchor_at_ns == 0;
+	bool worked;
 
+	if (policy->idle_timeout_ns == TIME_NEVER)
+		return;
 	if (!(now->known & TERMINAL_WORK)) {
 		bounds_use(&channel->work, from_ns, at_ns);
 		return;
 	}
-	if (limit_ns != TIME_NEVER && limit_ns / 1000000 * channel->policy.work_threshold_ppm > least_ns)
-		least_ns = limit_ns / 1000000 * channel->policy.work_threshold_ppm;
 	/* A process that left the tree took its share with it: what it did is unknown. */
-	if (channel->work_anchor_at_ns != 0 &&
-	    (now->work_ns < channel->work_anchor_ns || since_ns >= (uint64_t)least_ns))
+	worked = now->work_ns < channel->work_anchor_ns ||
+		 now->work_ns - channel->work_anchor_ns >= (uint64_t)work_threshold_ns(policy, span_ns);
+	if (!first && worked)
 		bounds_use(&channel->work, from_ns, at_ns);
-	else if (channel->work_anchor_at_ns != 0 && at_ns - channel->work_anchor_at_ns < limit_ns)
-		return;
-	channel->work_anchor_ns = now->work_ns;
-	channel->work_anchor_at_ns = at_ns;
+	if (first || worked || span_ns > policy->idle_timeout_ns) {
+		channel->work_anchor_ns = now->work_ns;
+		channel->work_anchor_at_ns = at_ns;
+	}
 }
 
 static void observe_channels(struct session *session, const struct sample *sample, int64_t from_ns)
