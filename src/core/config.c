@@ -211,6 +211,40 @@ static bool block_fits(const struct config_block *block, const struct policy_que
 	return true;
 }
 
+/* A block that might fit if the user were known. */
+static bool block_may_fit(const struct config_block *block, const struct policy_query *query)
+{
+	bool asks_user = false;
+
+	for (size_t i = 0; i < block->n_criteria; i++) {
+		const struct config_criterion *criterion = &block->criteria[i];
+
+		if (criterion->id == CRITERION_USER || criterion->id == CRITERION_GROUP)
+			asks_user = true;
+		else if (!criterion_fits(criterion, query))
+			return false;
+	}
+	return asks_user;
+}
+
+/* Unknown is not idle: where it depends on the user, the value that spares the session longer. */
+static void merge_lenient(const struct config_block *block, struct config_value *values)
+{
+	for (size_t i = 0; i < SETTING_N; i++) {
+		const struct config_value *value = &block->values[i];
+		bool is_limit = i < SETTING_IDLE_TIMEOUT + KIND_N;
+		bool is_use = i >= SETTING_COUNTS_AS_USE && i < SETTING_COUNTS_AS_USE + KIND_N;
+
+		if (!value->source)
+			continue;
+		if ((is_limit && value->number > values[i].number) ||
+		    (i == SETTING_IDLE_ACTION && value->number == ACTION_REPORT))
+			values[i] = *value;
+		if (is_use)
+			values[i].number |= value->number;
+	}
+}
+
 static void merge_block(const struct config_block *block, struct config_value *values)
 {
 	for (size_t i = 0; i < SETTING_N; i++) {
@@ -232,6 +266,10 @@ void config_merge(const struct config *config, const struct policy_query *query,
 	for (size_t i = 0; i < SETTING_N; i++) {
 		if (!ret_values[i].source)
 			ret_values[i] = (struct config_value){ defaults[i], "default" };
+	}
+	for (size_t i = 1; config && query && !query->user && i < config->n_blocks; i++) {
+		if (block_may_fit(&config->blocks[i], query))
+			merge_lenient(&config->blocks[i], ret_values);
 	}
 }
 

@@ -57,6 +57,35 @@ static void defaults_hold_without_anything(void **state)
 	config_free(NULL);
 }
 
+/* A user that is not known may be any of those that the blocks ask for. */
+static void an_unknown_user_is_spared_longest(void **state)
+{
+	const struct policy_query nobody = { .kind = KIND_NONE, .local_port = 22 };
+	struct config *config;
+	struct policy policy;
+	size_t block;
+
+	(void)state;
+	assert_int_equal(config_new(&config), 0);
+	(void)config_set(config, 0, SETTING_IDLE_TIMEOUT + KIND_NONE, 60 * NS_PER_S, "f:1");
+	assert_int_equal(config_add_block(config, 0, &block), 0);
+	assert_int_equal(config_add_criterion(config, block, CRITERION_USER, "backup"), 0);
+	(void)config_set(config, block, SETTING_IDLE_TIMEOUT + KIND_NONE, 600 * NS_PER_S, "f:3");
+	(void)config_set(config, block, SETTING_IDLE_ACTION, ACTION_REPORT, "f:4");
+	assert_int_equal(config_add_block(config, 0, &block), 0);
+	assert_int_equal(config_add_criterion(config, block, CRITERION_USER, "guest"), 0);
+	(void)config_set(config, block, SETTING_IDLE_TIMEOUT + KIND_NONE, 10 * NS_PER_S, "f:6");
+	assert_int_equal(config_add_block(config, 0, &block), 0);
+	assert_int_equal(config_add_criterion(config, block, CRITERION_USER, "other"), 0);
+	assert_int_equal(config_add_criterion(config, block, CRITERION_LOCAL_PORT, "23"), 0);
+	(void)config_set(config, block, SETTING_IDLE_TIMEOUT + KIND_NONE, TIME_NEVER, "f:8");
+	policy_resolve(config, &nobody, &policy);
+	assert_true(policy.idle_timeout_ns == 600 * NS_PER_S);
+	assert_string_equal(policy.timeout_source, "f:3");
+	assert_int_equal(policy.idle_action, ACTION_REPORT);
+	config_free(config);
+}
+
 /* One block with one criterion: does it fit? */
 static bool fits(enum config_criterion_id id, const char *list, const struct policy_query *query)
 {
@@ -173,6 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_hold_without_anything),
+		cmocka_unit_test(an_unknown_user_is_spared_longest),
 		cmocka_unit_test(each_criterion_fits),
 		cmocka_unit_test(match_overrides_and_the_first_of_them_decides),
 		cmocka_unit_test(criteria_are_anded_and_inherited),
