@@ -25,5 +25,8 @@ void finder_free(struct finder *finder);
  */
 int finder_look(struct finder *finder, int64_t now_ns, int64_t slice_ns);
 
+/* As watch_trouble(), of what cannot be seen on this host at all. */
+const char *finder_trouble(struct finder *finder);
+
 /* The watch of this connection was freed: forget it, so that what remains of its server may be found again. */
 void finder_forget(struct finder *finder, const struct session_identity *identity);

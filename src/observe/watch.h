@@ -13,6 +13,7 @@
 
 #include "core/facts.h"
 
+struct connection;
 struct watch;
 
 struct watch_process {
@@ -20,11 +21,13 @@ struct watch_process {
 	int32_t pid;
 	int32_t parent;
 	int32_t sid;
-	int32_t root;	/* the direct child of the ledger process it descends from */
-	int32_t tty;	/* N of its controlling /dev/pts/N, -1 none */
-	char name[16];	/* comm: foreign text */
+	int32_t root;  /* the direct child of the ledger process it descends from */
+	int32_t tty;   /* N of its controlling /dev/pts/N, -1 none */
+	char name[16]; /* comm: foreign text */
 };
 
+/* Takes over the connection's pidfd, also on failure. */
+int watch_new(struct connection *connection, struct watch **ret_watch);
 void watch_free(struct watch *watch);
 
 /* Borrowed for as long as the watch lives; readable (POLLIN) when the ledger process has ended. */
@@ -42,6 +45,12 @@ const struct channel_facts *watch_channels(const struct watch *watch, size_t *re
  * are missing from ret_sample->known, that is no error. -ESRCH: the ledger process has ended.
  */
 int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_changed);
+
+/*
+ * How often at most a sample reads the CPU time of the channels' process trees, 12 us for each process:
+ * 0, as at the start, is never, 1 with each sample. Only a sample that has read it has TERMINAL_WORK.
+ */
+void watch_set_work_rhythm(struct watch *watch, int64_t rhythm_ns);
 
 /* A copy of the connection's socket, checked by its cookie. Owned by the caller. -ESRCH, -EPERM, -ESTALE. */
 int watch_borrow_socket(const struct watch *watch, int *ret_fd);

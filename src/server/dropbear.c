@@ -8,6 +8,8 @@
  */
 #include "server/server.h"
 
+#include <string.h>
+
 #define AUTH_TIMEOUT_NS (301 * NS_PER_S)
 
 static const char *const executables[] = { "dropbear", "dropbearmulti", NULL };
@@ -22,10 +24,19 @@ static bool dropbear_is_authenticated(const struct server_shape *shape)
 	return server_has_channel(shape) || shape->holders[0].age_ns >= AUTH_TIMEOUT_NS;
 }
 
+/* /tmp/dropbear-XXXXXXXX/auth-XXXXXXXX-N */
+static bool dropbear_is_agent(const char *path)
+{
+	const char *directory = strstr(path, "/dropbear-");
+
+	return directory && strstr(directory, "/auth-");
+}
+
 const struct server server_dropbear = {
 	.name = "dropbear",
 	.executables = executables,
 	.may_be_client = true,
+	.is_agent = dropbear_is_agent,
 	.is_authenticated = dropbear_is_authenticated,
 	.user = server_user_of_child,
 };

@@ -12,6 +12,8 @@
  */
 #include "server/server.h"
 
+#include <string.h>
+
 #define SECCOMP_FILTER 2
 
 /* From fork to sandbox or exec; measured in milliseconds, with room for a host that swaps. */
@@ -68,10 +70,19 @@ static uint32_t openssh_user(uint32_t ledger_uid, uint32_t child_uid)
 	return ledger_uid;
 }
 
+/* /tmp/ssh-XXXXXXXXXX/agent.PID; since 10.1 ~/.ssh/agent/s.XXXX.sshd.XXXX */
+static bool openssh_is_agent(const char *path)
+{
+	const char *directory = strstr(path, "/ssh-");
+
+	return (directory && strstr(directory, "/agent.")) || strstr(path, "/.ssh/agent/");
+}
+
 const struct server server_openssh = {
 	.name = "openssh",
 	.executables = executables,
 	.internal_sftp = true,
+	.is_agent = openssh_is_agent,
 	.is_authenticated = openssh_is_authenticated,
 	.user = openssh_user,
 };

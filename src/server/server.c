@@ -68,5 +68,5 @@ uint32_t server_user_of_child(uint32_t ledger_uid, uint32_t child_uid)
 
 bool server_has_channel(const struct server_shape *shape)
 {
-	return shape->other_child || shape->has_terminal || shape->has_forward;
+	return shape->other_child || shape->has_forward;
 }

@@ -34,9 +34,8 @@ struct server_shape {
 	bool per_connection;   /* no listener above: started by inetd, tcpserver or socket
 				    activation, or the listener has ended */
 	bool pipe_to_listener; /* a holder has the writing end of a pipe that the listener reads */
-	bool other_child;  /* the ledger process has a child whose executable is not the server's */
-	bool has_terminal; /* the ledger process holds the master of one */
-	bool has_forward;  /* the ledger process listens, or has a second connection */
+	bool other_child; /* the ledger process has a child whose executable is not the server's */
+	bool has_forward; /* the ledger process listens, or has a second connection */
 };
 
 struct server {
@@ -47,6 +46,8 @@ struct server {
 	bool internal_sftp;
 	/* Some of its executables are clients too (a multi-call binary). */
 	bool may_be_client;
+	/* Whether a unix socket listens there for a forwarded agent. */
+	bool (*is_agent)(const char *path);
 	/* True only when it is certain that somebody has logged in. */
 	bool (*is_authenticated)(const struct server_shape *shape);
 	/* The user's uid, from the ledger process's own (`ledger_uid`) and from a child of it that

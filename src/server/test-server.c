@@ -53,7 +53,7 @@ static const struct row rows[] = {
 	  SERVER_OPENSSH,
 	  true,
 	  { HOLDERS(H("sshd", ALICE, 0), H("sshd", 0, 1)), .parent_is_holder = true,
-	    .other_child = true, .has_terminal = true } },
+	    .other_child = true } },
 	{ "user with nothing open",
 	  SERVER_OPENSSH,
 	  true,
@@ -108,10 +108,10 @@ static const struct row rows[] = {
 	  true,
 	  { HOLDERS(H("sshd", ALICE, 1), H("sshd", 0, 9)), .parent_is_holder = true,
 	    .per_connection = true, .other_child = true } },
-	{ "inetd: root with a terminal",
+	{ "inetd: root with a shell",
 	  SERVER_OPENSSH,
 	  true,
-	  { HOLDERS(H("sshd", 0, 1)), .per_connection = true, .has_terminal = true } },
+	  { HOLDERS(H("sshd", 0, 1)), .per_connection = true, .other_child = true } },
 	{ "inetd: root with nothing open",
 	  SERVER_OPENSSH,
 	  true,
@@ -174,10 +174,6 @@ static const struct row rows[] = {
 	  SERVER_DROPBEAR,
 	  true,
 	  { HOLDERS(H("dropbear", 0, 1)), .per_connection = true, .other_child = true } },
-	{ "dropbear -i: terminal",
-	  SERVER_DROPBEAR,
-	  true,
-	  { HOLDERS(H("dropbear", 0, 1)), .per_connection = true, .has_terminal = true } },
 	{ "dropbear -i: forward",
 	  SERVER_DROPBEAR,
 	  true,
@@ -191,10 +187,6 @@ static const struct row rows[] = {
 	  SERVER_TINYSSH,
 	  true,
 	  { HOLDERS(H("tinysshd", 0, 122)), .per_connection = true } },
-	{ "tinyssh: terminal",
-	  SERVER_TINYSSH,
-	  true,
-	  { HOLDERS(H("tinysshd", 0, 1)), .per_connection = true, .has_terminal = true } },
 	{ "tinyssh: command",
 	  SERVER_TINYSSH,
 	  true,
@@ -282,6 +274,17 @@ static void sftp_is_known(void **state)
 	assert_int_equal(server_openssh.traits.padding_bytes, 0);
 }
 
+static void agents_are_known(void **state)
+{
+	(void)state;
+	assert_true(server_openssh.is_agent("/tmp/ssh-XXXXa1b2c3/agent.4242"));
+	assert_true(server_openssh.is_agent("/home/alice/.ssh/agent/s.abc.sshd.def"));
+	assert_false(server_openssh.is_agent("/run/postgresql/.s.PGSQL.5432"));
+	assert_false(server_openssh.is_agent(""));
+	assert_true(server_dropbear.is_agent("/tmp/dropbear-1a2b3c4d/auth-1a2b3c4d-3"));
+	assert_false(server_dropbear.is_agent("/tmp/ssh-XXXX/agent.1"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -290,6 +293,7 @@ int main(void)
 		cmocka_unit_test(names_lead_back),
 		cmocka_unit_test(users_are_known),
 		cmocka_unit_test(sftp_is_known),
+		cmocka_unit_test(agents_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

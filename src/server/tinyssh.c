@@ -18,10 +18,17 @@ static bool tinyssh_is_authenticated(const struct server_shape *shape)
 	return server_has_channel(shape) || shape->holders[0].age_ns >= LOGIN_NS;
 }
 
+static bool tinyssh_is_agent(const char *path)
+{
+	(void)path;
+	return false;
+}
+
 const struct server server_tinyssh = {
 	.name = "tinyssh",
 	.executables = executables,
 	.traits = { .padding_bytes = 32 },
+	.is_agent = tinyssh_is_agent,
 	.is_authenticated = tinyssh_is_authenticated,
 	.user = server_user_of_child,
 };

@@ -1,0 +1,294 @@
+#include "observe/channels.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "observe/sockets.h"
+#include "observe/terminal.h"
+
+/* Where sshd makes displays for forwarded X11: X11DisplayOffset is 10, and more than these are rare. */
+#define X11_PORT_FIRST 6010
+#define X11_PORT_LAST  6099
+
+struct listing {
+	const struct channels_query *query;
+	struct channels channels;
+	struct process_descriptors descriptors;
+	struct sockets sockets;
+	bool has_forward;
+	bool has_x11;
+};
+
+/* Unix sockets that libraries inside the server talk to; everything else with a path was forwarded. */
+static const char *const system_paths[] = { "/run/dbus/",  "/run/systemd/", "/run/nscd/",
+					    "/run/nslcd/", "/run/user/",    "/lib/sss/",
+					    "/run/samba/", "/dev/log" };
+
+static void listing_deinit(struct listing *listing)
+{
+	process_descriptors_deinit(&listing->descriptors);
+	sockets_deinit(&listing->sockets);
+	channels_deinit(&listing->channels);
+}
+
+void channels_deinit(struct channels *channels)
+{
+	free(channels->rows);
+	free(channels->masters);
+	free(channels->forwards);
+	memset(channels, 0, sizeof(*channels));
+}
+
+static struct channel_facts *add_channel(struct listing *listing, enum channel_kind kind,
+					 int32_t tty, int32_t master)
+{
+	struct channels *channels = &listing->channels;
+	struct channel_facts *row;
+
+	if (channels->n == FACTS_CHANNELS_MAX) {
+		channels->complete = false;
+		return NULL;
+	}
+	row = &channels->rows[channels->n];
+	row->kind = kind;
+	row->tty = tty;
+	channels->masters[channels->n++] = master;
+	return row;
+}
+
+static struct channel_facts *find_terminal(struct listing *listing, int32_t tty)
+{
+	for (size_t i = 0; i < listing->channels.n; i++)
+		if (tty >= 0 && listing->channels.rows[i].tty == tty)
+			return &listing->channels.rows[i];
+	return NULL;
+}
+
+/* A server holds up to three copies of one master: one channel for each number. */
+static int list_terminals(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->descriptors.n; i++) {
+		const struct process_descriptor *descriptor = &listing->descriptors.rows[i];
+		auto_close int master = -1;
+		int32_t tty;
+		int r;
+
+		if (descriptor->target != TARGET_MASTER)
+			continue;
+		r = process_borrow(listing->query->pidfd, descriptor->fd, &master);
+		if (r == -EPERM || r == -ESRCH)
+			return r;
+		if (r < 0 || terminal_number(master, &tty) < 0 || find_terminal(listing, tty))
+			continue;
+		(void)add_channel(listing, KIND_SHELL, tty, descriptor->fd);
+	}
+	return 0;
+}
+
+static bool is_sftp(int32_t pid)
+{
+	char name[PROCESS_EXECUTABLE_BYTES];
+
+	return process_executable(pid, name) == 0 && server_is_sftp(name);
+}
+
+/* A shell that does not exec stands between, as does sudo. */
+static bool has_sftp_child(const struct procstat *stat)
+{
+	struct process_list children = { 0 };
+	bool found = false;
+
+	if (process_children(stat->pid, stat->n_threads, &children) == 0)
+		for (size_t i = 0; i < children.n && !found; i++)
+			found = is_sftp(children.pids[i]);
+	process_list_deinit(&children);
+	return found;
+}
+
+static void set_child(struct channel_facts *row, const struct procstat *stat)
+{
+	row->pid = stat->pid;
+	row->start_ticks = stat->start_ticks;
+}
+
+static void list_command(struct listing *listing, const struct procstat *stat, const char *name)
+{
+	bool sftp = server_is_sftp(name) || has_sftp_child(stat);
+	struct channel_facts *row = add_channel(listing, sftp ? KIND_SFTP : KIND_EXEC, -1, -1);
+
+	if (!row)
+		return;
+	set_child(row, stat);
+	if (!sftp)
+		(void)process_command(stat->pid, row->command, sizeof(row->command));
+}
+
+static void list_foreign_child(struct listing *listing, const struct procstat *stat,
+			       const char *name)
+{
+	struct channel_facts *row = find_terminal(listing, stat->tty);
+	struct procstat_status status;
+
+	if (listing->channels.child_uid == UINT32_MAX && process_status(stat->pid, &status) == 0)
+		listing->channels.child_uid = status.uid;
+	if (!row)
+		list_command(listing, stat, name);
+	else if (row->pid == 0)
+		set_child(row, stat);
+}
+
+/* With the server's own executable: sftp inside of it, or a process on its way to an exec. */
+static void list_own_child(struct listing *listing, const struct procstat *stat, bool young)
+{
+	struct channel_facts *row;
+
+	if (young)
+		listing->channels.complete = false;
+	else if (listing->query->server->internal_sftp) {
+		row = add_channel(listing, KIND_SFTP, -1, -1);
+		if (row)
+			set_child(row, stat);
+	}
+}
+
+static void list_child(struct listing *listing, int32_t pid)
+{
+	char name[PROCESS_EXECUTABLE_BYTES];
+	struct procstat stat;
+	enum server_id id;
+	bool young;
+
+	/* A child that has just gone is seen at the next look: the list of children is another one then. */
+	if (process_stat(pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X')
+		return;
+	if (process_executable(pid, name) < 0)
+		name[0] = '\0';
+	young = process_age_ns(stat.start_ticks) < CHANNELS_SETTLED_NS;
+	if (young)
+		listing->channels.young = true;
+	if (server_by_executable(name, &id) == 0 && id == listing->query->server_id)
+		list_own_child(listing, &stat, young);
+	else
+		list_foreign_child(listing, &stat, name);
+}
+
+static bool is_system_path(const char *path)
+{
+	for (size_t i = 0; i < sizeof(system_paths) / sizeof(system_paths[0]); i++)
+		if (strstr(path, system_paths[i]))
+			return true;
+	return false;
+}
+
+static void list_tcp(struct listing *listing, const struct sockets_row *row)
+{
+	const struct socket_facts *facts = &row->facts;
+
+	if (facts->connected) {
+		listing->has_forward = true;
+		listing->channels.forwards[listing->channels.n_forwards++] = row->fd;
+	} else if (facts->listening && facts->loopback && facts->local_port >= X11_PORT_FIRST &&
+		   facts->local_port <= X11_PORT_LAST) {
+		listing->has_x11 = true;
+	} else if (facts->listening) {
+		listing->has_forward = true;
+	}
+}
+
+/* The agent's own socket and the connections to it are no forward of their own: they serve a channel. */
+static void list_unix(struct listing *listing, const struct socket_facts *facts)
+{
+	if (listing->query->server->is_agent(facts->local_path)) {
+		listing->channels.agent = true;
+	} else if (facts->listening) {
+		listing->has_forward = true;
+	} else if (facts->connected && (facts->local_path[0] || facts->peer_path[0]) &&
+		   !is_system_path(facts->peer_path)) {
+		listing->has_forward = true;
+		listing->channels.unmeasured = true;
+	}
+}
+
+static void list_sockets(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->sockets.n; i++) {
+		const struct sockets_row *row = &listing->sockets.rows[i];
+
+		if (row->inode == listing->query->inode)
+			continue;
+		if (row->facts.family == SOCKET_TCP)
+			list_tcp(listing, row);
+		else
+			list_unix(listing, &row->facts);
+	}
+}
+
+/*
+ * A forwarded display is there for a shell or a command and only waits: while no program shows a window it is no
+ * channel. A connection to it is one, as traffic there may be a person at work. Without a shell or
+ * command it is no display but an ordinary forward that has such a port.
+ */
+static void list_forward(struct listing *listing)
+{
+	bool is_alone = listing->channels.n == 0;
+
+	if (listing->has_forward || (listing->has_x11 && is_alone))
+		(void)add_channel(listing, KIND_FORWARD, -1, -1);
+	else if (is_alone)
+		(void)add_channel(listing, KIND_NONE, -1, -1);
+}
+
+/* Gives back the memory that the rows do not need: a daemon holds thousands of lists. */
+static void shrink(struct channels *channels)
+{
+	struct channel_facts *rows = reallocarray(channels->rows, channels->n, sizeof(*rows));
+	int32_t *masters = reallocarray(channels->masters, channels->n, sizeof(*masters));
+
+	if (rows)
+		channels->rows = rows;
+	if (masters)
+		channels->masters = masters;
+}
+
+static int listing_read(struct listing *listing)
+{
+	const struct channels_query *query = listing->query;
+	struct channels *channels = &listing->channels;
+	int r = process_descriptors(query->pid, &listing->descriptors);
+
+	if (r == 0)
+		r = sockets_read(query->pidfd, &listing->descriptors, &listing->sockets);
+	if (r < 0)
+		return r;
+	channels->rows = calloc(FACTS_CHANNELS_MAX, sizeof(*channels->rows));
+	channels->masters = calloc(FACTS_CHANNELS_MAX, sizeof(*channels->masters));
+	channels->forwards = calloc(listing->sockets.n + 1, sizeof(*channels->forwards));
+	if (!channels->rows || !channels->masters || !channels->forwards)
+		return -ENOMEM;
+	r = list_terminals(listing);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < query->children->n; i++)
+		list_child(listing, query->children->pids[i]);
+	list_sockets(listing);
+	list_forward(listing);
+	shrink(channels);
+	return 0;
+}
+
+int channels_read(const struct channels_query *query, struct channels *ret_channels)
+{
+	struct listing listing = { .query = query,
+				   .channels = { .complete = true, .child_uid = UINT32_MAX } };
+	int r = listing_read(&listing);
+
+	if (r == 0) {
+		*ret_channels = listing.channels;
+		memset(&listing.channels, 0, sizeof(listing.channels));
+	}
+	listing_deinit(&listing);
+	return r;
+}

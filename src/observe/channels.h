@@ -1,0 +1,44 @@
+/*
+ * The channels of a session, read from its ledger process: terminals by their masters, commands and sftp by the
+ * direct children, forwards by the sockets.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/facts.h"
+#include "observe/process.h"
+#include "server/server.h"
+
+/* A child that is younger may be between fork and exec, or a shell about to run something else. */
+#define CHANNELS_SETTLED_NS (2 * NS_PER_S)
+
+struct channels_query {
+	int32_t pid; /* of the ledger process */
+	int pidfd;
+	uint64_t inode; /* of the connection's own socket */
+	const struct server *server;
+	enum server_id server_id;
+	const struct process_list *children;
+};
+
+struct channels {
+	struct channel_facts *rows; /* at least one */
+	int32_t *
+		masters; /* descriptor of the master in the ledger process, for each row; -1 none */
+	size_t n;
+	int32_t *forwards; /* descriptors of the forwarded TCP sockets */
+	size_t n_forwards;
+	uint32_t
+		child_uid; /* of a child that runs something else than the server; UINT32_MAX: none */
+	bool complete;	   /* nothing is missing and each kind is certain */
+	bool young;	   /* a child is younger than CHANNELS_SETTLED_NS */
+	bool agent;	   /* an agent is forwarded */
+	bool unmeasured; /* a forwarded connection to a unix socket: the kernel counts nothing there */
+};
+
+/* -ESRCH: the process has ended. -EPERM: borrowing is refused. */
+int channels_read(const struct channels_query *query, struct channels *ret_channels);
+void channels_deinit(struct channels *channels);

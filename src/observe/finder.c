@@ -1,0 +1,439 @@
+/*
+ * Most processes of a host are none of ours, so the finder asks each only once: when its pid is handed
+ * out.  /proc/loadavg tells the last one; what lies between it and that of the look before is the window.  Thread
+ * ids and pids that are gone already are among them, and cost a system call each.
+ *
+ * Three things would be missed that way, and each has its own remedy:
+ *
+ *   a process that execs a server after it was asked     is asked again in the next seconds (`young`)
+ *   a server's process that is no session yet            is looked at again each time (`roster`)
+ *   everything else, as pids that were set by hand       a walk over /proc once a minute
+ *
+ * The walk asks only pids that were not there at the walk before.
+ */
+#include "observe/finder.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "observe/connection.h"
+#include "observe/process.h"
+#include "observe/roster.h"
+
+#define WALK_EVERY_NS	 (60 * NS_PER_S)
+#define PENDING_EVERY_NS (50 * NS_PER_MS)
+#define YOUNG_EVERY_NS	 (200 * NS_PER_MS)
+#define YOUNG_AGES	 3 /* times a second: so long a process is asked again */
+
+/* A server's process that holds no connection after this time is a listener or a helper. */
+#define SETTLED_NS (5 * NS_PER_S)
+
+enum trouble { TROUBLE_EXECUTABLE, TROUBLE_BORROW, TROUBLE_AMBIGUOUS, TROUBLE_CHILDREN, TROUBLE_N };
+
+static const char *const troubles[TROUBLE_N] = {
+	[TROUBLE_EXECUTABLE] =
+		"the executables of other users' processes cannot be read (CAP_SYS_PTRACE is "
+		"missing): their sessions are not seen",
+	[TROUBLE_BORROW] =
+		"sockets cannot be borrowed (pidfd_getfd is refused: Yama scope 3, or CAP_SYS_PTRACE "
+		"is missing): sessions are not seen",
+	[TROUBLE_AMBIGUOUS] =
+		"a connection with forwarded ones beside it cannot be told from them: it is left alone",
+	[TROUBLE_CHILDREN] =
+		"/proc/PID/task/TID/children is missing (CONFIG_PROC_CHILDREN): sessions are not seen",
+};
+
+/* One bit for each pid. */
+struct pid_set {
+	uint8_t *bits;
+	size_t size;
+};
+
+struct finder {
+	finder_found_fn *found;
+	void *context;
+	struct roster roster;
+	struct process_list young[YOUNG_AGES]; /* [0]: of this second */
+	struct pid_set walked, walking;	       /* pids at the last walk, and so far at this one */
+	DIR *walk;			       /* NULL: none under way */
+	int64_t walked_at_ns, pending_at_ns, young_at_ns, aged_at_ns;
+	int64_t deadline_ns; /* of this call */
+	int32_t last_pid;    /* all up to this one were asked; 0 at the start */
+	int32_t pending_pid; /* the pass over pending rows goes on here; 0: none under way */
+	uint32_t privsep_uid;
+	uint32_t troubles_seen, troubles_said;
+	bool walked_once;
+};
+
+static int64_t clock_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static bool is_late(const struct finder *finder)
+{
+	return clock_ns() >= finder->deadline_ns;
+}
+
+static void pid_set_clear(struct pid_set *set)
+{
+	free(set->bits);
+	*set = (struct pid_set){ 0 };
+}
+
+static bool pid_set_has(const struct pid_set *set, int32_t pid)
+{
+	size_t byte = (size_t)pid / 8;
+
+	return byte < set->size && (set->bits[byte] >> (pid % 8) & 1);
+}
+
+static int pid_set_add(struct pid_set *set, int32_t pid)
+{
+	size_t byte = (size_t)pid / 8;
+
+	if (byte >= set->size) {
+		size_t size = (byte | 4095) + 1;
+		uint8_t *bits = realloc(set->bits, size);
+
+		if (!bits)
+			return -ENOMEM;
+		memset(bits + set->size, 0, size - set->size);
+		set->bits = bits;
+		set->size = size;
+	}
+	set->bits[byte] |= (uint8_t)(1U << (pid % 8));
+	return 0;
+}
+
+static void note_trouble(struct finder *finder, enum trouble trouble)
+{
+	finder->troubles_seen |= 1U << trouble;
+}
+
+const char *finder_trouble(struct finder *finder)
+{
+	for (uint32_t i = 0; i < TROUBLE_N; i++) {
+		uint32_t bit = 1U << i;
+
+		if (!(finder->troubles_seen & bit) || (finder->troubles_said & bit))
+			continue;
+		finder->troubles_said |= bit;
+		return troubles[i];
+	}
+	return NULL;
+}
+
+int finder_new(finder_found_fn *found, void *context, struct finder **ret_finder)
+{
+	struct finder *finder = calloc(1, sizeof(*finder));
+	struct process_list children = { 0 };
+	const struct passwd *privsep;
+
+	if (!finder)
+		return -ENOMEM;
+	finder->found = found;
+	finder->context = context;
+	privsep = getpwnam("sshd");
+	finder->privsep_uid = privsep ? privsep->pw_uid : UINT32_MAX;
+	if (process_thread_children(getpid(), getpid(), &children) == -ESRCH)
+		note_trouble(finder, TROUBLE_CHILDREN);
+	process_list_deinit(&children);
+	*ret_finder = finder;
+	return 0;
+}
+
+void finder_free(struct finder *finder)
+{
+	if (!finder)
+		return;
+	roster_deinit(&finder->roster);
+	for (size_t i = 0; i < YOUNG_AGES; i++)
+		process_list_deinit(&finder->young[i]);
+	pid_set_clear(&finder->walked);
+	pid_set_clear(&finder->walking);
+	if (finder->walk)
+		(void)closedir(finder->walk);
+	free(finder);
+}
+
+void finder_forget(struct finder *finder, const struct session_identity *identity)
+{
+	roster_reopen(&finder->roster, identity->cookie);
+}
+
+/* Hands over a new session. The callback may forget others, so no row is used after it. */
+static void hand_over(struct finder *finder, int32_t pid, struct connection *connection)
+{
+	struct roster_row *row = roster_find(&finder->roster, pid);
+	struct watch *watch;
+
+	if (roster_has_session(&finder->roster, connection->facts.identity.cookie)) {
+		/* A coming shell between fork and exec: the older process is the right one. */
+		row->state = ROSTER_RESTING;
+		(void)close(connection->pidfd);
+		return;
+	}
+	if (watch_new(connection, &watch) < 0)
+		return;
+	row->state = ROSTER_SESSION;
+	finder->found(finder->context, watch);
+}
+
+static void sort_out(struct finder *finder, int32_t pid, enum connection_state state,
+		     struct connection *connection)
+{
+	struct roster_row *row = roster_find(&finder->roster, pid);
+
+	row->cookie = connection->facts.identity.cookie;
+	row->start_ticks = connection->facts.identity.start_ticks;
+	row->state = ROSTER_PENDING;
+	switch (state) {
+	case CONNECTION_NONE:
+		if (process_age_ns(row->start_ticks) >= SETTLED_NS)
+			row->state = ROSTER_RESTING;
+		break;
+	case CONNECTION_HELPER:
+		if (roster_has_session(&finder->roster, row->cookie))
+			row->state = ROSTER_RESTING;
+		break;
+	case CONNECTION_PENDING:
+		break;
+	case CONNECTION_AMBIGUOUS:
+		note_trouble(finder, TROUBLE_AMBIGUOUS);
+		break;
+	case CONNECTION_OPEN:
+		hand_over(finder, pid, connection);
+		break;
+	}
+}
+
+/* Looks at a process of a server that is in the roster. */
+static void examine(struct finder *finder, int32_t pid, enum server_id server)
+{
+	struct connection_query query = { .pid = pid,
+					  .server = server,
+					  .privsep_uid = finder->privsep_uid };
+	struct connection connection;
+	enum connection_state state;
+	int r = connection_examine(&query, &state, &connection);
+
+	if (r == -EPERM)
+		note_trouble(finder, TROUBLE_BORROW);
+	if (r == -ESRCH)
+		roster_remove(&finder->roster, pid);
+	else if (r == 0)
+		sort_out(finder, pid, state, &connection);
+}
+
+static bool is_same_process(const struct roster_row *row)
+{
+	struct procstat stat;
+
+	return process_stat(row->pid, &stat) == 0 && stat.start_ticks == row->start_ticks;
+}
+
+/* Asks one process what it runs. Returns whether it exists and is none of a server's. */
+static bool ask(struct finder *finder, int32_t pid)
+{
+	char name[PROCESS_EXECUTABLE_BYTES];
+	struct roster_row *row;
+	enum server_id server;
+	int r = process_executable(pid, name);
+
+	if (r == -EACCES)
+		note_trouble(finder, TROUBLE_EXECUTABLE);
+	if (r < 0)
+		return false;
+	row = roster_find(&finder->roster, pid);
+	if (server_by_executable(name, &server) < 0) {
+		if (row)
+			roster_remove(&finder->roster, pid);
+		return true;
+	}
+	if (row && is_same_process(row))
+		return false;
+	if (row)
+		roster_remove(&finder->roster, pid);
+	if (roster_add(&finder->roster, pid, server, &row) == 0)
+		examine(finder, pid, server);
+	return false;
+}
+
+static int32_t pid_max(void)
+{
+	/* The highest there can be on 64 bits; pids that are not there cost 0.2 us each, at a wrap only. */
+	enum { PID_MAX_LIMIT = 4 * 1024 * 1024, PID_MAX_DEFAULT = 32768 };
+	FILE *file = fopen("/proc/sys/kernel/pid_max", "re");
+	int max = PID_MAX_DEFAULT;
+
+	if (file) {
+		if (fscanf(file, "%d", &max) != 1 || max < 1 || max > PID_MAX_LIMIT)
+			max = PID_MAX_LIMIT;
+		(void)fclose(file);
+	}
+	return max;
+}
+
+/* Asks the pids from `last_pid` + 1 to `end`. Returns false when the time is over. */
+static bool ask_range(struct finder *finder, int32_t end)
+{
+	while (finder->last_pid < end) {
+		int32_t pid = ++finder->last_pid;
+
+		if (kill(pid, 0) < 0 && errno == ESRCH)
+			continue;
+		if (ask(finder, pid))
+			(void)process_list_push(&finder->young[0], pid);
+		if (is_late(finder))
+			return false;
+	}
+	return true;
+}
+
+/* All pids handed out since the last look. */
+static int ask_window(struct finder *finder)
+{
+	int32_t newest;
+	int r = process_last_pid(&newest);
+
+	if (r < 0)
+		return r;
+	/* At the start the walk sees all that are older. */
+	if (finder->last_pid == 0)
+		finder->last_pid = newest;
+	if (newest < finder->last_pid) {
+		if (!ask_range(finder, pid_max()))
+			return 1;
+		finder->last_pid = 0;
+	}
+	if (!ask_range(finder, newest))
+		return 1;
+	return 0;
+}
+
+/* A process that was foreign may have become a server by exec: inetd and its like. */
+static void ask_young(struct finder *finder, int64_t now_ns)
+{
+	if (now_ns - finder->young_at_ns < YOUNG_EVERY_NS)
+		return;
+	finder->young_at_ns = now_ns;
+	for (size_t age = 0; age < YOUNG_AGES; age++) {
+		struct process_list *young = &finder->young[age];
+		size_t kept = 0;
+
+		for (size_t i = 0; i < young->n; i++)
+			if (ask(finder, young->pids[i]))
+				young->pids[kept++] = young->pids[i];
+		young->n = kept;
+	}
+	if (now_ns - finder->aged_at_ns < NS_PER_S)
+		return;
+	finder->aged_at_ns = now_ns;
+	process_list_deinit(&finder->young[YOUNG_AGES - 1]);
+	memmove(&finder->young[1], &finder->young[0], (YOUNG_AGES - 1) * sizeof(finder->young[0]));
+	finder->young[0] = (struct process_list){ 0 };
+}
+
+static bool look_at_pending(struct finder *finder, int64_t now_ns)
+{
+	struct roster_row *row;
+
+	if (finder->pending_pid == 0 && now_ns - finder->pending_at_ns < PENDING_EVERY_NS)
+		return true;
+	while ((row = roster_from(&finder->roster, finder->pending_pid)) != NULL) {
+		finder->pending_pid = row->pid + 1;
+		if (row->state != ROSTER_PENDING)
+			continue;
+		examine(finder, row->pid, (enum server_id)row->server);
+		if (is_late(finder))
+			return false;
+	}
+	finder->pending_pid = 0;
+	finder->pending_at_ns = now_ns;
+	return true;
+}
+
+static void drop_vanished(struct finder *finder)
+{
+	struct roster *roster = &finder->roster;
+
+	for (size_t i = roster->n; i > 0; i--) {
+		const struct roster_row *row = &roster->rows[i - 1];
+
+		if (row->state == ROSTER_RESTING && !pid_set_has(&finder->walking, row->pid))
+			roster_remove(roster, row->pid);
+	}
+}
+
+static void walk_finish(struct finder *finder, int64_t now_ns)
+{
+	(void)closedir(finder->walk);
+	finder->walk = NULL;
+	drop_vanished(finder);
+	pid_set_clear(&finder->walked);
+	finder->walked = finder->walking;
+	finder->walking = (struct pid_set){ 0 };
+	finder->walked_at_ns = now_ns;
+	finder->walked_once = true;
+}
+
+static int walk_start(struct finder *finder)
+{
+	finder->walk = opendir("/proc");
+	return finder->walk ? 0 : -errno;
+}
+
+/* 1: the time is over. */
+static int walk(struct finder *finder, int64_t now_ns)
+{
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!finder->walk) {
+		if (finder->walked_once && now_ns - finder->walked_at_ns < WALK_EVERY_NS)
+			return 0;
+		r = walk_start(finder);
+	}
+	while (r == 0 && (entry = readdir(finder->walk)) != NULL) {
+		int32_t pid = 0;
+
+		if (isdigit((unsigned char)entry->d_name[0]))
+			pid = (int32_t)strtol(entry->d_name, NULL, 10);
+		if (pid <= 0)
+			continue;
+		r = pid_set_add(&finder->walking, pid);
+		if (r == 0 && !pid_set_has(&finder->walked, pid))
+			(void)ask(finder, pid);
+		if (r == 0 && is_late(finder))
+			return 1;
+	}
+	if (r == 0)
+		walk_finish(finder, now_ns);
+	return r;
+}
+
+int finder_look(struct finder *finder, int64_t now_ns, int64_t slice_ns)
+{
+	int r;
+
+	finder->deadline_ns = clock_ns() + slice_ns;
+	r = ask_window(finder);
+	if (r != 0)
+		return r;
+	ask_young(finder, now_ns);
+	if (!look_at_pending(finder, now_ns))
+		return 1;
+	return walk(finder, now_ns);
+}

@@ -1,0 +1,98 @@
+#include "observe/forward.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "observe/process.h"
+#include "observe/socket.h"
+
+void forward_deinit(struct forward *forward)
+{
+	free(forward->rows);
+	*forward = (struct forward){ 0 };
+}
+
+static const struct forward_row *find_row(const struct forward *forward, uint64_t cookie)
+{
+	for (size_t i = 0; i < forward->n; i++)
+		if (forward->rows[i].cookie == cookie)
+			return &forward->rows[i];
+	return NULL;
+}
+
+static int read_row(int pidfd, struct forward_row *row)
+{
+	struct socket_counters counters;
+	auto_close int fd = -1;
+	uint64_t cookie;
+	int r = process_borrow(pidfd, row->fd, &fd);
+
+	if (r == 0)
+		r = socket_cookie(fd, &cookie);
+	if (r == 0 && row->cookie != 0 && cookie != row->cookie)
+		r = -ESTALE;
+	if (r == 0)
+		r = socket_count(fd, &counters);
+	if (r < 0)
+		return r;
+	row->cookie = cookie;
+	row->written = counters.sent;
+	row->read = counters.received - counters.waiting;
+	return 0;
+}
+
+int forward_set(struct forward *forward, int pidfd, const int32_t *fds, size_t n)
+{
+	struct forward_row *rows = NULL;
+	size_t kept = 0;
+
+	if (n > 0) {
+		rows = calloc(n, sizeof(*rows));
+		if (!rows)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct forward_row *known;
+
+		rows[kept] = (struct forward_row){ .fd = fds[i] };
+		if (read_row(pidfd, &rows[kept]) < 0)
+			continue;
+		known = find_row(forward, rows[kept].cookie);
+		if (known) {
+			/* What it moved since then is for forward_read() to add. */
+			rows[kept].written = known->written;
+			rows[kept].read = known->read;
+		} else {
+			forward->opened++;
+		}
+		kept++;
+	}
+	free(forward->rows);
+	forward->rows = rows;
+	forward->n = kept;
+	return 0;
+}
+
+static uint64_t grown(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+int forward_read(struct forward *forward, int pidfd)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < forward->n; i++) {
+		struct forward_row *row = &forward->rows[i];
+		struct forward_row before = *row;
+
+		if (read_row(pidfd, row) < 0) {
+			result = -ESTALE;
+			continue;
+		}
+		forward->written += grown(row->written, before.written);
+		forward->read += grown(row->read, before.read);
+	}
+	return result;
+}

@@ -1,0 +1,41 @@
+/*
+ * A borrowed socket: whose it is, where it leads, what has moved on it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/facts.h"
+
+enum socket_family { SOCKET_OTHER, SOCKET_TCP, SOCKET_UNIX };
+
+struct socket_facts {
+	enum socket_family family;
+	bool listening;
+	bool connected;
+	bool reuse;    /* SO_REUSEADDR: inherited from a listener, or set on purpose */
+	bool loopback; /* TCP: bound to 127.0.0.0/8 or ::1 */
+	uint16_t local_port, peer_port;
+	char local[FACTS_ADDRESS_BYTES]; /* TCP: text, IPv4-mapped addresses as IPv4 */
+	char peer[FACTS_ADDRESS_BYTES];
+	char local_path[108]; /* unix: "" without a name */
+	char peer_path[108];
+};
+
+struct socket_counters {
+	uint64_t sent;	   /* bytes written by the process */
+	uint64_t received; /* bytes that arrived ... */
+	uint64_t waiting;  /* ... and are not yet read by the process */
+	uint64_t segments_in;
+	int64_t last_data_recv_ns; /* ages */
+	int64_t last_ack_recv_ns;
+};
+
+int socket_describe(int fd, struct socket_facts *ret_facts);
+
+/* SO_COOKIE: never used twice within one boot (socket(7)). */
+int socket_cookie(int fd, uint64_t *ret_cookie);
+
+/* First SIOCINQ, then TCP_INFO: what arrives in between makes the bytes read too few, never too many. */
+int socket_count(int fd, struct socket_counters *ret_counters);

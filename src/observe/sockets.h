@@ -1,0 +1,28 @@
+/* The stream sockets that a process has open, each once, however many descriptors it has. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "observe/process.h"
+#include "observe/socket.h"
+
+struct sockets_row {
+	uint64_t inode;
+	int32_t fd;
+	struct socket_facts facts;
+};
+
+struct sockets {
+	struct sockets_row *rows;
+	size_t n;
+};
+
+/* Borrows each socket for a moment. -EPERM: borrowing is refused. One that was closed meanwhile is left out. */
+int sockets_read(int pidfd, const struct process_descriptors *descriptors,
+		 struct sockets *ret_sockets);
+void sockets_deinit(struct sockets *sockets);
+
+/* Whether the process itself listens on a TCP port. */
+bool sockets_listen_on(const struct sockets *sockets, uint16_t port);

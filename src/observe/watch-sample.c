@@ -1,0 +1,416 @@
+#include "observe/watch-private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "observe/socket.h"
+#include "observe/terminal.h"
+#include "observe/work.h"
+
+/* What reaped children spent is told in ticks, rounded down, while the living are exact: the sum of a tree
+ * shrinks by so little when processes end. More than that has left the tree. */
+#define WORK_ROUNDING_NS (100 * NS_PER_MS)
+
+/* What moved between two samples. */
+struct moves {
+	bool net;    /* anything at all */
+	bool plain;  /* more than the server's own protocol, or that is not known */
+	bool listed; /* the channels were read anew */
+	bool reaped; /* a direct child has gone */
+};
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	(void)clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static int read_io(struct watch *watch, struct sample *sample)
+{
+	struct procstat_io io;
+	int r = process_io(watch->facts.identity.pid, &io);
+
+	if (r == -ESRCH)
+		return r;
+	if (r < 0) {
+		watch_note_trouble(watch, TROUBLE_IO);
+		return 0;
+	}
+	sample->wchar = io.wchar;
+	sample->rchar = io.rchar;
+	sample->known |= SAMPLE_IO;
+	return 0;
+}
+
+static int read_socket(struct watch *watch, struct sample *sample)
+{
+	struct socket_counters counters;
+	auto_close int fd = -1;
+	int r = watch_find_socket(watch, &fd);
+
+	if (r == -EPERM)
+		watch_note_trouble(watch, TROUBLE_BORROW);
+	if (r == 0)
+		r = socket_count(fd, &counters);
+	if (r < 0)
+		return r == -ESRCH ? r : 0;
+	sample->sent = counters.sent;
+	sample->received = counters.received;
+	sample->waiting = counters.waiting;
+	sample->segments_in = counters.segments_in;
+	sample->last_data_recv_ns = counters.last_data_recv_ns;
+	sample->last_ack_recv_ns = counters.last_ack_recv_ns;
+	sample->known |= SAMPLE_SOCKET;
+	return 0;
+}
+
+/* io first: what moves in between makes the ledger too small, never too large. */
+static int read_counters(struct watch *watch, struct sample *sample)
+{
+	int r;
+
+	sample->known &= ~(uint32_t)(SAMPLE_IO | SAMPLE_SOCKET);
+	r = read_io(watch, sample);
+	if (r == 0)
+		r = read_socket(watch, sample);
+	/* What was read without borrowing may be of a process that got the pid after ours. */
+	if (r == 0 && !(sample->known & SAMPLE_SOCKET) && watch_has_ended(watch))
+		r = -ESRCH;
+	return r;
+}
+
+static struct counters counters_of(const struct sample *sample)
+{
+	return (struct counters){
+		.wchar = sample->wchar,
+		.rchar = sample->rchar,
+		.sent = sample->sent,
+		.received = sample->received,
+		.waiting = sample->waiting,
+		.known = sample->known & (SAMPLE_IO | SAMPLE_SOCKET),
+	};
+}
+
+static struct moves compare_counters(const struct counters *now, const struct counters *last)
+{
+	uint32_t both = SAMPLE_IO | SAMPLE_SOCKET;
+	uint64_t in = now->wchar - now->sent;
+	uint64_t out = now->rchar - (now->received - now->waiting);
+
+	if (now->known != both || last->known != both)
+		return (struct moves){ .net = true, .plain = true };
+	return (struct moves){
+		.net = now->wchar != last->wchar || now->rchar != last->rchar ||
+		       now->sent != last->sent || now->received != last->received,
+		.plain = in != last->wchar - last->sent ||
+			 out != last->rchar - (last->received - last->waiting),
+	};
+}
+
+static bool is_among(const struct process_list *list, int32_t pid)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->pids[i] == pid)
+			return true;
+	return false;
+}
+
+static bool all_among(const struct process_list *some, const struct process_list *list)
+{
+	for (size_t i = 0; i < some->n; i++)
+		if (!is_among(list, some->pids[i]))
+			return false;
+	return true;
+}
+
+/* Reads the list of direct children; servers have one thread. */
+static int read_children(struct watch *watch, struct process_list *ret_children)
+{
+	struct process_list children = { 0 };
+	int32_t pid = watch->facts.identity.pid;
+	int r = process_thread_children(pid, pid, &children);
+
+	if (r == -ESRCH && !watch_has_ended(watch))
+		watch_note_trouble(watch, TROUBLE_CHILDREN);
+	if (r < 0) {
+		process_list_deinit(&children);
+		return r;
+	}
+	*ret_children = children;
+	return 0;
+}
+
+/*
+ * A child that has gone has its whole life's bytes added to the counters: they are read again, so that the jump is
+ * certainly in the sample that tells of the reaping. The list is read again too, as the kernel may
+ * leave out a living child when another one goes while it is read.
+ */
+static int read_again(struct watch *watch, struct sample *sample, struct process_list *children)
+{
+	struct process_list anew = { 0 };
+	int r = read_counters(watch, sample);
+
+	if (r == 0)
+		r = read_children(watch, &anew);
+	if (r < 0)
+		return r;
+	process_list_deinit(children);
+	*children = anew;
+	return 0;
+}
+
+static int look_at_children(struct watch *watch, struct sample *sample, struct moves *moves,
+			    bool *ret_changed)
+{
+	struct process_list children = { 0 };
+	int r = read_children(watch, &children);
+
+	if (r == 0 && !all_among(&watch->children, &children)) {
+		r = read_again(watch, sample, &children);
+		moves->reaped = r == 0 && !all_among(&watch->children, &children);
+		moves->plain = true;
+	}
+	if (r < 0) {
+		process_list_deinit(&children);
+		return r;
+	}
+	*ret_changed = moves->reaped || !all_among(&children, &watch->children);
+	process_list_deinit(&watch->children);
+	watch->children = children;
+	return 0;
+}
+
+static bool count_changed(struct watch *watch, const struct moves *moves)
+{
+	uint64_t n;
+	bool changed;
+
+	/* Before Linux 6.2 there is no count: any packet may have opened something. */
+	if (process_count_descriptors(watch->facts.identity.pid, &n) < 0)
+		return moves->net;
+	changed = n != watch->n_descriptors;
+	watch->n_descriptors = n;
+	return changed;
+}
+
+/* A command keeps the text under which it was seen first, once the shell has had time to become it. */
+static void keep_commands(const struct channels *old, struct channels *new)
+{
+	for (size_t i = 0; i < new->n && !old->young; i++) {
+		struct channel_facts *row = &new->rows[i];
+
+		for (size_t j = 0; j < old->n; j++)
+			if (row->kind == KIND_EXEC && old->rows[j].kind == KIND_EXEC &&
+			    row->pid == old->rows[j].pid &&
+			    row->start_ticks == old->rows[j].start_ticks)
+				memcpy(row->command, old->rows[j].command, sizeof(row->command));
+	}
+}
+
+static bool is_same_list(const struct channels *a, const struct channels *b)
+{
+	return a->n == b->n && memcmp(a->rows, b->rows, a->n * sizeof(*a->rows)) == 0;
+}
+
+static bool learn_user(struct watch *watch, uint32_t child_uid)
+{
+	const struct server *server = server_get((enum server_id)watch->facts.server);
+
+	if (watch->facts.uid != UINT32_MAX || child_uid == UINT32_MAX)
+		return false;
+	watch->facts.uid = server->user(0, child_uid);
+	return true;
+}
+
+/* Takes over the new list. */
+static int take_channels(struct watch *watch, struct channels *channels, bool *changed)
+{
+	struct channel_state *states = NULL;
+
+	keep_commands(&watch->channels, channels);
+	if (learn_user(watch, channels->child_uid))
+		*changed = true;
+	if (!is_same_list(&watch->channels, channels)) {
+		states = calloc(channels->n, sizeof(*states));
+		if (!states)
+			return -ENOMEM;
+		free(watch->states);
+		watch->states = states;
+		*changed = true;
+	}
+	free(channels->forwards);
+	channels->forwards = NULL;
+	channels_deinit(&watch->channels);
+	watch->channels = *channels;
+	memset(channels, 0, sizeof(*channels));
+	return 0;
+}
+
+static int list_channels(struct watch *watch, bool *changed)
+{
+	struct channels_query query = {
+		.pid = watch->facts.identity.pid,
+		.pidfd = watch->pidfd,
+		.inode = watch->inode,
+		.server = server_get((enum server_id)watch->facts.server),
+		.server_id = (enum server_id)watch->facts.server,
+		.children = &watch->children,
+	};
+	struct channels channels;
+	int r = channels_read(&query, &channels);
+
+	watch->listed = false;
+	if (r < 0)
+		return r;
+	if (channels.n == FACTS_CHANNELS_MAX && !channels.complete)
+		watch_note_trouble(watch, TROUBLE_CHANNELS);
+	r = forward_set(&watch->forward, watch->pidfd, channels.forwards, channels.n_forwards);
+	watch->listed = r == 0 && channels.complete;
+	if (watch->listed)
+		r = take_channels(watch, &channels, changed);
+	channels_deinit(&channels);
+	return r;
+}
+
+/* Looks at the channels anew when something may have opened or closed one. */
+static int look_at_channels(struct watch *watch, struct sample *sample, struct moves *moves,
+			    bool *changed)
+{
+	bool children_changed, must = !watch->listed || watch->channels.young || moves->plain;
+	int r;
+
+	if (!must && !moves->net)
+		return 0;
+	r = look_at_children(watch, sample, moves, &children_changed);
+	if (r == 0 && (count_changed(watch, moves) || children_changed || must)) {
+		moves->listed = true;
+		r = list_channels(watch, changed);
+	}
+	if (r < 0)
+		watch->listed = false;
+	if (r == -EACCES)
+		watch_note_trouble(watch, TROUBLE_DESCRIPTORS);
+	if (r == -EPERM)
+		watch_note_trouble(watch, TROUBLE_BORROW);
+	return r == -ESRCH && watch_has_ended(watch) ? r : 0;
+}
+
+static void sample_forwards(struct watch *watch, struct sample *sample, const struct moves *moves)
+{
+	int r = 0;
+
+	/* A forwarded socket cannot move without the process's counters. */
+	if (moves->net)
+		r = forward_read(&watch->forward, watch->pidfd);
+	sample->forward_written = watch->forward.written;
+	sample->forward_read = watch->forward.read;
+	sample->forward_opened = watch->forward.opened;
+	/* One that has gone since the list was read: what it moved last counts as input. */
+	if (r < 0)
+		watch->listed = false;
+	/* Nothing was counted on a unix socket, but nothing moved there either if the ledger stands still. */
+	if (!watch->channels.unmeasured || !moves->plain)
+		sample->known |= SAMPLE_FORWARDS;
+}
+
+static size_t count_terminals(const struct watch *watch)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < watch->channels.n; i++)
+		n += watch->channels.rows[i].tty >= 0;
+	return n;
+}
+
+/*
+ * Nothing reaches or leaves a terminal without moving the ledger, so what was read before still
+ * holds. But what waited may have been read since; and where there are several, each look matters.
+ */
+static bool is_terminal_due(const struct watch *watch, const struct channel_sample *last,
+			    const struct moves *moves)
+{
+	return moves->plain || moves->listed || !(last->known & TERMINAL_KNOWN) ||
+	       (last->known & TERMINAL_PENDING) || count_terminals(watch) > 1;
+}
+
+static void sample_terminal(struct watch *watch, size_t i, const struct moves *moves)
+{
+	struct channel_sample *last = &watch->states[i].last;
+	auto_close int master = -1;
+
+	last->tty = watch->channels.rows[i].tty;
+	if (last->tty < 0 || !is_terminal_due(watch, last, moves))
+		return;
+	last->known = 0;
+	if (watch_borrow_master(watch, last->tty, &master) < 0)
+		watch->listed = false;
+	else
+		/* One that cannot be opened (exclusive, or hung up) is no lack of the list. */
+		(void)terminal_sample(master, last);
+}
+
+static void sample_work(struct watch *watch, size_t i, struct channel_sample *sample)
+{
+	struct channel_state *state = &watch->states[i];
+	uint64_t now_ns;
+
+	if (watch->channels.rows[i].pid == 0 || work_read(watch->channels.rows[i].pid, &now_ns) < 0)
+		return;
+	if (now_ns > state->work_ns || now_ns + WORK_ROUNDING_NS < state->work_ns)
+		state->work_ns = now_ns;
+	sample->work_ns = state->work_ns;
+	sample->known |= TERMINAL_WORK;
+}
+
+static void sample_channels(struct watch *watch, struct sample *sample, const struct moves *moves)
+{
+	bool with_work = watch->work_rhythm_ns > 0 &&
+			 sample->from_ns - watch->work_read_at_ns >= watch->work_rhythm_ns;
+
+	if (with_work)
+		watch->work_read_at_ns = sample->from_ns;
+	sample->n_channels = (uint32_t)watch->channels.n;
+	for (size_t i = 0; i < watch->channels.n; i++) {
+		sample_terminal(watch, i, moves);
+		sample->channels[i] = watch->states[i].last;
+		if (with_work)
+			sample_work(watch, i, &sample->channels[i]);
+	}
+	if (watch->listed)
+		sample->known |= SAMPLE_CHANNELS;
+	if (watch->channels.agent)
+		sample->known |= SAMPLE_AGENT;
+}
+
+int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_changed)
+{
+	struct sample sample = { .from_ns = clock_ns(CLOCK_MONOTONIC) };
+	struct counters now;
+	bool changed = false;
+	struct moves moves;
+	int r = read_counters(watch, &sample);
+
+	if (r < 0)
+		return r;
+	now = counters_of(&sample);
+	moves = compare_counters(&now, &watch->last);
+	r = look_at_channels(watch, &sample, &moves, &changed);
+	if (r < 0)
+		return r;
+	/* They may have been read again. */
+	watch->last = counters_of(&sample);
+	if (moves.reaped)
+		sample.known |= SAMPLE_REAPED;
+	sample_forwards(watch, &sample, &moves);
+	sample_channels(watch, &sample, &moves);
+	sample.at_ns = clock_ns(CLOCK_MONOTONIC);
+	sample.realtime_offset_ns = clock_ns(CLOCK_REALTIME) - sample.at_ns;
+	*ret_sample = sample;
+	*ret_changed = changed;
+	return 0;
+}
