@@ -143,10 +143,13 @@ static size_t measure(const char *text, size_t *ret_columns)
 {
 	mbstate_t state = { 0 };
 	wchar_t character;
-	const size_t bytes = mbrtowc(&character, text, strlen(text), &state);
+	size_t bytes;
 	int columns;
 
 	*ret_columns = 1;
+	if ((unsigned char)*text < 0x80)
+		return 1;
+	bytes = mbrtowc(&character, text, strlen(text), &state);
 	if (bytes == 0 || bytes == (size_t)-1 || bytes == (size_t)-2)
 		return 1;
 	columns = wcwidth(character);
