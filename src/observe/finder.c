@@ -69,6 +69,7 @@ struct finder {
 	int32_t last_pid;    /* all up to this one were asked; 0 at the start */
 	int32_t pending_pid; /* the pass over pending rows goes on here; 0: none under way */
 	uint32_t privsep_uid;
+	uint32_t n_asked, n_denied; /* executables that could be read, and could not */
 	uint32_t troubles_seen, troubles_said;
 	bool walked_once;
 };
@@ -253,9 +254,10 @@ static bool ask(struct finder *finder, int32_t pid)
 	int r = process_executable(pid, name);
 
 	if (r == -EACCES)
-		note_trouble(finder, TROUBLE_EXECUTABLE);
+		finder->n_denied++;
 	if (r < 0)
 		return false;
+	finder->n_asked++;
 	row = roster_find(&finder->roster, pid);
 	if (server_by_executable(name, &server) < 0) {
 		if (row)
@@ -386,6 +388,9 @@ static void walk_finish(struct finder *finder, int64_t now_ns)
 	finder->walked = finder->walking;
 	finder->walking = (struct pid_set){ 0 };
 	finder->walked_at_ns = now_ns;
+	/* One or two that are better guarded than others are no trouble. */
+	if (finder->n_denied > finder->n_asked)
+		note_trouble(finder, TROUBLE_EXECUTABLE);
 	finder->walked_once = true;
 }
 

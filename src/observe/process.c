@@ -109,6 +109,16 @@ int process_stat(int32_t pid, struct procstat *ret_stat)
 	return r < 0 ? r : procstat_parse(text, size, ret_stat);
 }
 
+int process_start_ticks(int32_t pid, uint64_t *ret_ticks)
+{
+	struct procstat stat;
+	int r = process_stat(pid, &stat);
+
+	if (r == 0)
+		*ret_ticks = stat.start_ticks;
+	return r;
+}
+
 int process_status(int32_t pid, struct procstat_status *ret_status)
 {
 	char text[TEXT_BYTES];

@@ -41,6 +41,10 @@ void process_descriptors_deinit(struct process_descriptors *descriptors);
 int process_executable(int32_t pid, char ret_name[static PROCESS_EXECUTABLE_BYTES]);
 
 int process_stat(int32_t pid, struct procstat *ret_stat);
+
+/* When it started: what tells it from a later process with its pid. */
+int process_start_ticks(int32_t pid, uint64_t *ret_ticks);
+
 int process_status(int32_t pid, struct procstat_status *ret_status);
 int process_io(int32_t pid, struct procstat_io *ret_io);
 
