@@ -13,12 +13,15 @@
 /* The pidfd is of the process that was found, not of a later one with its pid. */
 static int pidfd_of(const struct watch_process *facts, int *ret_fd)
 {
-	auto_close int fd = (int)syscall(SYS_pidfd_open, facts->pid, 0);
-	uint64_t start_ticks;
+	auto_close int fd = -1;
+	struct procstat now;
+	int r = process_open(facts->pid, &fd);
 
-	if (fd < 0)
-		return -errno;
-	if (process_start_ticks(facts->pid, &start_ticks) < 0 || start_ticks != facts->start_ticks)
+	if (r == 0)
+		r = process_stat(facts->pid, &now);
+	if (r < 0)
+		return r;
+	if (now.start_ticks != facts->start_ticks)
 		return -ESRCH;
 	*ret_fd = take_fd(&fd);
 	return 0;

@@ -68,23 +68,36 @@ static bool rekey_shaped(const struct ledger_step *step)
 	       protocol > REKEY_SEGMENT_BYTES * step->segments_in;
 }
 
-/* Fills whether `in` alone, and `in` with `out`, are the amounts of a rekey seen before. */
-static void rekey_compare(const struct ledger *ledger, const struct ledger_step *step, bool *ret_in,
-			  bool *ret_both)
+/* Fills whether `in` alone, and `in` with `out`, are amounts to be trusted. */
+static void rekey_compare(const struct ledger *ledger, struct ledger_step *step)
 {
+	uint32_t in_seen = 0;
+
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++) {
-		if (ledger->rekeys[i].in_bytes != step->in_bytes)
+		const struct ledger_rekey *rekey = &ledger->rekeys[i];
+
+		if (rekey->in_bytes != step->in_bytes)
 			continue;
-		*ret_in = true;
-		if (ledger->rekeys[i].out_bytes == step->out_bytes)
-			*ret_both = true;
+		in_seen += rekey->seen;
+		if (rekey->out_bytes == step->out_bytes && rekey->seen >= LEDGER_REKEY_TRUST)
+			step->rekey_out = true;
 	}
+	step->rekey = in_seen >= LEDGER_REKEY_TRUST;
 }
 
 static void rekey_remember(struct ledger *ledger, const struct ledger_step *step)
 {
-	ledger->rekeys[ledger->next_rekey] =
-		(struct ledger_rekey){ step->in_bytes, step->out_bytes };
+	for (uint32_t i = 0; i < ledger->n_rekeys; i++) {
+		struct ledger_rekey *rekey = &ledger->rekeys[i];
+
+		if (rekey->in_bytes == step->in_bytes && rekey->out_bytes == step->out_bytes) {
+			rekey->seen++;
+			return;
+		}
+	}
+	ledger->rekeys[ledger->next_rekey] = (struct ledger_rekey){
+		.in_bytes = step->in_bytes, .out_bytes = step->out_bytes, .seen = 1
+	};
 	ledger->next_rekey = (ledger->next_rekey + 1) % LEDGER_REKEYS_MAX;
 	if (ledger->n_rekeys < LEDGER_REKEYS_MAX)
 		ledger->n_rekeys++;
@@ -96,9 +109,8 @@ static void step_find_rekey(struct ledger *ledger, struct ledger_step *step)
 {
 	if (step->reaped || (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step))
 		return;
-	rekey_compare(ledger, step, &step->rekey, &step->rekey_out);
-	if (!step->rekey_out)
-		rekey_remember(ledger, step);
+	rekey_compare(ledger, step);
+	rekey_remember(ledger, step);
 }
 
 /* Answers to a client's keepalives: random padding was read for each, nothing else happened. */

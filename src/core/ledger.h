@@ -14,8 +14,8 @@
  * A step of the ledger is not always a user.  ledger_step() takes out what is recognised:
  *
  *   a rekey              the privileged monitor's signature; the same amount each time for one
- *                        connection. The first counts as use and is remembered, later ones do not.
- *                        One that a sample cut in two counts as use: that is late, never early
+ *                        connection. An amount is believed when it has been seen LEDGER_REKEY_TRUST times,
+ *                        each of which counted as use. One that a sample cut in two counts as use: late, never early
  *   tinyssh's padding    32 bytes of /dev/urandom read for each packet sent
  *
  * and says what it cannot take out: a child that was reaped (its whole life's bytes were added).
@@ -27,7 +27,8 @@
 
 #include "core/facts.h"
 
-#define LEDGER_REKEYS_MAX 16
+#define LEDGER_REKEYS_MAX  16
+#define LEDGER_REKEY_TRUST 2
 
 /* What a server does to the counters besides its work; from the server's file in src/server. */
 struct ledger_traits {
@@ -36,6 +37,7 @@ struct ledger_traits {
 
 struct ledger_rekey {
 	uint64_t in_bytes, out_bytes;
+	uint32_t seen;
 };
 
 struct ledger_step {

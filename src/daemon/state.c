@@ -52,8 +52,9 @@ static json_t *rekeys_json(const struct ledger *ledger)
 
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
 		(void)json_array_append_new(
-			array, json_pack("[II]", (json_int_t)ledger->rekeys[i].in_bytes,
-					 (json_int_t)ledger->rekeys[i].out_bytes));
+			array, json_pack("[III]", (json_int_t)ledger->rekeys[i].in_bytes,
+					 (json_int_t)ledger->rekeys[i].out_bytes,
+					 (json_int_t)ledger->rekeys[i].seen));
 	return array;
 }
 
@@ -212,6 +213,7 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 			(uint64_t)json_integer_value(json_array_get(pair, 0));
 		ledger->rekeys[i].out_bytes =
 			(uint64_t)json_integer_value(json_array_get(pair, 1));
+		ledger->rekeys[i].seen = (uint32_t)json_integer_value(json_array_get(pair, 2));
 		ledger->n_rekeys = (uint32_t)i + 1;
 	}
 	ledger->next_rekey = ledger->n_rekeys % LEDGER_REKEYS_MAX;

@@ -1,0 +1,288 @@
+/*
+ * Random histories of random sessions, against what must always hold:
+ *
+ *   - no end before the true last use + the limit
+ *   - no end of a session with a terminal before its warning stood for its time
+ *   - the verdict stays the same until next_look when nothing happens
+ *   - removing evidence (a sample that knows less) never makes a session more idle
+ *   - sessions do not affect each other
+ *   - a session that is not used any more ends, and in time
+ *
+ * The world is numbers; the true moments of use are known to the test and not to the core.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/judge.h"
+#include "core/session.h"
+
+#define HISTORIES 3000
+#define STEPS	  400
+#define WALL_NS	  (1800000000LL * NS_PER_S)
+
+static uint64_t seed;
+
+static uint32_t dice(uint32_t sides)
+{
+	seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+	return (uint32_t)(seed >> 33) % sides;
+}
+
+struct world {
+	struct session session;
+	struct sample counters;
+	struct channel_sample terminal;
+	int64_t used_at_ns; /* the true last input */
+	int64_t data_at_ns; /* the last byte of any kind */
+	int64_t limit_ns;
+	bool keepalives, cooked, ended;
+};
+
+static void world_start(struct world *world, int64_t now_ns)
+{
+	struct session_facts facts = { .started_at_ns = now_ns, .server = SERVER_OPENSSH };
+	struct channel_facts channel = { .kind = KIND_SHELL, .tty = 3, .pid = 1, .start_ticks = 1 };
+	struct policy *policy;
+
+	*world = (struct world){ .used_at_ns = now_ns, .data_at_ns = now_ns };
+	world->keepalives = dice(2);
+	world->cooked = dice(2);
+	world->limit_ns = (1 + dice(900)) * NS_PER_S;
+	world->terminal = (struct channel_sample){ .tty = 3, .known = TERMINAL_KNOWN };
+	if (!world->cooked)
+		world->terminal.known |= TERMINAL_RAW;
+	session_init(&world->session, &facts, now_ns);
+	assert_int_equal(session_set_channels(&world->session, &channel, 1, now_ns, now_ns), 0);
+	policy = &world->session.channels[0].policy;
+	policy->idle_timeout_ns = world->limit_ns;
+	policy->idle_warning_ns = dice(3) * world->limit_ns / 4;
+	policy->counts = USE_BIT(USE_INPUT);
+	policy->idle_action = ACTION_DISCONNECT;
+}
+
+static void world_type(struct world *world, int64_t now_ns)
+{
+	uint64_t n = 1 + dice(5);
+
+	world->counters.received += 36 * n;
+	world->counters.rchar += 36 * n;
+	world->counters.segments_in += n;
+	world->counters.wchar += n;
+	world->used_at_ns = world->data_at_ns = now_ns;
+	/* In a cooked terminal half a line is neither read nor readable. */
+	if (dice(2))
+		world->terminal.atime_s = (now_ns + WALL_NS) / NS_PER_S;
+	else if (!world->cooked)
+		world->terminal.known |= TERMINAL_PENDING;
+}
+
+static void world_noise(struct world *world, int64_t now_ns)
+{
+	if (world->keepalives) {
+		world->counters.received += 52;
+		world->counters.rchar += 52;
+		world->counters.sent += 52;
+		world->counters.wchar += 52;
+		world->counters.segments_in++;
+		world->data_at_ns = now_ns;
+	}
+	if (dice(3) == 0)
+		world->counters.rchar += dice(10000); /* output, most of it still to be sent */
+	/* With half lines and rekeys in the same steps, with the same numbers of keys each time, a key can be
+	 * taken for a part of the rekey (docs/decisions, 0005). */
+	if (dice(10) == 0 && !world->cooked) {
+		world->counters.received += 2780;
+		world->counters.rchar += 2780 + 92;
+		world->counters.sent += 2372;
+		world->counters.wchar += 2372 + 96;
+		world->counters.segments_in += 3;
+		world->data_at_ns = now_ns;
+	}
+}
+
+static struct sample world_sample(const struct world *world, int64_t now_ns)
+{
+	struct sample sample = world->counters;
+
+	sample.from_ns = now_ns;
+	sample.at_ns = now_ns + dice(1000000);
+	sample.realtime_offset_ns = WALL_NS;
+	sample.last_data_recv_ns = sample.at_ns - world->data_at_ns;
+	sample.known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS;
+	sample.n_channels = 1;
+	sample.channels[0] = world->terminal;
+	/* Now and then one is taken inside a system call, or something cannot be read. */
+	if (dice(20) == 0 && sample.wchar > 1000)
+		sample.wchar -= dice(1000);
+	if (dice(30) == 0)
+		sample.known &= ~(1u << dice(4));
+	return sample;
+}
+
+static void check_constant(const struct session *session, const struct verdict *verdict,
+			   int64_t now_ns)
+{
+	int64_t between_ns = now_ns + (verdict->next_look_ns - now_ns) / (2 + dice(8));
+	struct verdict again = judge(session, between_ns, false);
+
+	if (verdict->action != VERDICT_NONE)
+		return;
+	assert_int_equal(again.rule, verdict->rule);
+	assert_int_equal(again.action, VERDICT_NONE);
+	assert_true(again.end_at_ns == verdict->end_at_ns);
+}
+
+/* A copy that knows less of this sample must not be idle for longer. */
+static void check_less_evidence(const struct world *world, const struct sample *sample)
+{
+	struct session less = world->session, more = world->session;
+	struct channel less_channel = world->session.channels[0], more_channel = less_channel;
+	struct sample blind = *sample;
+
+	less.channels = &less_channel;
+	more.channels = &more_channel;
+	blind.known &= ~(1u << dice(4));
+	session_observe(&less, &blind);
+	session_observe(&more, sample);
+	assert_true(session_channel_last_use(&less, &less_channel).latest_ns >=
+		    session_channel_last_use(&more, &more_channel).latest_ns);
+}
+
+static void world_act(struct world *world, const struct verdict *verdict, int64_t now_ns)
+{
+	const struct policy *policy = &world->session.channels[0].policy;
+	int64_t warning_ns = policy->idle_warning_ns;
+
+	if (warning_ns > world->limit_ns / 2)
+		warning_ns = world->limit_ns / 2;
+	if (verdict->action == VERDICT_WARN)
+		world->session.warned_at_ns = now_ns;
+	if (verdict->action != VERDICT_DISCONNECT)
+		return;
+	assert_true(now_ns >= world->used_at_ns + world->limit_ns);
+	if (warning_ns > 0)
+		assert_true(world->session.warned_at_ns != 0 &&
+			    now_ns >= world->session.warned_at_ns + warning_ns &&
+			    world->session.warned_at_ns >= world->used_at_ns);
+	world->ended = true;
+}
+
+static int64_t world_look(struct world *world, int64_t now_ns)
+{
+	struct sample sample = world_sample(world, now_ns);
+	struct verdict verdict;
+
+	check_less_evidence(world, &sample);
+	session_observe(&world->session, &sample);
+	verdict = judge(&world->session, now_ns, false);
+	check_constant(&world->session, &verdict, now_ns);
+	world_act(world, &verdict, now_ns);
+	return verdict.next_look_ns;
+}
+
+static void a_session_in_use_is_never_cut(void **state)
+{
+	(void)state;
+	for (seed = 1; seed < HISTORIES; seed++) {
+		uint64_t history = seed;
+		int64_t now_ns = 1000 * NS_PER_S, look_ns = now_ns + NS_PER_MS;
+		struct world world;
+
+		world_start(&world, now_ns);
+		for (int i = 0; i < STEPS && !world.ended; i++) {
+			int64_t pause_ns = (int64_t)dice(1000) * world.limit_ns / 900 / (1 + dice(20));
+
+			for (now_ns += pause_ns; look_ns < now_ns && !world.ended;)
+				look_ns = world_look(&world, look_ns);
+			if (dice(2))
+				world_type(&world, now_ns);
+			else
+				world_noise(&world, now_ns);
+		}
+		session_deinit(&world.session);
+		seed = history;
+	}
+}
+
+/* Two sessions with the same history, one of them judged between looks at a stranger. */
+static void sessions_do_not_affect_each_other(void **state)
+{
+	struct world one, two, stranger;
+	int64_t now_ns = 1000 * NS_PER_S;
+
+	(void)state;
+	seed = 77;
+	world_start(&one, now_ns);
+	seed = 77;
+	world_start(&two, now_ns);
+	world_start(&stranger, now_ns);
+	for (int i = 0; i < STEPS; i++) {
+		struct sample sample;
+		struct verdict a, b;
+
+		now_ns += world_sample(&stranger, now_ns).at_ns % NS_PER_S;
+		sample = world_sample(&one, now_ns);
+		session_observe(&one.session, &sample);
+		session_observe(&two.session, &sample);
+		a = judge(&one.session, now_ns, false);
+		(void)judge(&stranger.session, now_ns, true);
+		b = judge(&two.session, now_ns, false);
+		assert_memory_equal(&a, &b, sizeof(a));
+		if (dice(4) == 0)
+			world_type(&one, now_ns);
+	}
+	session_deinit(&one.session);
+	session_deinit(&two.session);
+	session_deinit(&stranger.session);
+}
+
+/* Not used any more: ended, and late by at most max(1 s, 2 %), with the warning's rules. */
+static void an_idle_session_ends_in_time(void **state)
+{
+	(void)state;
+	for (seed = 1; seed < HISTORIES; seed++) {
+		uint64_t history = seed;
+		int64_t now_ns = 1000 * NS_PER_S, look_ns = now_ns + NS_PER_MS, late_ns;
+		struct world world;
+
+		world_start(&world, now_ns);
+		world.session.channels[0].policy.idle_warning_ns %= world.limit_ns;
+		late_ns = world.limit_ns / 50 > NS_PER_S ? world.limit_ns / 50 : NS_PER_S;
+		while (!world.ended) {
+			struct sample sample = world.counters;
+			struct verdict verdict;
+
+			sample.from_ns = sample.at_ns = look_ns;
+			sample.realtime_offset_ns = WALL_NS;
+			sample.last_data_recv_ns = dice(NS_PER_MS); /* keepalives all the time */
+			sample.known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS;
+			sample.n_channels = 1;
+			sample.channels[0] = world.terminal;
+			session_observe(&world.session, &sample);
+			verdict = judge(&world.session, look_ns, false);
+			world_act(&world, &verdict, look_ns);
+			if (world.ended)
+				assert_true(look_ns <= world.used_at_ns + world.limit_ns + late_ns);
+			look_ns = verdict.next_look_ns;
+		}
+		session_deinit(&world.session);
+		seed = history;
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_session_in_use_is_never_cut),
+		cmocka_unit_test(sessions_do_not_affect_each_other),
+		cmocka_unit_test(an_idle_session_ends_in_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,223 @@
+/* One row for each rule of the ladder, in its order, and the edges between them. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/judge.h"
+
+#define S NS_PER_S
+/* The session's last use. */
+#define USED_AT (1000 * S)
+
+struct row {
+	const char *what;
+	enum judge_rule rule;
+	enum verdict_action action;
+	int64_t limit_ns, warning_ns;
+	int64_t idle_ns; /* now - USED_AT */
+	int64_t warned_after_ns, reported_after_ns, kept_after_ns; /* since USED_AT; 0: not */
+	int64_t end_after_ns;				    /* expected; TIME_NEVER */
+	enum idle_action idle_action;
+	int32_t tty;
+	bool brake;
+};
+
+#define DISCONNECT_ROW .idle_action = ACTION_DISCONNECT
+
+static const struct row rows[] = {
+	{ "kept", RULE_KEPT, VERDICT_NONE, 60 * S, 10 * S, 100 * S, .kept_after_ns = 200 * S,
+	  .end_after_ns = TIME_NEVER, DISCONNECT_ROW },
+	{ "no longer kept", RULE_DISCONNECT, VERDICT_DISCONNECT, 60 * S, 10 * S, 100 * S,
+	  .kept_after_ns = 100 * S, .warned_after_ns = 80 * S, .end_after_ns = 90 * S,
+	  DISCONNECT_ROW },
+	{ "no limit", RULE_UNLIMITED, VERDICT_NONE, TIME_NEVER, 10 * S, 100000 * S,
+	  .end_after_ns = TIME_NEVER, DISCONNECT_ROW },
+	{ "in use", RULE_IN_USE, VERDICT_NONE, 60 * S, 10 * S, 50 * S - 1, .end_after_ns = 60 * S,
+	  DISCONNECT_ROW },
+	{ "in use, no terminal to warn", RULE_IN_USE, VERDICT_NONE, 60 * S, 10 * S, 60 * S - 1,
+	  .tty = -1, .end_after_ns = 60 * S, DISCONNECT_ROW },
+	{ "warning due", RULE_WARN, VERDICT_WARN, 60 * S, 10 * S, 50 * S, .end_after_ns = 60 * S,
+	  DISCONNECT_ROW },
+	{ "warning late", RULE_WARN, VERDICT_WARN, 60 * S, 10 * S, 500 * S, .end_after_ns = 510 * S,
+	  DISCONNECT_ROW },
+	{ "warned", RULE_WARN, VERDICT_NONE, 60 * S, 10 * S, 60 * S - 1, .warned_after_ns = 50 * S,
+	  .end_after_ns = 60 * S, DISCONNECT_ROW },
+	{ "warned, end not due", RULE_WARN, VERDICT_NONE, 60 * S, 10 * S, 105 * S,
+	  .warned_after_ns = 100 * S, .end_after_ns = 110 * S, DISCONNECT_ROW },
+	{ "warning longer than half the limit", RULE_WARN, VERDICT_WARN, 60 * S, 1000 * S, 30 * S,
+	  .end_after_ns = 60 * S, DISCONNECT_ROW },
+	{ "end due", RULE_DISCONNECT, VERDICT_DISCONNECT, 60 * S, 10 * S, 60 * S,
+	  .warned_after_ns = 50 * S, .end_after_ns = 60 * S, DISCONNECT_ROW },
+	{ "end due, no terminal", RULE_DISCONNECT, VERDICT_DISCONNECT, 60 * S, 10 * S, 60 * S,
+	  .tty = -1, .end_after_ns = 60 * S, DISCONNECT_ROW },
+	{ "end due, no warning wanted", RULE_DISCONNECT, VERDICT_DISCONNECT, 60 * S, 0, 60 * S,
+	  .end_after_ns = 60 * S, DISCONNECT_ROW },
+	{ "report", RULE_REPORT, VERDICT_REPORT, 60 * S, 10 * S, 60 * S, .end_after_ns = 60 * S,
+	  .idle_action = ACTION_REPORT },
+	{ "reported", RULE_REPORT, VERDICT_NONE, 60 * S, 10 * S, 90 * S, .reported_after_ns = 60 * S,
+	  .end_after_ns = 60 * S, .idle_action = ACTION_REPORT },
+	{ "report warns nobody", RULE_IN_USE, VERDICT_NONE, 60 * S, 10 * S, 59 * S,
+	  .end_after_ns = 60 * S, .idle_action = ACTION_REPORT },
+	{ "held", RULE_HELD, VERDICT_NONE, 60 * S, 10 * S, 60 * S, .warned_after_ns = 50 * S,
+	  .end_after_ns = 60 * S, .brake = true, DISCONNECT_ROW },
+	{ "a warning is not held", RULE_WARN, VERDICT_WARN, 60 * S, 10 * S, 50 * S,
+	  .end_after_ns = 60 * S, .brake = true, DISCONNECT_ROW },
+};
+
+static void fill_channel(struct channel *channel, int32_t tty, int64_t used_at_ns)
+{
+	*channel = (struct channel){
+		.facts = { .kind = tty < 0 ? KIND_SFTP : KIND_SHELL, .tty = tty, .pid = 7 + tty },
+		.opened = { 0, 1 },
+		.input = { used_at_ns, used_at_ns },
+		.policy = { .counts = USE_BIT(USE_INPUT), .idle_action = ACTION_DISCONNECT },
+	};
+}
+
+static void each_row_of_the_ladder(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct row *row = &rows[i];
+		struct channel channel;
+		struct session session = { .channels = &channel, .n_channels = 1 };
+		struct verdict verdict;
+
+		fill_channel(&channel, row->tty, USED_AT);
+		session.uses[USE_INPUT] = channel.input;
+		channel.policy.idle_timeout_ns = row->limit_ns;
+		channel.policy.idle_warning_ns = row->warning_ns;
+		channel.policy.idle_action = row->idle_action;
+		session.warned_at_ns = row->warned_after_ns ? USED_AT + row->warned_after_ns : 0;
+		session.reported_at_ns =
+			row->reported_after_ns ? USED_AT + row->reported_after_ns : 0;
+		session.kept_until_ns = row->kept_after_ns ? USED_AT + row->kept_after_ns : 0;
+		verdict = judge(&session, USED_AT + row->idle_ns, row->brake);
+		if (verdict.rule != row->rule || verdict.action != row->action)
+			fail_msg("%s: rule %d, action %d", row->what, verdict.rule, verdict.action);
+		if (row->end_after_ns == TIME_NEVER)
+			assert_true(verdict.end_at_ns == TIME_NEVER);
+		else
+			assert_true(verdict.end_at_ns == USED_AT + row->end_after_ns);
+		assert_true(verdict.next_look_ns > USED_AT + row->idle_ns);
+	}
+}
+
+static struct session two_terminals(struct channel channels[static 2])
+{
+	struct session session = { .channels = channels, .n_channels = 2 };
+
+	for (int32_t i = 0; i < 2; i++) {
+		fill_channel(&channels[i], i, USED_AT);
+		channels[i].policy.idle_timeout_ns = 60 * S;
+		channels[i].policy.idle_warning_ns = 10 * S;
+	}
+	return session;
+}
+
+/* Rules 8 and 9. */
+static void one_terminal_of_two(void **state)
+{
+	struct channel channels[2];
+	struct session session = two_terminals(channels);
+	struct verdict verdict;
+
+	(void)state;
+	channels[1].input = (struct bounds){ USED_AT + 55 * S, USED_AT + 55 * S };
+	verdict = judge(&session, USED_AT + 49 * S, false);
+	assert_int_equal(verdict.rule, RULE_IN_USE);
+	verdict = judge(&session, USED_AT + 50 * S, false);
+	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
+	assert_int_equal(verdict.action, VERDICT_WARN_TERMINAL);
+	assert_int_equal(verdict.channel, 0);
+	channels[0].warned_at_ns = USED_AT + 50 * S;
+	verdict = judge(&session, USED_AT + 59 * S, false);
+	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
+	assert_int_equal(verdict.action, VERDICT_NONE);
+	assert_true(verdict.next_look_ns == USED_AT + 59 * S + judge_rhythm_ns(60 * S) ||
+		    verdict.next_look_ns == USED_AT + 60 * S);
+	verdict = judge(&session, USED_AT + 60 * S, false);
+	assert_int_equal(verdict.rule, RULE_TERMINAL_HANGUP);
+	assert_int_equal(verdict.action, VERDICT_HANGUP_TERMINAL);
+	verdict = judge(&session, USED_AT + 60 * S, true);
+	assert_int_equal(verdict.rule, RULE_HELD);
+	assert_int_equal(verdict.action, VERDICT_NONE);
+	channels[0].hung_up_at_ns = USED_AT + 60 * S;
+	verdict = judge(&session, USED_AT + 61 * S, false);
+	assert_int_equal(verdict.action, VERDICT_NONE);
+}
+
+static void both_idle_ends_the_connection(void **state)
+{
+	struct channel channels[2];
+	struct session session = two_terminals(channels);
+	struct verdict verdict;
+
+	(void)state;
+	channels[0].policy.idle_timeout_ns = 80 * S;
+	verdict = judge(&session, USED_AT + 69 * S, false);
+	assert_int_equal(verdict.channel, 1);
+	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
+	channels[1].warned_at_ns = USED_AT + 50 * S;
+	channels[1].hung_up_at_ns = USED_AT + 60 * S;
+	verdict = judge(&session, USED_AT + 70 * S, false);
+	assert_int_equal(verdict.rule, RULE_WARN);
+	assert_int_equal(verdict.channel, 0);
+	assert_true(verdict.end_at_ns == USED_AT + 80 * S);
+}
+
+/* A lone terminal beside a forward is not hung up alone: that would take the forward with it. */
+static void no_hangup_without_company(void **state)
+{
+	struct channel channels[2];
+	struct session session = two_terminals(channels);
+	struct verdict verdict;
+
+	(void)state;
+	channels[1].facts =
+		(struct channel_facts){ .kind = KIND_FORWARD, .tty = -1 };
+	channels[1].policy.counts = USE_BIT(USE_TRAFFIC);
+	session.uses[USE_TRAFFIC] = (struct bounds){ USED_AT + 500 * S, USED_AT + 500 * S };
+	verdict = judge(&session, USED_AT + 500 * S, false);
+	assert_int_equal(verdict.rule, RULE_IN_USE);
+	assert_int_equal(verdict.action, VERDICT_NONE);
+}
+
+static void nothing_without_channels(void **state)
+{
+	struct session session = { 0 };
+	struct verdict verdict = judge(&session, USED_AT, false);
+
+	(void)state;
+	assert_int_equal(verdict.action, VERDICT_NONE);
+	assert_true(verdict.next_look_ns > USED_AT);
+}
+
+static void the_rhythm_keeps_the_promise(void **state)
+{
+	(void)state;
+	for (int64_t limit_ns = 1 * S; limit_ns < 1000000 * S; limit_ns = limit_ns * 3 / 2) {
+		int64_t late_ns = limit_ns / 50 > 1 * S ? limit_ns / 50 : 1 * S;
+
+		assert_true(judge_rhythm_ns(limit_ns) <= late_ns);
+		assert_true(judge_rhythm_ns(limit_ns) > 0);
+	}
+	assert_string_equal(judge_rule_name(RULE_TERMINAL_HANGUP), "terminal-hangup");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_row_of_the_ladder),
+		cmocka_unit_test(one_terminal_of_two),
+		cmocka_unit_test(both_idle_ends_the_connection),
+		cmocka_unit_test(no_hangup_without_company),
+		cmocka_unit_test(nothing_without_channels),
+		cmocka_unit_test(the_rhythm_keeps_the_promise),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

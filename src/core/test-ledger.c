@@ -1,0 +1,224 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/ledger.h"
+
+static const struct ledger_traits plain = { 0 };
+static const struct ledger_traits padding = { .padding_bytes = 32 };
+
+/* A connection that has been up for a while. */
+static struct sample start(struct ledger *ledger)
+{
+	struct sample sample = { .wchar = 10000,
+				 .rchar = 20000,
+				 .sent = 4000,
+				 .received = 3000,
+				 .segments_in = 30,
+				 .known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS };
+	struct ledger_step step;
+
+	*ledger = (struct ledger){ 0 };
+	assert_false(ledger_step(ledger, &plain, &sample, false, &step));
+	return sample;
+}
+
+static void net(struct sample *sample, uint64_t in, uint64_t out, uint64_t segments)
+{
+	sample->received += in;
+	sample->rchar += in;
+	sample->sent += out;
+	sample->wchar += out;
+	sample->segments_in += segments;
+}
+
+static void keys_are_exact(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	net(&sample, 36, 36, 1);
+	sample.wchar += 1;
+	sample.rchar += 1;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.in_bytes, 1);
+	assert_int_equal(step.out_bytes, 1);
+	net(&sample, 52 * 100, 52 * 100, 100);
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.in_bytes, 0);
+	assert_int_equal(step.out_bytes, 0);
+}
+
+/* A sample inside a write is too small; the next one is no use, and hides none. */
+static void a_sample_inside_a_call_is_ignored(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger), early;
+	struct ledger_step step;
+
+	(void)state;
+	net(&sample, 0, 32804, 0);
+	early = sample;
+	early.wchar -= 32804;
+	assert_true(ledger_step(&ledger, &plain, &early, false, &step));
+	assert_int_equal(step.in_bytes, 0);
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.in_bytes, 0);
+	sample.wchar += 1;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.in_bytes, 1);
+}
+
+static void what_waits_is_not_read(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	sample.received += 44;
+	sample.waiting = 44;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.out_bytes, 0);
+	sample.waiting = 0;
+	sample.rchar += 44;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.out_bytes, 0);
+}
+
+/* Read after io, forwarded bytes may run ahead of it; a key beside them is not lost. */
+static void forwards_do_not_hide_keys(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	sample.forward_written += 1000;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.in_bytes, 0);
+	assert_int_equal(step.traffic_bytes, 1000);
+	net(&sample, 1036 + 36, 0, 2);
+	sample.wchar += 1000 + 1;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.in_bytes, 1);
+	assert_int_equal(step.traffic_bytes, 0);
+}
+
+static void rekey(struct sample *sample, uint64_t in, uint64_t out)
+{
+	net(sample, 2780, 2372, 3);
+	sample->wchar += in;
+	sample->rchar += out;
+}
+
+static void a_rekey_is_learned(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (int i = 0; i < LEDGER_REKEY_TRUST; i++) {
+		rekey(&sample, 96, 92);
+		assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+		assert_false(step.rekey);
+	}
+	rekey(&sample, 96, 92);
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(step.rekey && step.rekey_out);
+	/* One key more is a key. */
+	rekey(&sample, 97, 93);
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_false(step.rekey);
+	/* Output beside it hides no input, and is output. */
+	rekey(&sample, 96, 5000);
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(step.rekey);
+	assert_false(step.rekey_out);
+	/* The same amount without a rekey's packets is typing. */
+	net(&sample, 96 * 36, 96 * 36, 96);
+	sample.wchar += 96;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_false(step.rekey);
+	assert_int_equal(step.in_bytes, 96);
+	/* A terminal that was read from is evidence of typing, and nothing is learned from such a step. */
+	rekey(&sample, 96, 92);
+	assert_true(ledger_step(&ledger, &plain, &sample, true, &step));
+	assert_false(step.rekey);
+}
+
+static void padding_is_no_output(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	net(&sample, 5 * 52, 5 * 44, 5);
+	sample.rchar += 5 * 32;
+	assert_true(ledger_step(&ledger, &padding, &sample, false, &step));
+	assert_int_equal(step.out_bytes, 0);
+	net(&sample, 0, 300, 0);
+	sample.rchar += 32 + 200;
+	assert_true(ledger_step(&ledger, &padding, &sample, false, &step));
+	assert_int_equal(step.out_bytes, 232);
+}
+
+static void a_reaped_child_does_not_hide_keys(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	sample.wchar += 5000000;
+	sample.rchar += 5014797;
+	sample.known |= SAMPLE_REAPED;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(step.reaped);
+	sample.known &= ~(uint32_t)SAMPLE_REAPED;
+	sample.wchar += 1;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.in_bytes, 1);
+}
+
+/* A server that moves its data with recv(2) and send(2): the counters stand while data flows. */
+static void a_ledger_that_does_not_fit_is_noticed(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		sample.received += 1000;
+		sample.sent += 1000;
+		assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+		assert_int_equal(step.unusable, i == 2);
+	}
+	net(&sample, 100, 100, 1);
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(step.unusable);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keys_are_exact),
+		cmocka_unit_test(a_sample_inside_a_call_is_ignored),
+		cmocka_unit_test(what_waits_is_not_read),
+		cmocka_unit_test(forwards_do_not_hide_keys),
+		cmocka_unit_test(a_rekey_is_learned),
+		cmocka_unit_test(padding_is_no_output),
+		cmocka_unit_test(a_reaped_child_does_not_hide_keys),
+		cmocka_unit_test(a_ledger_that_does_not_fit_is_noticed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
