@@ -25,6 +25,21 @@ int64_t ledger_plain_out(const struct sample *sample)
 	return (int64_t)(sample->rchar - read - sample->forward_read);
 }
 
+bool ledger_is_behind(struct ledger *ledger, const struct sample *sample)
+{
+	if (!ledger->primed || ledger->unusable)
+		return false;
+	if (ledger_plain_in(sample) >= ledger->high_in &&
+	    ledger_plain_out(sample) >= ledger->high_out) {
+		ledger->behind = 0;
+		return false;
+	}
+	if (++ledger->behind <= LEDGER_BEHIND_MOST)
+		return true;
+	ledger->unusable = true;
+	return false;
+}
+
 static uint64_t above(int64_t value, int64_t *high)
 {
 	uint64_t by = 0;

@@ -9,7 +9,8 @@
  *
  * Only differences between two samples mean something.  A sample taken inside a system call is too
  * small, never too large (the order of the reads sees to it), so the highest value seen is the
- * truth and smaller ones are ignored.
+ * truth.  A sample that is below it is behind: it could hide a key, so it says nothing, and another
+ * one must be taken before anybody is called idle.
  *
  * A step of the ledger is not always a user.  ledger_step() takes out what is recognised:
  *
@@ -29,6 +30,8 @@
 
 #define LEDGER_REKEYS_MAX  16
 #define LEDGER_REKEY_TRUST 2
+/* One sample in twenty is behind while a server floods; so many in a row are not by chance. */
+#define LEDGER_BEHIND_MOST 200
 
 /* What a server does to the counters besides its work; from the server's file in src/server. */
 struct ledger_traits {
@@ -57,6 +60,7 @@ struct ledger {
 	int64_t high_in, high_out;
 	uint32_t n_rekeys, next_rekey;
 	uint32_t stuck;		 /* samples in a row in which data flowed past the counters */
+	uint32_t behind;	 /* samples in a row that were behind */
 	bool primed;		 /* `last` is valid */
 	bool unusable;		 /* from now on: this server's I/O is not counted by the kernel */
 };
@@ -64,6 +68,12 @@ struct ledger {
 /* plain_in and plain_out as the sample has them, before the high-water mark. */
 int64_t ledger_plain_in(const struct sample *sample);
 int64_t ledger_plain_out(const struct sample *sample);
+
+/*
+ * True when the sample was taken inside a system call of the server and says nothing: it is not to be
+ * taken in. After too many of them in a row the ledger is called unusable instead.
+ */
+bool ledger_is_behind(struct ledger *ledger, const struct sample *sample);
 
 /*
  * Takes in one sample that knows SAMPLE_IO and SAMPLE_SOCKET. Returns false and only remembers it when

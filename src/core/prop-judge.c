@@ -148,8 +148,8 @@ static void check_less_evidence(const struct world *world, const struct sample *
 	less.channels = &less_channel;
 	more.channels = &more_channel;
 	blind.known &= ~(1u << dice(4));
-	session_observe(&less, &blind);
-	session_observe(&more, sample);
+	if (!session_observe(&less, &blind) || !session_observe(&more, sample))
+		return;
 	assert_true(session_channel_last_use(&less, &less_channel).latest_ns >=
 		    session_channel_last_use(&more, &more_channel).latest_ns);
 }
@@ -179,7 +179,8 @@ static int64_t world_look(struct world *world, int64_t now_ns)
 	struct verdict verdict;
 
 	check_less_evidence(world, &sample);
-	session_observe(&world->session, &sample);
+	if (!session_observe(&world->session, &sample))
+		return now_ns + 20 * NS_PER_MS;
 	verdict = judge(&world->session, now_ns, false);
 	check_constant(&world->session, &verdict, now_ns);
 	world_act(world, &verdict, now_ns);

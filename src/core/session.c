@@ -147,21 +147,6 @@ static bool any_terminal_touched(const struct session *session, const struct sam
 	return false;
 }
 
-static void observe_ledger(struct session *session, const struct sample *sample, int64_t from_ns)
-{
-	bool touched = any_terminal_touched(session, sample);
-	struct ledger_step step;
-
-	if (!ledger_step(&session->ledger, &session->traits, sample, touched, &step))
-		return;
-	if (step.unusable || step.reaped || (step.in_bytes > 0 && !step.rekey))
-		use_input(session, sample, &step, from_ns);
-	if (step.unusable || step.reaped || (step.out_bytes > 0 && !step.rekey_out))
-		bounds_use(&session->uses[USE_OUTPUT], from_ns, sample->at_ns);
-	if (step.traffic_bytes > 0 || step.unusable)
-		bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
-}
-
 /* No ledger: whatever the session can be used for, it may have been. */
 static void use_everything(struct session *session, const struct sample *sample, int64_t from_ns)
 {
@@ -171,6 +156,24 @@ static void use_everything(struct session *session, const struct sample *sample,
 		bounds_use(&session->channels[i].input, from_ns, sample->at_ns);
 		bounds_use(&session->channels[i].work, from_ns, sample->at_ns);
 	}
+}
+
+static void observe_ledger(struct session *session, const struct sample *sample, int64_t from_ns)
+{
+	bool touched = any_terminal_touched(session, sample);
+	struct ledger_step step;
+
+	/* The first one has nothing to be compared with: what was before it is unknown. */
+	if (!ledger_step(&session->ledger, &session->traits, sample, touched, &step)) {
+		use_everything(session, sample, from_ns);
+		return;
+	}
+	if (step.unusable || step.reaped || (step.in_bytes > 0 && !step.rekey))
+		use_input(session, sample, &step, from_ns);
+	if (step.unusable || step.reaped || (step.out_bytes > 0 && !step.rekey_out))
+		bounds_use(&session->uses[USE_OUTPUT], from_ns, sample->at_ns);
+	if (step.traffic_bytes > 0 || step.unusable)
+		bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 }
 
 /* Nothing at all came in since: so no input either, and no request to open a channel. */
@@ -249,9 +252,8 @@ static void observe_channels(struct session *session, const struct sample *sampl
 	}
 }
 
-void session_observe(struct session *session, const struct sample *sample)
+static void observe(struct session *session, const struct sample *sample, bool has_ledger)
 {
-	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
 	int64_t from_ns = session->observed_at_ns;
 	bool complete = (sample->known & SAMPLE_CHANNELS) && sample->n_channels == session->n_channels;
 
@@ -260,7 +262,7 @@ void session_observe(struct session *session, const struct sample *sample)
 			bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 		session->forward_opened = sample->forward_opened;
 	}
-	if (!complete || (sample->known & ledger) != ledger)
+	if (!complete || !has_ledger)
 		use_everything(session, sample, from_ns);
 	else
 		observe_ledger(session, sample, from_ns);
@@ -272,6 +274,27 @@ void session_observe(struct session *session, const struct sample *sample)
 	}
 	session->known = sample->known;
 	session->observed_at_ns = sample->from_ns;
+}
+
+bool session_observe(struct session *session, const struct sample *sample)
+{
+	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
+	bool has_ledger = (sample->known & ledger) == ledger;
+	struct sample whole;
+
+	if (has_ledger && ledger_is_behind(&session->ledger, sample)) {
+		session->reaped_before |= (sample->known & SAMPLE_REAPED) != 0;
+		return false;
+	}
+	if (!session->reaped_before) {
+		observe(session, sample, has_ledger);
+		return true;
+	}
+	whole = *sample;
+	whole.known |= SAMPLE_REAPED;
+	session->reaped_before = false;
+	observe(session, &whole, has_ledger);
+	return true;
 }
 
 static bool has_children(const struct session *session)

@@ -49,7 +49,7 @@ struct session {
 	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
 	struct channel *channels;  /* owned; never empty once the first list came */
 	size_t n_channels;
-	int64_t observed_at_ns;	   /* from_ns of the last sample */
+	int64_t observed_at_ns;	   /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;
 	int64_t warned_at_ns;	   /* 0: not warned */
 	int64_t reported_at_ns;	   /* 0: not reported (IdleAction report) */
@@ -60,6 +60,7 @@ struct session {
 	uint32_t forward_opened;
 	uint32_t id;
 	enum session_phase phase;
+	bool reaped_before; /* in a sample that said nothing */
 	char user[SESSION_USER_BYTES]; /* "" while unknown; foreign text */
 };
 
@@ -76,8 +77,11 @@ void session_deinit(struct session *session);
 int session_set_channels(struct session *session, const struct channel_facts *facts, size_t n,
 			 int64_t from_ns, int64_t at_ns);
 
-/* Takes in one sample; `sample->channels` has the order of the list set before. */
-void session_observe(struct session *session, const struct sample *sample);
+/*
+ * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken inside a
+ * system call of the server and says nothing (ledger.h); nothing changed, take another one soon.
+ */
+bool session_observe(struct session *session, const struct sample *sample);
 
 /* The last use of one kind, for one channel of the session (input of a terminal is its own). */
 struct bounds session_channel_use(const struct session *session, const struct channel *channel,

@@ -54,8 +54,8 @@ static void keys_are_exact(void **state)
 	assert_int_equal(step.out_bytes, 0);
 }
 
-/* A sample inside a write is too small; the next one is no use, and hides none. */
-static void a_sample_inside_a_call_is_ignored(void **state)
+/* A sample inside a write is too small and says nothing; the next one is no use, and hides none. */
+static void a_sample_inside_a_call_says_nothing(void **state)
 {
 	struct ledger ledger;
 	struct sample sample = start(&ledger), early;
@@ -65,8 +65,11 @@ static void a_sample_inside_a_call_is_ignored(void **state)
 	net(&sample, 0, 32804, 0);
 	early = sample;
 	early.wchar -= 32804;
-	assert_true(ledger_step(&ledger, &plain, &early, false, &step));
-	assert_int_equal(step.in_bytes, 0);
+	assert_true(ledger_is_behind(&ledger, &early));
+	/* Also with a key in it, which it hides. */
+	early.wchar += 1;
+	assert_true(ledger_is_behind(&ledger, &early));
+	assert_false(ledger_is_behind(&ledger, &sample));
 	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
 	assert_int_equal(step.in_bytes, 0);
 	sample.wchar += 1;
@@ -207,12 +210,26 @@ static void a_ledger_that_does_not_fit_is_noticed(void **state)
 	assert_true(step.unusable);
 }
 
+static void behind_for_ever_is_unusable(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+
+	(void)state;
+	sample.wchar -= 1;
+	for (int i = 0; i < LEDGER_BEHIND_MOST; i++)
+		assert_true(ledger_is_behind(&ledger, &sample));
+	assert_false(ledger_is_behind(&ledger, &sample));
+	assert_true(ledger.unusable);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keys_are_exact),
-		cmocka_unit_test(a_sample_inside_a_call_is_ignored),
+		cmocka_unit_test(a_sample_inside_a_call_says_nothing),
 		cmocka_unit_test(what_waits_is_not_read),
+		cmocka_unit_test(behind_for_ever_is_unusable),
 		cmocka_unit_test(forwards_do_not_hide_keys),
 		cmocka_unit_test(a_rekey_is_learned),
 		cmocka_unit_test(padding_is_no_output),

@@ -17,6 +17,9 @@
 #define SAVE_AFTER_NS	  (1 * NS_PER_S)
 #define SAVE_COST_FACTOR  200
 
+/* After a sample that said nothing. */
+#define LOOK_AGAIN_NS (20 * NS_PER_MS)
+
 int64_t engine_now_ns(void)
 {
 	return clock_now_ns();
@@ -199,7 +202,10 @@ static int take_sampled(void *context, const void *message)
 	before_ns = latest_use_ns(&entry->session);
 	if (entry->restored)
 		settle_restored(entry, &sampled->sample);
-	session_observe(&entry->session, &sampled->sample);
+	if (!session_observe(&entry->session, &sampled->sample)) {
+		look_at(entry, clock_now_ns() + LOOK_AGAIN_NS);
+		return 0;
+	}
 	if (latest_use_ns(&entry->session) != before_ns)
 		engine_save_soon(engine);
 	decide(entry);

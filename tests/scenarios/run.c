@@ -175,7 +175,8 @@ static void take_sample(struct actor *actor, int64_t now_ns)
 	}
 	sample.n_channels = (uint32_t)actor->n_channels;
 	memcpy(sample.channels, actor->moving, sizeof(sample.channels));
-	session_observe(&actor->session, &sample);
+	if (!session_observe(&actor->session, &sample))
+		fail("%s: a sample of this world is never behind", actor->name);
 }
 
 static void act(struct actor *actor, const struct verdict *verdict, int64_t now_ns)
