@@ -16,6 +16,8 @@
 
 /* How long the last line may take to reach the client before the line is lost. */
 #define NOTICE_FOR_NS	 (300 * NS_PER_MS)
+/* The kernel moves it from the slave to the master in the background: before that nothing is seen there. */
+#define NOTICE_LEAST_NS	 (40 * NS_PER_MS)
 #define NOTICE_LOOK_NS	 (10 * NS_PER_MS)
 #define ESCALATE_FOR_NS	 (5 * NS_PER_S)
 /* How long what got the hang-up may take to end before it is said to live on. */
@@ -28,7 +30,7 @@ struct cut {
 	struct watch *watch;
 	struct order_guard guard;
 	struct processes processes;
-	int64_t stage_until_ns;
+	int64_t stage_until_ns, notice_until_ns;
 	enum cut_stage stage;
 	bool hang_up;
 	int result;
@@ -52,8 +54,12 @@ int cut_new(struct watch *watch, const struct order_cut *request, int64_t now_ns
 	cut->stage = STAGE_NOTICE;
 	cut->stage_until_ns = now_ns;
 	if (request->text[0] != '\0') {
-		(void)notice_show(watch, -1, request->text);
-		cut->stage_until_ns = now_ns + NOTICE_FOR_NS;
+		struct notice_result shown = notice_show(watch, -1, request->text);
+
+		if (shown.reached > 0) {
+			cut->notice_until_ns = now_ns + NOTICE_LEAST_NS;
+			cut->stage_until_ns = now_ns + NOTICE_FOR_NS;
+		}
 	}
 	*ret_cut = cut;
 	return 0;
@@ -94,7 +100,8 @@ static int64_t step_notice(struct cut *cut, int64_t now_ns)
 	auto_close int fd = -1;
 	int r;
 
-	if (now_ns < cut->stage_until_ns && !notice_is_out(cut->watch))
+	if (now_ns < cut->notice_until_ns ||
+	    (now_ns < cut->stage_until_ns && !notice_is_out(cut->watch)))
 		return now_ns + NOTICE_LOOK_NS;
 	/* Once more: a key may have come while the line was on its way. */
 	r = guard_check(cut->watch, &cut->guard);

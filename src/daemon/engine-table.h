@@ -31,7 +31,7 @@ struct entry {
 	/* The end that is under way or was last asked for. */
 	struct verdict ending;
 	char who[ENGINE_WHO_BYTES]; /* "" : the judge */
-	char reason[ORDER_TEXT_BYTES];
+	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
 	int64_t last_use_at_ns;
 };
 
