@@ -62,7 +62,8 @@ static void put_verdict(const json_t *explanation, const json_t *session)
 	output_put(string_of(explanation, "rule_name"));
 	(void)fputs("), limit ", stdout);
 	put_span(session, "limit_s");
-	(void)fputs(" set at ", stdout);
+	(void)fputs(strcmp(string_of(explanation, "source"), "default") == 0 ? " by " : " set at ",
+		    stdout);
 	output_put(string_of(explanation, "source"));
 	(void)putchar('\n');
 }
@@ -123,9 +124,11 @@ static void put_explanation(const json_t *explanation)
 
 	put_session(session);
 	put_verdict(explanation, session);
-	put_heading("  open in it:\n");
+	put_heading("  open in it:");
+	(void)putchar('\n');
 	json_array_foreach(json_object_get(explanation, "channels"), i, item) put_channel(item);
-	put_heading("  facts:\n");
+	put_heading("  facts:");
+	(void)putchar('\n');
 	json_array_foreach(json_object_get(explanation, "facts"), i, item)
 	{
 		(void)fputs("    ", stdout);

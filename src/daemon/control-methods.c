@@ -15,7 +15,7 @@
 #include "daemon/interfaces.h"
 #include "daemon/view.h"
 
-/* What `sshidle cut -m` may show on terminals. */
+/* What `sshidle cut -m` may show on terminals; the engine makes it printable. */
 #define CUT_MESSAGE_BYTES 256
 
 /* Nobody means more than this with `keep`; and it cannot overflow. */
@@ -259,7 +259,6 @@ static void respond_result(const struct call *call, int result, json_t *paramete
 static void cut(const struct call *call)
 {
 	const char *message = json_string_value(json_object_get(call->parameters, "message"));
-	char line[4 * CUT_MESSAGE_BYTES + 1];
 	char who[4 * SESSION_USER_BYTES + 1];
 	const struct session *session;
 
@@ -270,12 +269,10 @@ static void cut(const struct call *call)
 	session = find_own_session(call, "only root and the session's owner may end it");
 	if (!session)
 		return;
-	if (message)
-		text_escape(message, false, line, sizeof(line));
 	name_caller(call, session, who, sizeof(who));
 	respond_result(call,
 		       engine_cut(call->engine, session->id, who,
-				  message && message[0] != '\0' ? line : NULL),
+				  message && message[0] != '\0' ? message : NULL),
 		       NULL);
 }
 

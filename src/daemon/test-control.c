@@ -276,7 +276,7 @@ static void test_cut(void **state)
 				       CALL("Cut", "\"id\":41,\"message\":\"go \\u001b[2J\"")));
 	assert_int_equal(world->engine.cut_id, 41);
 	assert_string_equal(world->engine.who, "alice");
-	assert_string_equal(world->engine.message, "go \\x1b[2J");
+	assert_string_equal(world->engine.message, "go \033[2J");
 	expect_error(fake_world_call(world, alice, CALL("Cut", "\"id\":41")), "io.sshidle.Failed",
 		     "reason", "the session is being ended already");
 	(void)close(alice);
