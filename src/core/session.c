@@ -23,7 +23,7 @@ void session_init(struct session *session, const struct session_facts *facts, in
 	*session = (struct session){ .facts = *facts, .first_seen_ns = now_ns };
 	for (int use = 0; use < USE_N; use++)
 		session->uses[use] = any;
-	session->observed_at_ns = now_ns;
+	session->observed_at_ns = facts->started_at_ns;
 }
 
 void session_deinit(struct session *session)

@@ -13,6 +13,9 @@
 #define NAME_BYTES 160
 #define TAGS_BYTES 512
 
+/* After an order that the monitor refused because something moved. */
+#define RETRY_AFTER_NS (50 * NS_PER_MS)
+
 /* "41 of alice", "41" while the user is not known. */
 static void session_words(const struct session *session, char ret_text[static NAME_BYTES])
 {
@@ -199,8 +202,12 @@ static void cancel_warnings(struct entry *entry, const struct verdict *verdict)
 static void begin_end(struct entry *entry, const struct verdict *verdict, const char *who)
 {
 	const struct session *session = &entry->session;
+	const struct policy *policy = &session->channels[verdict->channel].policy;
 
+	/* Copied: the list of channels may be another one when it is done. */
 	entry->ending = *verdict;
+	entry->limit_ns = policy->idle_timeout_ns;
+	(void)text_copy(policy->timeout_source, entry->source, sizeof(entry->source));
 	(void)text_copy(who, entry->who, sizeof(entry->who));
 	entry->last_use_at_ns =
 		session_channel_last_use(session, &session->channels[verdict->channel]).latest_ns;
@@ -359,7 +366,6 @@ static void survivor_words(const struct order_cut_done *done, char *ret_text, si
 static void log_cut(const struct entry *entry, const struct order_cut_done *done)
 {
 	const struct session *session = &entry->session;
-	const struct policy *policy = &session->channels[entry->ending.channel].policy;
 	char who[NAME_BYTES], tags[TAGS_BYTES], survivors[1024], last[CLOCK_TEXT_BYTES];
 	char limit[DURATION_TEXT_BYTES];
 
@@ -367,9 +373,9 @@ static void log_cut(const struct entry *entry, const struct order_cut_done *done
 	session_tags(session, tags);
 	survivor_words(done, survivors, sizeof(survivors));
 	clock_format_utc(entry->last_use_at_ns, last);
-	duration_format_exact(policy->idle_timeout_ns, limit);
+	duration_format_exact(entry->limit_ns, limit);
 	log_info("cut session %s: %s  rule=%d %s limit=%s last=%s config=%s signal=%u lives-on=%s",
-		 who, entry->reason, entry->ending.rule, tags, limit, last, policy->timeout_source,
+		 who, entry->reason, entry->ending.rule, tags, limit, last, entry->source,
 		 done->signal, survivors);
 }
 
@@ -385,6 +391,7 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 		return;
 	}
 	session->phase = PHASE_OPEN;
+	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	if (entry->ending.rule != RULE_ASKED)
 		brake_take_back(&entry->engine->brake);
 	session_words(session, who);
@@ -401,6 +408,7 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 
 	session_words(session, who);
 	if (done->result != 0) {
+		entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 		brake_take_back(&entry->engine->brake);
 		for (size_t i = 0; i < session->n_channels; i++)
 			if (session->channels[i].facts.tty == done->tty)

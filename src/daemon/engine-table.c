@@ -116,7 +116,7 @@ int table_add(struct engine *engine, const struct link_opened *opened, struct en
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
-	session_init(&entry->session, &opened->facts, engine_now_ns());
+	session_init(&entry->session, &opened->facts, opened->seen_at_ns);
 	entry->session.traits = server_get(opened->facts.server)->traits;
 	entry->look = evtimer_new(engine->base, on_look, entry);
 	if (!entry->look) {

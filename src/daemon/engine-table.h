@@ -32,7 +32,9 @@ struct entry {
 	struct verdict ending;
 	char who[ENGINE_WHO_BYTES]; /* "" : the judge */
 	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
-	int64_t last_use_at_ns;
+	char source[160];
+	int64_t last_use_at_ns, limit_ns;
+	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 
 struct engine {

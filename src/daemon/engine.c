@@ -115,6 +115,10 @@ static void decide(struct entry *entry)
 
 	if (session->phase == PHASE_ENDING || session->n_channels == 0)
 		return;
+	if (clock_now_ns() < entry->retry_at_ns) {
+		look_at(entry, entry->retry_at_ns);
+		return;
+	}
 	entry->verdict = judge(session, session->observed_at_ns, brake);
 	act_on_verdict(entry);
 	if (session->phase != PHASE_ENDING)
@@ -143,6 +147,8 @@ static int take_channels(void *context, const void *message)
 	bool first;
 	int r;
 
+	if (list->n_channels == 0)
+		return -EPROTO;
 	if (!entry)
 		return 0;
 	session = &entry->session;
@@ -151,9 +157,11 @@ static int take_channels(void *context, const void *message)
 				 list->at_ns);
 	if (r < 0)
 		return r;
-	policy_learn_user(entry, list->uid);
+	if (entry->verdict.channel >= session->n_channels)
+		entry->verdict.channel = 0;
 	if (first)
 		entry->restored = state_restore(engine->state, session);
+	policy_learn_user(entry, list->uid != UINT32_MAX ? list->uid : session->facts.uid);
 	policy_apply(entry);
 	if (first)
 		act_opened(entry);

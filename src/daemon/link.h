@@ -45,6 +45,7 @@ struct link_sample {
 
 struct link_opened {
 	struct session_facts facts;
+	int64_t seen_at_ns;
 	uint32_t handle; /* names the session on this link; not used again while it lives */
 	uint32_t reserved;
 };

@@ -151,8 +151,10 @@ static void send_sample(struct monitored *monitored, bool with_channels)
 	bool changed = false;
 	int r = watch_sample(monitored->watch, &message.sample, &changed);
 
-	if (r < 0)
+	if (r == -ESRCH)
 		return; /* it has ended: its pidfd says so */
+	if (r < 0)
+		message.sample = (struct sample){ .from_ns = clock_now_ns(), .at_ns = clock_now_ns() };
 	send_trouble(monitored);
 	if (changed || with_channels)
 		send_channels(monitored, &message.sample);
@@ -280,6 +282,7 @@ static void on_found(void *context, struct watch *watch)
 	}
 	message.handle = monitored->handle;
 	message.facts = *watch_facts(watch);
+	message.seen_at_ns = clock_now_ns();
 	send_message(monitor, LINK_OPENED, &message, sizeof(message));
 	watch_set_work_rhythm(watch, 1);
 	send_sample(monitored, true);

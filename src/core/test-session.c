@@ -1,0 +1,196 @@
+/* What the scenarios in tests/scenarios cannot say: single samples and their bounds. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/session.h"
+
+#define S NS_PER_S
+#define ALL (SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS)
+
+static const struct channel_facts terminals[2] = {
+	{ .kind = KIND_SHELL, .tty = 3, .pid = 78, .start_ticks = 1 },
+	{ .kind = KIND_SHELL, .tty = 4, .pid = 79, .start_ticks = 2 },
+};
+
+/* A session seen at 20 s, observed at 100 s; keepalives come in all the time. */
+static struct sample start(struct session *session, size_t n)
+{
+	struct session_facts facts = { .started_at_ns = 10 * S };
+	struct sample sample = { .from_ns = 100 * S, .at_ns = 100 * S, .known = ALL,
+				 .wchar = 500, .rchar = 900, .sent = 100, .received = 100 };
+
+	sample.n_channels = (uint32_t)n;
+	for (size_t i = 0; i < n; i++)
+		sample.channels[i] = (struct channel_sample){ .known = TERMINAL_KNOWN | TERMINAL_RAW,
+							      .tty = terminals[i].tty };
+	session_init(session, &facts, 20 * S);
+	assert_int_equal(session_set_channels(session, terminals, n, 20 * S, 20 * S), 0);
+	for (size_t i = 0; i < n; i++)
+		session->channels[i].policy.counts = USE_BIT(USE_INPUT);
+	assert_true(session_observe(session, &sample));
+	return sample;
+}
+
+static void later(struct sample *sample, int64_t at_ns)
+{
+	sample->from_ns = sample->at_ns = at_ns;
+	sample->received += 52;
+	sample->rchar += 52;
+	sample->segments_in++;
+}
+
+static void the_first_sample_proves_nothing_but_silence(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	assert_true(session.uses[USE_INPUT].latest_ns >= 100 * S);
+	later(&sample, 200 * S);
+	sample.last_data_recv_ns = 150 * S;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_INPUT].latest_ns < 51 * S);
+	assert_true(session.channels[0].input.latest_ns < 51 * S);
+	session_deinit(&session);
+}
+
+static void a_key_lies_between_two_samples(void **state)
+{
+	struct bounds bounds;
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 110 * S);
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 120 * S);
+	sample.wchar++;
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 130 * S);
+	assert_true(session_observe(&session, &sample));
+	bounds = session_channel_last_use(&session, &session.channels[0]);
+	assert_true(bounds.earliest_ns == 110 * S && bounds.latest_ns == 120 * S);
+	session_deinit(&session);
+}
+
+/* The server has not read it yet: it may be input. */
+static void waiting_bytes_count(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 200 * S);
+	sample.received += 44;
+	sample.waiting = 44;
+	sample.last_data_recv_ns = 10 * S;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].input.latest_ns >= 190 * S);
+	session_deinit(&session);
+}
+
+/* More channels than the list has, or none that could be read. */
+static void an_incomplete_list_counts(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 2);
+	later(&sample, 200 * S);
+	sample.n_channels = 1;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[1].input.latest_ns == 200 * S);
+	later(&sample, 300 * S);
+	sample.n_channels = 2;
+	sample.known &= ~(uint32_t)SAMPLE_CHANNELS;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[1].input.latest_ns == 300 * S);
+	session_deinit(&session);
+}
+
+/* A child went while the sample said nothing: the next one has its bytes. */
+static void a_reaped_child_is_not_forgotten(void **state)
+{
+	struct session session;
+	struct sample sample, behind;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 200 * S);
+	behind = sample;
+	behind.wchar -= 100;
+	behind.known |= SAMPLE_REAPED;
+	assert_false(session_observe(&session, &behind));
+	assert_true(session.observed_at_ns == 100 * S);
+	later(&sample, 201 * S);
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_INPUT].latest_ns == 201 * S);
+	session_deinit(&session);
+}
+
+static void a_new_list_keeps_the_clocks(void **state)
+{
+	struct session session;
+
+	(void)state;
+	(void)start(&session, 1);
+	session.channels[0].input = (struct bounds){ 50 * S, 60 * S };
+	assert_int_equal(session_set_channels(&session, terminals, 2, 100 * S, 110 * S), 0);
+	assert_true(session.channels[0].input.latest_ns == 60 * S);
+	assert_true(session.channels[1].opened.earliest_ns == 100 * S &&
+		    session.channels[1].opened.latest_ns == 110 * S);
+	assert_int_equal(session_set_channels(&session, terminals + 1, 1, 200 * S, 210 * S), 0);
+	assert_true(session.channels[0].opened.latest_ns == 110 * S);
+	session_deinit(&session);
+}
+
+/* Reads within the same 8 s do not show, so a terminal that was read at their beginning may have got the key. */
+static void the_window_of_the_access_time(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 2);
+	sample.realtime_offset_ns = 0;
+	sample.channels[0].atime_s = 200; /* window 200..207 */
+	later(&sample, 202 * S);
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 205 * S);
+	sample.wchar++;
+	sample.channels[1].atime_s = 205;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].input.latest_ns == 205 * S);
+	later(&sample, 208 * S);
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 210 * S);
+	sample.wchar++;
+	sample.channels[1].atime_s = 210;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].input.latest_ns == 205 * S);
+	assert_true(session.channels[1].input.latest_ns == 210 * S);
+	session_deinit(&session);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_sample_proves_nothing_but_silence),
+		cmocka_unit_test(a_key_lies_between_two_samples),
+		cmocka_unit_test(waiting_bytes_count),
+		cmocka_unit_test(an_incomplete_list_counts),
+		cmocka_unit_test(a_reaped_child_is_not_forgotten),
+		cmocka_unit_test(a_new_list_keeps_the_clocks),
+		cmocka_unit_test(the_window_of_the_access_time),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/session.h"
+#include "daemon/state.h"
+
+#define S NS_PER_S
+
+static char file[64];
+
+static struct session saved;
+
+static const struct session *only(void *context, const struct session *after)
+{
+	(void)context;
+	return after ? NULL : &saved;
+}
+
+static void fill(struct session *session)
+{
+	struct session_facts facts = { .identity = { .cookie = 0xfedcba9876543210u,
+						     .start_ticks = 12345,
+						     .pid = 77 },
+				       .started_at_ns = 10 * S,
+				       .uid = 1003 };
+	struct channel_facts channels[2] = {
+		{ .kind = KIND_SHELL, .tty = 3, .pid = 78, .start_ticks = 12346 },
+		{ .kind = KIND_FORWARD, .tty = -1 },
+	};
+
+	session_init(session, &facts, 20 * S);
+	session->id = 41;
+	assert_int_equal(session_set_channels(session, channels, 2, 10 * S, 20 * S), 0);
+}
+
+static void use_it(struct session *session)
+{
+	session->observed_at_ns = 500 * S;
+	session->warned_at_ns = 490 * S;
+	session->kept_until_ns = 900 * S;
+	session->uses[USE_INPUT] = (struct bounds){ 100 * S, 101 * S };
+	session->channels[0].input = (struct bounds){ 99 * S, 101 * S };
+	session->channels[0].last.atime_s = 1800000000;
+	session->channels[0].last.known = TERMINAL_KNOWN | TERMINAL_RAW;
+	session->channels[0].primed = true;
+	session->channels[0].work_anchor_ns = 7;
+	session->ledger.primed = true;
+	session->ledger.high_in = 5000;
+	session->ledger.high_out = 9000;
+	session->ledger.last.forward_written = 100;
+	session->ledger.last.forward_read = 200;
+	session->ledger.last.received = UINT64_C(1) << 40;
+	session->ledger.n_rekeys = 1;
+	session->ledger.rekeys[0] = (struct ledger_rekey){ 96, 92, 2 };
+}
+
+static void save(void)
+{
+	assert_int_equal(state_save(file, 42, only, NULL), 0);
+}
+
+static void everything_comes_back(void **context)
+{
+	struct session session;
+	struct state *state;
+
+	(void)context;
+	use_it(&saved);
+	save();
+	assert_int_equal(state_load(file, &state), 0);
+	assert_int_equal(state_next_id(state), 42);
+	fill(&session);
+	session.first_seen_ns = 600 * S;
+	session.facts.uid = UINT32_MAX;
+	assert_int_equal(state_find_id(state, &session.facts.identity), 41);
+	assert_true(state_restore(state, &session));
+	assert_int_equal(session.facts.uid, 1003);
+	assert_true(session.observed_at_ns == 500 * S && session.warned_at_ns == 490 * S);
+	assert_true(session.kept_until_ns == 900 * S);
+	assert_memory_equal(&session.uses, &saved.uses, sizeof(saved.uses));
+	assert_memory_equal(&session.channels[0].input, &saved.channels[0].input,
+			    sizeof(struct bounds));
+	assert_int_equal(session.channels[0].last.atime_s, 1800000000);
+	assert_true(session.channels[0].primed);
+	/* Forwarded traffic is counted from zero again, so the marks stand without it. */
+	assert_int_equal(session.ledger.high_in, 5100);
+	assert_int_equal(session.ledger.high_out, 9200);
+	assert_true(session.ledger.last.received == UINT64_C(1) << 40);
+	assert_int_equal(session.ledger.rekeys[0].seen, 2);
+	/* Only once. */
+	assert_false(state_restore(state, &session));
+	session_deinit(&session);
+	state_free(state);
+}
+
+static void another_session_is_not_it(void **context)
+{
+	struct session session;
+	struct state *state;
+
+	(void)context;
+	save();
+	assert_int_equal(state_load(file, &state), 0);
+	for (int i = 0; i < 3; i++) {
+		fill(&session);
+		session.first_seen_ns = 600 * S;
+		session.facts.identity.cookie += i == 0;
+		session.facts.identity.start_ticks += i == 1;
+		session.facts.identity.pid += i == 2;
+		assert_int_equal(state_find_id(state, &session.facts.identity), 0);
+		assert_false(state_restore(state, &session));
+		session_deinit(&session);
+	}
+	state_free(state);
+}
+
+/* Times that lie ahead are of another clock. */
+static void the_future_is_not_believed(void **context)
+{
+	struct session session;
+	struct state *state;
+
+	(void)context;
+	save();
+	assert_int_equal(state_load(file, &state), 0);
+	fill(&session);
+	session.first_seen_ns = 499 * S;
+	assert_false(state_restore(state, &session));
+	session_deinit(&session);
+	state_free(state);
+}
+
+static void write_text(const char *text)
+{
+	FILE *out = fopen(file, "w");
+
+	assert_non_null(out);
+	(void)fputs(text, out);
+	(void)fclose(out);
+}
+
+static void a_foreign_file_is_an_empty_state(void **context)
+{
+	static const char *const texts[] = {
+		"",
+		"{",
+		"[]",
+		"{\"format\": 1}",
+		"{\"format\": 2, \"boot_id\": \"x\", \"next_id\": 5, \"sessions\": []}",
+		"{\"format\": 1, \"boot_id\": \"another boot\", \"next_id\": 5, \"sessions\": []}",
+		"{\"format\": 1, \"boot_id\": 7, \"next_id\": 5, \"sessions\": {}}",
+	};
+	struct state *state;
+
+	(void)context;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		write_text(texts[i]);
+		assert_int_equal(state_load(file, &state), 0);
+		assert_int_equal(state_next_id(state), 1);
+		state_free(state);
+	}
+	(void)unlink(file);
+	assert_int_equal(state_load(file, &state), 0);
+	assert_int_equal(state_next_id(state), 1);
+	state_free(state);
+	state_free(NULL);
+}
+
+static int setup(void **context)
+{
+	int fd;
+
+	(void)context;
+	(void)snprintf(file, sizeof(file), "/tmp/sshidle-test-state.XXXXXX");
+	fd = mkstemp(file);
+	if (fd < 0)
+		return -1;
+	(void)close(fd);
+	fill(&saved);
+	use_it(&saved);
+	return 0;
+}
+
+static int teardown(void **context)
+{
+	(void)context;
+	session_deinit(&saved);
+	(void)unlink(file);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_comes_back),
+		cmocka_unit_test(another_session_is_not_it),
+		cmocka_unit_test(the_future_is_not_believed),
+		cmocka_unit_test(a_foreign_file_is_an_empty_state),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
