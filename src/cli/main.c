@@ -69,7 +69,8 @@ static bool take_option(struct line *line, int option)
 	}
 }
 
-/* "-": operands come in their order, whatever POSIXLY_CORRECT says; ":": a missing argument is told apart. */
+/* "-": operands come in their order, whatever POSIXLY_CORRECT says; ":": a missing argument is
+ * told apart. */
 static enum command_exit parse(int argc, char **argv, struct line *line)
 {
 	int option;

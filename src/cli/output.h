@@ -29,9 +29,9 @@ const char *output_style(enum output_style style);
 const char *output_style_end(void);
 
 /*
- * Foreign text for people: control characters, bytes that are not valid UTF-8 and, where the locale has no
- * UTF-8, all that is not ASCII become \xNN. Backslashes stay (DOMAIN\user), nothing is done with the result but
- * printing it.
+ * Foreign text for people: control characters, bytes that are not valid UTF-8 and, where the
+ * locale has no UTF-8, all that is not ASCII become \xNN. Backslashes stay (DOMAIN\user),
+ * nothing is done with the result but printing it.
  */
 void output_escape(const char *text, char *ret_text, size_t size);
 
@@ -41,7 +41,8 @@ void output_put(const char *text);
 /* Columns that escaped text takes. */
 size_t output_width(const char *text);
 
-/* Cuts escaped text to so many columns, in place, with a mark at its end. `size` is that of the buffer. */
+/* Cuts escaped text to so many columns, in place, with a mark at its end. `size` is that of the
+ * buffer. */
 void output_shorten(char *text, size_t size, size_t columns);
 
 /* One JSON value and a line end; in one line if asked or if this is no terminal. */

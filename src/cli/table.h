@@ -1,4 +1,5 @@
-/* A table on a terminal: columns as wide as what stands in them, narrowed where the terminal ends. */
+/* A table on a terminal: columns as wide as what stands in them, narrowed where the terminal
+ * ends. */
 #pragma once
 
 #include <stdbool.h>

@@ -176,7 +176,8 @@ static void on_deadline(int fd, short what, void *argument)
 
 	(void)fd;
 	(void)what;
-	/* Replies that it does not take are the business of stall_ms; the time starts anew after. */
+	/* Replies that it does not take are the business of stall_ms; the time starts anew
+	 * after. */
 	if (evbuffer_get_length(control_client_queue(client)) > 0) {
 		client->in_message = false;
 		return;

@@ -1,9 +1,10 @@
 /*
- * Clients of the control socket: who they are, what they may take up, and the way of their bytes.
+ * Clients of the control socket: who they are, what they may take up, and the way of their
+ * bytes.
  *
- * Calls of one client are answered in their order; the next one is looked at when the reply before it
- * has been taken, so a client that asks and does not read can hold no more than one reply.  Each limit has a name in
- * struct control_limits.
+ * Calls of one client are answered in their order; the next one is looked at when the reply
+ * before it has been taken, so a client that asks and does not read can hold no more than one
+ * reply.  Each limit has a name in struct control_limits.
  */
 #pragma once
 
@@ -73,11 +74,10 @@ bool control_client_sees(const struct control_client *client, const struct sessi
 /* Root and the session's owner. */
 bool control_client_owns(const struct control_client *client, const struct session *session);
 
-/* Queues one message; takes it over. The client may be gone after this if it waits for events and did not take
- * those before: nothing but the list of clients may be used then. */
+/* Queues one message; takes it over. Without memory for it the client is closed. */
 void control_client_send(struct control_client *client, json_t *message);
 
-/* Queues one event, already encoded with its NUL. The same warning. */
+/* Queues one event, already encoded with its NUL. Frees the client if it does not take its events. */
 void control_client_send_event(struct control_client *client, const char *text, size_t n);
 
 /* The queue itself, for replies too large to be built as one object. */

@@ -131,7 +131,8 @@ static void get_interface_description(const struct call *call)
 	fail(call, "org.varlink.service.InterfaceNotFound", "interface", name);
 }
 
-/* Session by session: as one object, ten thousand of them would take many times the room of their text. */
+/* Session by session: as one object, ten thousand of them would take many times the room of
+ * their text. */
 static int write_sessions(const struct call *call, struct evbuffer *reply)
 {
 	const struct view_clock clock = view_clock_now();
@@ -179,7 +180,8 @@ static const struct session *find_terminal(const struct call *call, const char *
 	return engine_find_terminal(call->engine, (int32_t)number);
 }
 
-/* The session of the parameters `id` or `tty`. NULL: there is none that the caller may see, and it has been told. */
+/* The session of the parameters `id` or `tty`. NULL: there is none that the caller may see, and
+ * it has been told. */
 static const struct session *find_session(const struct call *call)
 {
 	json_t *id = json_object_get(call->parameters, "id");

@@ -19,8 +19,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	control_client_admit(argument, fd);
 }
 
-/* Out of descriptors or memory: the connection stays in the queue, and trying again at once would turn
- * the loop without end. */
+/* Out of descriptors or memory: the connection stays in the queue, and trying again at once
+ * would turn the loop without end. */
 static void on_accept_error(struct evconnlistener *listener, void *argument)
 {
 	struct control *control = argument;

@@ -1,6 +1,6 @@
 /*
- * The type Explanation of io.sshidle: everything behind a verdict, in sentences.  Only what the session
- * itself holds is said; what is not known is said to be unknown.
+ * The type Explanation of io.sshidle: everything behind a verdict, in sentences.  Only what the
+ * session itself holds is said; what is not known is said to be unknown.
  */
 #pragma once
 

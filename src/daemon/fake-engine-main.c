@@ -1,6 +1,6 @@
 /*
- * The stand-in as a program: serves the control socket of the directory -r for tests of the command.
- * -n N more sessions, -w: the configuration is wrong, -e MS: an event again and again.
+ * The stand-in as a program: serves the control socket of the directory -r for tests of the
+ * command. -n N more sessions, -w: the configuration is wrong, -e MS: an event again and again.
  */
 #include <event2/event.h>
 #include <event2/util.h>

@@ -1,7 +1,7 @@
 /*
- * A stand-in for the engine, for tests of the control socket and of the command alone: a fixed set of
- * sessions at a fixed time.  The real engine is another piece with tests of its own; verdicts come from
- * the real judge.
+ * A stand-in for the engine, for tests of the control socket and of the command alone: a fixed
+ * set of sessions at a fixed time.  The real engine is another piece with tests of its own;
+ * verdicts come from the real judge.
  */
 #pragma once
 

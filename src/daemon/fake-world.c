@@ -110,7 +110,8 @@ json_t *fake_world_hear(struct fake_world *world, int fd)
 		if (r < 0)
 			break;
 		if (r == 0) {
-			/* Blocks until the control has something to do: at the latest a deadline. */
+			/* Blocks until the control has something to do: at the latest a
+			 * deadline. */
 			(void)event_base_loop(world->base, EVLOOP_ONCE);
 			continue;
 		}

@@ -1,6 +1,6 @@
 /*
- * For tests of the control socket: the real control.c on a real unix socket, the stand-in engine behind
- * it and clients before it, all in one process and one loop.
+ * For tests of the control socket: the real control.c on a real unix socket, the stand-in engine
+ * behind it and clients before it, all in one process and one loop.
  */
 #pragma once
 
@@ -37,7 +37,8 @@ void fake_world_send(struct fake_world *world, int fd, const void *bytes, size_t
 /* The text and its NUL. */
 void fake_world_say(struct fake_world *world, int fd, const char *text);
 
-/* The next message, owned by the caller; NULL: the connection ended before one came. Waits for it. */
+/* The next message, owned by the caller; NULL: the connection ended before one came. Waits for
+ * it. */
 json_t *fake_world_hear(struct fake_world *world, int fd);
 
 /* Says and hears. */

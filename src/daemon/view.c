@@ -208,7 +208,8 @@ static const char *session_state(const struct session *session, enum judge_rule 
 	return limit_ns == TIME_NEVER ? "unlimited" : use_state(idle_ns, limit_ns);
 }
 
-/* When the connection ends if it is not used; the verdict knows about warnings that have to stand. */
+/* When the connection ends if it is not used; the verdict knows about warnings that have to
+ * stand. */
 static int64_t session_end_ns(const struct session *session, const struct verdict *verdict,
 			      int64_t end_ns)
 {

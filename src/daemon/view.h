@@ -2,8 +2,9 @@
  * Sessions, events and the state of the daemon as the control socket shows them
  * (io.sshidle.varlink).
  *
- * Foreign text goes out as it is where it is valid UTF-8 and else escaped; whoever prints it escapes it for
- * a terminal.  All functions return NULL when there is no memory; what they return is the caller's.
+ * Foreign text goes out as it is where it is valid UTF-8 and else escaped; whoever prints it
+ * escapes it for a terminal.  All functions return NULL when there is no memory; what they
+ * return is the caller's.
  */
 #pragma once
 
@@ -40,9 +41,9 @@ const char *view_kind(uint32_t kind);
 const char *view_use(enum use use);
 
 /*
- * The channel that decides about the connection: the last one to reach its limit, and the last one used
- * among those without. ret_end_ns is when it does, TIME_NEVER without a limit. NULL: nothing is known to be open
- * yet.
+ * The channel that decides about the connection: the last one to reach its limit, and the last
+ * one used among those without. ret_end_ns is when it does, TIME_NEVER without a limit. NULL:
+ * nothing is known to be open yet.
  */
 const struct channel *view_deciding(const struct session *session, int64_t *ret_end_ns);
 

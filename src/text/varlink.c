@@ -89,7 +89,8 @@ bool varlink_reader_partial(const struct varlink_reader *reader)
 	return reader->used > reader->start;
 }
 
-/* Brackets outside of strings.  The parser's own limit is its recursion, far deeper than we want. */
+/* Brackets outside of strings.  The parser's own limit is its recursion, far deeper than we
+ * want. */
 static bool nested_too_deeply(const char *message, size_t n)
 {
 	size_t depth = 0;

@@ -49,8 +49,9 @@ void varlink_reader_deinit(struct varlink_reader *reader);
 int varlink_reader_feed(struct varlink_reader *reader, const void *bytes, size_t n);
 
 /*
- * The next complete message, terminated, valid until the next feed. 1 and the message without its
- * NUL, 0 when there is none yet, -EMSGSIZE when it is larger than allowed (the stream is then lost).
+ * The next complete message, terminated, valid until the next feed. 1 and the message without
+ * its NUL, 0 when there is none yet, -EMSGSIZE when it is larger than allowed (the stream is
+ * then lost).
  */
 int varlink_reader_next(struct varlink_reader *reader, const char **ret_message, size_t *ret_bytes);
 
@@ -58,8 +59,9 @@ int varlink_reader_next(struct varlink_reader *reader, const char **ret_message,
 bool varlink_reader_partial(const struct varlink_reader *reader);
 
 /*
- * Text to object, owned by the caller. -EBADMSG: not JSON (names given twice, bytes that are not UTF-8 and
- * numbers too large for 64 bits are not), -ENOMSG: JSON, but not an object, -ELOOP: nested too deeply.
+ * Text to object, owned by the caller. -EBADMSG: not JSON (names given twice, bytes that are not
+ * UTF-8 and numbers too large for 64 bits are not), -ENOMSG: JSON, but not an object, -ELOOP:
+ * nested too deeply.
  */
 int varlink_parse(const char *message, size_t n, json_t **ret_object);
 
@@ -76,8 +78,8 @@ json_t *varlink_call_new(const char *method, json_t *parameters, bool more);
 json_t *varlink_reply_new(json_t *parameters, bool continues);
 json_t *varlink_error_new(const char *error, json_t *parameters);
 
-/* Object to text, ended by a NUL that is counted in ret_bytes; owned by the caller, free(3). Takes over
- * `message`; NULL is -ENOMEM. */
+/* Object to text, ended by a NUL that is counted in ret_bytes; owned by the caller, free(3).
+ * Takes over `message`; NULL is -ENOMEM. */
 int varlink_encode(json_t *message, char **ret_text, size_t *ret_bytes);
 
 /* How numbers and all are written, for json_dump*(3): 0.1 stays 0.1. */
