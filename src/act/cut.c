@@ -15,14 +15,14 @@
 #include "base/cleanup.h"
 
 /* How long the last line may take to reach the client before the line is lost. */
-#define NOTICE_FOR_NS	 (300 * NS_PER_MS)
+#define NOTICE_FOR_NS (300 * NS_PER_MS)
 /* The kernel moves it from the slave to the master in the background: before that nothing is seen there. */
-#define NOTICE_LEAST_NS	 (40 * NS_PER_MS)
-#define NOTICE_LOOK_NS	 (10 * NS_PER_MS)
-#define ESCALATE_FOR_NS	 (5 * NS_PER_S)
+#define NOTICE_LEAST_NS (40 * NS_PER_MS)
+#define NOTICE_LOOK_NS	(10 * NS_PER_MS)
+#define ESCALATE_FOR_NS (5 * NS_PER_S)
 /* How long what got the hang-up may take to end before it is said to live on. */
-#define SURVEY_FOR_NS	 (1 * NS_PER_S)
-#define SURVEY_LOOK_NS	 (20 * NS_PER_MS)
+#define SURVEY_FOR_NS  (1 * NS_PER_S)
+#define SURVEY_LOOK_NS (20 * NS_PER_MS)
 
 enum cut_stage { STAGE_NOTICE, STAGE_SHUTDOWN, STAGE_TERM, STAGE_KILL, STAGE_SURVEY, STAGE_DONE };
 

@@ -36,10 +36,10 @@ static inline int take_fd(int *fd)
 }
 
 /* Gives away a pointer: the local forgets it. */
-#define take_ptr(pointer)                       \
-	__extension__({                         \
+#define take_ptr(pointer)                              \
+	__extension__({                                \
 		__typeof__(pointer) *at_ = &(pointer); \
 		__typeof__(pointer) taken_ = *at_;     \
-		*at_ = NULL;                    \
-		taken_;                         \
+		*at_ = NULL;                           \
+		taken_;                                \
 	})

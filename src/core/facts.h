@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#define NS_PER_S 1000000000LL
+#define NS_PER_S  1000000000LL
 #define NS_PER_MS 1000000LL
 
 /* "Never" for limits and deadlines: later than any time there is. */
@@ -47,12 +47,12 @@ struct session_identity {
 /* What is fixed for the life of a connection. */
 struct session_facts {
 	struct session_identity identity;
-	int64_t started_at_ns;	/* start of the ledger process */
-	uint32_t server;	/* enum server_id */
-	uint32_t uid;		/* of the user, UINT32_MAX while unknown (may be learned later) */
+	int64_t started_at_ns; /* start of the ledger process */
+	uint32_t server;       /* enum server_id */
+	uint32_t uid;	       /* of the user, UINT32_MAX while unknown (may be learned later) */
 	uint16_t peer_port;
 	uint16_t local_port;
-	char peer[FACTS_ADDRESS_BYTES];	 /* text, IPv4-mapped addresses as IPv4 */
+	char peer[FACTS_ADDRESS_BYTES]; /* text, IPv4-mapped addresses as IPv4 */
 	char local[FACTS_ADDRESS_BYTES];
 };
 
@@ -63,18 +63,19 @@ struct channel_facts {
 	int32_t tty;	      /* N of /dev/pts/N, -1 without a terminal */
 	uint32_t kind;	      /* enum channel_kind */
 	uint32_t reserved;    /* 0 */
-	char command[FACTS_COMMAND_BYTES]; /* of an exec channel: its command line as text, cut off at
+	char command
+		[FACTS_COMMAND_BYTES]; /* of an exec channel: its command line as text, cut off at
 					      the end; else empty.  Foreign bytes: escape before print */
 };
 
 enum sample_known {
-	SAMPLE_IO = 1 << 0,	   /* wchar, rchar */
-	SAMPLE_SOCKET = 1 << 1,	   /* sent .. last_ack_recv_ns */
-	SAMPLE_CHANNELS = 1 << 2,  /* the list of channels is complete and true */
-	SAMPLE_FORWARDS = 1 << 3,  /* forward_written, forward_read */
-	SAMPLE_REAPED = 1 << 4,	   /* not a lack: a direct child has gone since the last sample, so
+	SAMPLE_IO = 1 << 0,	  /* wchar, rchar */
+	SAMPLE_SOCKET = 1 << 1,	  /* sent .. last_ack_recv_ns */
+	SAMPLE_CHANNELS = 1 << 2, /* the list of channels is complete and true */
+	SAMPLE_FORWARDS = 1 << 3, /* forward_written, forward_read */
+	SAMPLE_REAPED = 1 << 4,	  /* not a lack: a direct child has gone since the last sample, so
 				      wchar and rchar grew by what that child did in its life */
-	SAMPLE_AGENT = 1 << 5,	   /* not a lack: the session forwards an agent */
+	SAMPLE_AGENT = 1 << 5,	  /* not a lack: the session forwards an agent */
 };
 
 enum terminal_known {
@@ -86,7 +87,7 @@ enum terminal_known {
 
 /* What moves of one channel; same order and count as the channel list sent before. */
 struct channel_sample {
-	int64_t atime_s; /* CLOCK_REALTIME, of the terminal: steps of 8 s, see core/terminal.h */
+	int64_t atime_s;  /* CLOCK_REALTIME, of the terminal: steps of 8 s, see core/terminal.h */
 	uint64_t work_ns; /* CPU time of the child's process tree, reaped children included */
 	int32_t tty;
 	uint32_t known; /* enum terminal_known */
@@ -97,15 +98,15 @@ struct channel_sample {
  * from it can be too small for a moment but never too large.
  */
 struct sample {
-	int64_t from_ns;	/* before the first read */
-	int64_t at_ns;		/* after the last read */
+	int64_t from_ns;	    /* before the first read */
+	int64_t at_ns;		    /* after the last read */
 	int64_t realtime_offset_ns; /* CLOCK_REALTIME - CLOCK_MONOTONIC at that time */
-	uint64_t wchar, rchar;	/* /proc/PID/io */
-	uint64_t sent;		/* bytes_sent - bytes_retrans + notsent_bytes */
-	uint64_t received;	/* bytes_received */
-	uint64_t segments_in;	/* data_segs_in */
-	uint64_t waiting;	/* SIOCINQ: received, not yet read by the server */
-	int64_t last_data_recv_ns; /* ages */
+	uint64_t wchar, rchar;	    /* /proc/PID/io */
+	uint64_t sent;		    /* bytes_sent - bytes_retrans + notsent_bytes */
+	uint64_t received;	    /* bytes_received */
+	uint64_t segments_in;	    /* data_segs_in */
+	uint64_t waiting;	    /* SIOCINQ: received, not yet read by the server */
+	int64_t last_data_recv_ns;  /* ages */
 	int64_t last_ack_recv_ns;
 	/* On forwarded sockets, read after io, each socket from the moment it was first seen on (what it
 	 * moved before is in wchar and rchar of samples that are past).  Sums that never shrink. */
@@ -113,7 +114,7 @@ struct sample {
 	uint64_t forward_read;
 	uint32_t forward_opened; /* forwarded sockets first seen so far */
 	uint32_t reserved;	 /* 0 */
-	uint32_t known; /* enum sample_known */
+	uint32_t known;		 /* enum sample_known */
 	uint32_t n_channels;
 	struct channel_sample channels[FACTS_CHANNELS_MAX];
 };

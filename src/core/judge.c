@@ -4,9 +4,9 @@
 
 /* How often a session is looked at, as a share of its limit: a use is known to lie between two looks, so
  * a cut is late by at most this (the goal is max(1 s, 2 %)). */
-#define RHYTHM_PER_MILLE   16
-#define RHYTHM_FLOOR_NS	   (800 * NS_PER_MS)
-#define RHYTHM_LEAST_NS	   (50 * NS_PER_MS)
+#define RHYTHM_PER_MILLE    16
+#define RHYTHM_FLOOR_NS	    (800 * NS_PER_MS)
+#define RHYTHM_LEAST_NS	    (50 * NS_PER_MS)
 #define RHYTHM_UNLIMITED_NS (30 * NS_PER_S)
 
 static const char *const rule_names[RULE_N] = {
@@ -229,8 +229,8 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 		if (end_ns > now_ns)
 			verdict->next_look_ns = least(verdict->next_look_ns, end_ns);
 		if (end_ns - warning_ns(&channel->policy) > now_ns)
-			verdict->next_look_ns = least(verdict->next_look_ns,
-						      end_ns - warning_ns(&channel->policy));
+			verdict->next_look_ns =
+				least(verdict->next_look_ns, end_ns - warning_ns(&channel->policy));
 	}
 }
 

@@ -42,10 +42,10 @@ enum verdict_action {
 struct verdict {
 	enum verdict_action action;
 	enum judge_rule rule;
-	size_t channel;		/* the one that decides: the last to become idle, or the terminal */
-	int64_t warn_at_ns;	/* TIME_NEVER: no warning to come */
-	int64_t end_at_ns;	/* when the session (or terminal) ends if it is not used; TIME_NEVER */
-	int64_t next_look_ns;	/* take a sample then; always after now unless an action is due */
+	size_t channel;	    /* the one that decides: the last to become idle, or the terminal */
+	int64_t warn_at_ns; /* TIME_NEVER: no warning to come */
+	int64_t end_at_ns;  /* when the session (or terminal) ends if it is not used; TIME_NEVER */
+	int64_t next_look_ns; /* take a sample then; always after now unless an action is due */
 };
 
 /* "kept", "in-use", ... as in the table of rules. */

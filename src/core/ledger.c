@@ -110,9 +110,9 @@ static void rekey_remember(struct ledger *ledger, const struct ledger_step *step
 			return;
 		}
 	}
-	ledger->rekeys[ledger->next_rekey] = (struct ledger_rekey){
-		.in_bytes = step->in_bytes, .out_bytes = step->out_bytes, .seen = 1
-	};
+	ledger->rekeys[ledger->next_rekey] = (struct ledger_rekey){ .in_bytes = step->in_bytes,
+								    .out_bytes = step->out_bytes,
+								    .seen = 1 };
 	ledger->next_rekey = (ledger->next_rekey + 1) % LEDGER_REKEYS_MAX;
 	if (ledger->n_rekeys < LEDGER_REKEYS_MAX)
 		ledger->n_rekeys++;

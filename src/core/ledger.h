@@ -59,10 +59,10 @@ struct ledger {
 	struct ledger_step step; /* the last one */
 	int64_t high_in, high_out;
 	uint32_t n_rekeys, next_rekey;
-	uint32_t stuck;		 /* samples in a row in which data flowed past the counters */
-	uint32_t behind;	 /* samples in a row that were behind */
-	bool primed;		 /* `last` is valid */
-	bool unusable;		 /* from now on: this server's I/O is not counted by the kernel */
+	uint32_t stuck;	 /* samples in a row in which data flowed past the counters */
+	uint32_t behind; /* samples in a row that were behind */
+	bool primed;	 /* `last` is valid */
+	bool unusable;	 /* from now on: this server's I/O is not counted by the kernel */
 };
 
 /* plain_in and plain_out as the sample has them, before the high-water mark. */

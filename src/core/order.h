@@ -20,7 +20,7 @@ struct order_guard {
 	int64_t atime_s;	     /* of one terminal */
 	uint64_t traffic;	     /* forward_written + forward_read */
 	uint32_t forward_opened;
-	uint32_t uses;		     /* USE_BIT()s to be checked; 0: do it whatever moved */
+	uint32_t uses; /* USE_BIT()s to be checked; 0: do it whatever moved */
 };
 
 struct order_warn {
@@ -32,7 +32,7 @@ struct order_warn {
 struct order_cut {
 	struct order_guard guard;
 	uint32_t handle;
-	uint32_t hang_up; /* 1: commands without a terminal get SIGHUP afterwards */
+	uint32_t hang_up;	     /* 1: commands without a terminal get SIGHUP afterwards */
 	char text[ORDER_TEXT_BYTES]; /* shown on the terminals first; "" nothing */
 };
 
@@ -50,8 +50,8 @@ struct order_survivor {
 
 struct order_cut_done {
 	uint32_t handle;
-	int32_t result; /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
-	uint32_t signal; /* that it took to end the server's process: 0 none */
+	int32_t result;	      /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
+	uint32_t signal;      /* that it took to end the server's process: 0 none */
 	uint32_t n_survivors; /* all of them, the first ones are named */
 	struct order_survivor survivors[ORDER_SURVIVORS_MAX];
 };

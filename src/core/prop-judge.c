@@ -197,7 +197,8 @@ static void a_session_in_use_is_never_cut(void **state)
 
 		world_start(&world, now_ns);
 		for (int i = 0; i < STEPS && !world.ended; i++) {
-			int64_t pause_ns = (int64_t)dice(1000) * world.limit_ns / 900 / (1 + dice(20));
+			int64_t pause_ns =
+				(int64_t)dice(1000) * world.limit_ns / 900 / (1 + dice(20));
 
 			for (now_ns += pause_ns; look_ns < now_ns && !world.ended;)
 				look_ns = world_look(&world, look_ns);
@@ -262,7 +263,8 @@ static void an_idle_session_ends_in_time(void **state)
 			sample.from_ns = sample.at_ns = look_ns;
 			sample.realtime_offset_ns = WALL_NS;
 			sample.last_data_recv_ns = dice(NS_PER_MS); /* keepalives all the time */
-			sample.known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS;
+			sample.known =
+				SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS;
 			sample.n_channels = 1;
 			sample.channels[0] = world.terminal;
 			session_observe(&world.session, &sample);

@@ -231,7 +231,8 @@ static void observe_work(struct channel *channel, const struct channel_sample *n
 	}
 	/* A process that left the tree took its share with it: what it did is unknown. */
 	worked = now->work_ns < channel->work_anchor_ns ||
-		 now->work_ns - channel->work_anchor_ns >= (uint64_t)work_threshold_ns(policy, span_ns);
+		 now->work_ns - channel->work_anchor_ns >=
+			 (uint64_t)work_threshold_ns(policy, span_ns);
 	if (!first && worked)
 		bounds_use(&channel->work, from_ns, at_ns);
 	if (first || worked || span_ns > policy->idle_timeout_ns) {
@@ -255,7 +256,8 @@ static void observe_channels(struct session *session, const struct sample *sampl
 static void observe(struct session *session, const struct sample *sample, bool has_ledger)
 {
 	int64_t from_ns = session->observed_at_ns;
-	bool complete = (sample->known & SAMPLE_CHANNELS) && sample->n_channels == session->n_channels;
+	bool complete =
+		(sample->known & SAMPLE_CHANNELS) && sample->n_channels == session->n_channels;
 
 	if (sample->known & SAMPLE_FORWARDS) {
 		if (sample->forward_opened != session->forward_opened)

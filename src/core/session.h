@@ -26,15 +26,15 @@
 struct channel {
 	struct channel_facts facts;
 	struct policy policy;
-	struct bounds opened;	     /* an opening counts as use of any kind of channel */
-	struct bounds input;	     /* of a terminal; others share the connection's */
+	struct bounds opened; /* an opening counts as use of any kind of channel */
+	struct bounds input;  /* of a terminal; others share the connection's */
 	struct bounds work;
-	struct channel_sample last;  /* the last one that was known */
-	bool primed;		     /* `last` is valid */
-	uint64_t work_anchor_ns;     /* CPU time when work last counted ... */
-	int64_t work_anchor_at_ns;   /* ... and when that was */
-	int64_t warned_at_ns;	     /* terminal alone: 0 not warned */
-	int64_t hung_up_at_ns;	     /* terminal alone: 0 not asked for */
+	struct channel_sample last; /* the last one that was known */
+	bool primed;		    /* `last` is valid */
+	uint64_t work_anchor_ns;    /* CPU time when work last counted ... */
+	int64_t work_anchor_at_ns;  /* ... and when that was */
+	int64_t warned_at_ns;	    /* terminal alone: 0 not warned */
+	int64_t hung_up_at_ns;	    /* terminal alone: 0 not asked for */
 };
 
 enum session_phase {
@@ -49,18 +49,18 @@ struct session {
 	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
 	struct channel *channels;  /* owned; never empty once the first list came */
 	size_t n_channels;
-	int64_t observed_at_ns;	   /* from_ns of the last sample that said something */
+	int64_t observed_at_ns; /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;
-	int64_t warned_at_ns;	   /* 0: not warned */
-	int64_t reported_at_ns;	   /* 0: not reported (IdleAction report) */
-	int64_t kept_until_ns;	   /* 0: not kept */
-	int64_t silent_for_ns;	   /* last_data_recv: nothing at all came in for so long */
-	int64_t acked_before_ns;   /* last_ack_recv */
-	uint32_t known;		   /* of the last sample */
+	int64_t warned_at_ns;	 /* 0: not warned */
+	int64_t reported_at_ns;	 /* 0: not reported (IdleAction report) */
+	int64_t kept_until_ns;	 /* 0: not kept */
+	int64_t silent_for_ns;	 /* last_data_recv: nothing at all came in for so long */
+	int64_t acked_before_ns; /* last_ack_recv */
+	uint32_t known;		 /* of the last sample */
 	uint32_t forward_opened;
 	uint32_t id;
 	enum session_phase phase;
-	bool reaped_before; /* in a sample that said nothing */
+	bool reaped_before;	       /* in a sample that said nothing */
 	char user[SESSION_USER_BYTES]; /* "" while unknown; foreign text */
 };
 
@@ -88,4 +88,5 @@ struct bounds session_channel_use(const struct session *session, const struct ch
 				  enum use use);
 
 /* The last use of a channel: the latest of all that its policy counts, its opening included. */
-struct bounds session_channel_last_use(const struct session *session, const struct channel *channel);
+struct bounds session_channel_last_use(const struct session *session,
+				       const struct channel *channel);

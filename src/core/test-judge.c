@@ -17,9 +17,9 @@ struct row {
 	enum judge_rule rule;
 	enum verdict_action action;
 	int64_t limit_ns, warning_ns;
-	int64_t idle_ns; /* now - USED_AT */
+	int64_t idle_ns;					   /* now - USED_AT */
 	int64_t warned_after_ns, reported_after_ns, kept_after_ns; /* since USED_AT; 0: not */
-	int64_t end_after_ns;				    /* expected; TIME_NEVER */
+	int64_t end_after_ns;					   /* expected; TIME_NEVER */
 	enum idle_action idle_action;
 	int32_t tty;
 	bool brake;
@@ -57,8 +57,8 @@ static const struct row rows[] = {
 	  .end_after_ns = 60 * S, DISCONNECT_ROW },
 	{ "report", RULE_REPORT, VERDICT_REPORT, 60 * S, 10 * S, 60 * S, .end_after_ns = 60 * S,
 	  .idle_action = ACTION_REPORT },
-	{ "reported", RULE_REPORT, VERDICT_NONE, 60 * S, 10 * S, 90 * S, .reported_after_ns = 60 * S,
-	  .end_after_ns = 60 * S, .idle_action = ACTION_REPORT },
+	{ "reported", RULE_REPORT, VERDICT_NONE, 60 * S, 10 * S, 90 * S,
+	  .reported_after_ns = 60 * S, .end_after_ns = 60 * S, .idle_action = ACTION_REPORT },
 	{ "report warns nobody", RULE_IN_USE, VERDICT_NONE, 60 * S, 10 * S, 59 * S,
 	  .end_after_ns = 60 * S, .idle_action = ACTION_REPORT },
 	{ "held", RULE_HELD, VERDICT_NONE, 60 * S, 10 * S, 60 * S, .warned_after_ns = 50 * S,
@@ -177,8 +177,7 @@ static void no_hangup_without_company(void **state)
 	struct verdict verdict;
 
 	(void)state;
-	channels[1].facts =
-		(struct channel_facts){ .kind = KIND_FORWARD, .tty = -1 };
+	channels[1].facts = (struct channel_facts){ .kind = KIND_FORWARD, .tty = -1 };
 	channels[1].policy.counts = USE_BIT(USE_TRAFFIC);
 	session.uses[USE_TRAFFIC] = (struct bounds){ USED_AT + 500 * S, USED_AT + 500 * S };
 	verdict = judge(&session, USED_AT + 500 * S, false);

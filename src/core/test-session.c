@@ -8,7 +8,7 @@
 
 #include "core/session.h"
 
-#define S NS_PER_S
+#define S   NS_PER_S
 #define ALL (SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS)
 
 static const struct channel_facts terminals[2] = {
@@ -20,13 +20,19 @@ static const struct channel_facts terminals[2] = {
 static struct sample start(struct session *session, size_t n)
 {
 	struct session_facts facts = { .started_at_ns = 10 * S };
-	struct sample sample = { .from_ns = 100 * S, .at_ns = 100 * S, .known = ALL,
-				 .wchar = 500, .rchar = 900, .sent = 100, .received = 100 };
+	struct sample sample = { .from_ns = 100 * S,
+				 .at_ns = 100 * S,
+				 .known = ALL,
+				 .wchar = 500,
+				 .rchar = 900,
+				 .sent = 100,
+				 .received = 100 };
 
 	sample.n_channels = (uint32_t)n;
 	for (size_t i = 0; i < n; i++)
-		sample.channels[i] = (struct channel_sample){ .known = TERMINAL_KNOWN | TERMINAL_RAW,
-							      .tty = terminals[i].tty };
+		sample.channels[i] =
+			(struct channel_sample){ .known = TERMINAL_KNOWN | TERMINAL_RAW,
+						 .tty = terminals[i].tty };
 	session_init(session, &facts, 20 * S);
 	assert_int_equal(session_set_channels(session, terminals, n, 20 * S, 20 * S), 0);
 	for (size_t i = 0; i < n; i++)

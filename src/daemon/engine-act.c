@@ -56,8 +56,8 @@ static void lack_words(const struct channel *channel, char *ret_text, size_t siz
 	const char *glue = "";
 
 	if (channel->facts.kind == KIND_NONE || channel->policy.counts == 0) {
-		(void)text_copy(channel->facts.kind == KIND_NONE ? "nothing open" : "open", ret_text,
-				size);
+		(void)text_copy(channel->facts.kind == KIND_NONE ? "nothing open" : "open",
+				ret_text, size);
 		return;
 	}
 	for (enum use use = 0; use < USE_N; use++)
@@ -177,8 +177,8 @@ static void order_warning(struct entry *entry, const struct verdict *verdict, in
 		log_info("warned session %s: %s, ends in %s  rule=%d %s", who, reason, in,
 			 verdict->rule, tags);
 	else
-		log_info("warned pts/%d of session %s: %s, ends in %s  rule=%d %s", tty, who, reason,
-			 in, verdict->rule, tags);
+		log_info("warned pts/%d of session %s: %s, ends in %s  rule=%d %s", tty, who,
+			 reason, in, verdict->rule, tags);
 	engine_tell(entry, EVENT_WARNED, verdict->rule, tty, reason);
 }
 
@@ -195,7 +195,8 @@ static void cancel_warnings(struct entry *entry, const struct verdict *verdict)
 	session->warned_at_ns = 0;
 	session_words(session, who);
 	session_tags(session, tags);
-	log_info("%s cancelled the warning of session %s  rule=%d %s", why, who, verdict->rule, tags);
+	log_info("%s cancelled the warning of session %s  rule=%d %s", why, who, verdict->rule,
+		 tags);
 	engine_tell(entry, EVENT_CANCELLED, verdict->rule, -1, why);
 }
 
@@ -225,7 +226,8 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 	order.guard = guard_of(session, NULL);
 	order.hang_up = policy->after_cut == AFTER_HANGUP;
 	begin_end(entry, verdict, "");
-	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.", entry->reason);
+	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.",
+		       entry->reason);
 	entry->session.phase = PHASE_ENDING;
 	brake_note_cut(&entry->engine->brake, engine_now_ns());
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
@@ -259,7 +261,8 @@ static void order_hangup(struct entry *entry, const struct verdict *verdict)
 
 	order.guard = guard_of(session, channel);
 	begin_end(entry, verdict, "");
-	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.", entry->reason);
+	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.",
+		       entry->reason);
 	channel->hung_up_at_ns = engine_now_ns();
 	brake_note_cut(&entry->engine->brake, channel->hung_up_at_ns);
 	engine_send(entry->engine, LINK_HANGUP, &order, sizeof(order));
@@ -347,8 +350,8 @@ void act_on_verdict(struct entry *entry)
 
 static void survivor_words(const struct order_cut_done *done, char *ret_text, size_t size)
 {
-	uint32_t named = done->n_survivors < ORDER_SURVIVORS_MAX ? done->n_survivors
-								 : ORDER_SURVIVORS_MAX;
+	uint32_t named =
+		done->n_survivors < ORDER_SURVIVORS_MAX ? done->n_survivors : ORDER_SURVIVORS_MAX;
 
 	(void)text_copy(done->n_survivors == 0 ? "none" : "", ret_text, size);
 	for (uint32_t i = 0; i < named; i++) {
@@ -414,7 +417,8 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 			if (session->channels[i].facts.tty == done->tty)
 				entry->session.channels[i].hung_up_at_ns = 0;
 		if (done->result == -EBUSY)
-			log_debug("pts/%d of session %s was used at the last moment", done->tty, who);
+			log_debug("pts/%d of session %s was used at the last moment", done->tty,
+				  who);
 		else
 			log_error("pts/%d of session %s could not be hung up: %s", done->tty, who,
 				  strerror(-done->result));

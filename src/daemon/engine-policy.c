@@ -13,7 +13,7 @@
 #include "daemon/engine-table.h"
 #include "text/config-file.h"
 
-#define GROUPS_MAX	256
+#define GROUPS_MAX	    256
 #define LOOK_EVERY_MOST_NS  (1 * NS_PER_S)
 #define LOOK_EVERY_LEAST_NS (100 * NS_PER_MS)
 

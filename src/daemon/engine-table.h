@@ -20,17 +20,17 @@
 struct entry {
 	struct session session; /* first: the control socket's pointers are entries */
 	struct engine *engine;
-	struct event *look;	/* timer: the next sample */
+	struct event *look; /* timer: the next sample */
 	struct verdict verdict;
-	char **groups;		/* of the user, owned; n_groups of them */
+	char **groups; /* of the user, owned; n_groups of them */
 	size_t n_groups;
 	uint32_t handle;
 	bool groups_known;
-	bool held;	   /* told once that the brake holds it */
-	bool restored;	   /* taken up from a daemon that ran before; cleared by the first sample */
+	bool held;     /* told once that the brake holds it */
+	bool restored; /* taken up from a daemon that ran before; cleared by the first sample */
 	/* The end that is under way or was last asked for. */
 	struct verdict ending;
-	char who[ENGINE_WHO_BYTES]; /* "" : the judge */
+	char who[ENGINE_WHO_BYTES];	    /* "" : the judge */
 	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
 	char source[160];
 	int64_t last_use_at_ns, limit_ns;

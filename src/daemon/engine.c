@@ -14,8 +14,8 @@
 
 /* The state is written this long after the first change, and not again before so many times what the
  * last write took: on a host with many sessions it then costs half a percent of a core. */
-#define SAVE_AFTER_NS	  (1 * NS_PER_S)
-#define SAVE_COST_FACTOR  200
+#define SAVE_AFTER_NS	 (1 * NS_PER_S)
+#define SAVE_COST_FACTOR 200
 
 /* After a sample that said nothing. */
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
@@ -37,7 +37,11 @@ void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int
 		 const char *reason)
 {
 	struct engine_event event = {
-		.kind = kind, .session = &entry->session, .rule = rule, .tty = tty, .reason = reason,
+		.kind = kind,
+		.session = &entry->session,
+		.rule = rule,
+		.tty = tty,
+		.reason = reason,
 	};
 
 	control_event(entry->engine->control, &event);
@@ -423,7 +427,9 @@ static void send_settings(struct engine *engine)
 
 int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 {
-	struct engine_event event = { .kind = EVENT_RELOADED, .rule = -1, .tty = -1,
+	struct engine_event event = { .kind = EVENT_RELOADED,
+				      .rule = -1,
+				      .tty = -1,
 				      .reason = engine->options->config_file };
 	int r = policy_load(engine, ret_problems, ret_n);
 

@@ -38,7 +38,7 @@ struct engine_event {
 };
 
 struct engine_status {
-	int64_t started_at_ns;	/* CLOCK_MONOTONIC */
+	int64_t started_at_ns; /* CLOCK_MONOTONIC */
 	int64_t config_loaded_at_ns;
 	int64_t shortest_limit_ns;
 	const char *config_file;
@@ -85,8 +85,8 @@ struct engine_options {
 	const char *config_file;
 	const char *state_file; /* in a directory that the engine may write to */
 	int32_t monitor_pid;
-	int link_fd;	/* to the monitor; taken over */
-	int control_fd; /* bound and listening; taken over */
+	int link_fd;		      /* to the monitor; taken over */
+	int control_fd;		      /* bound and listening; taken over */
 	void (*ready)(void *context); /* called once, when the first look is done */
 	void *context;
 };

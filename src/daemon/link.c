@@ -112,7 +112,8 @@ int link_new(struct event_base *base, int fd, const struct link_row *rows, link_
 
 	if (!link)
 		return -ENOMEM;
-	link->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	link->stream =
+		bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	if (!link->stream) {
 		free(link);
 		return -ENOMEM;

@@ -23,8 +23,8 @@
 struct monitored {
 	struct monitor *monitor;
 	struct watch *watch;
-	struct event *ended;	   /* the pidfd */
-	struct event *step;	   /* timer of cut or hang-up */
+	struct event *ended; /* the pidfd */
+	struct event *step;  /* timer of cut or hang-up */
 	struct cut *cut;
 	struct hangup *hangup;
 	uint32_t handle;
@@ -154,7 +154,8 @@ static void send_sample(struct monitored *monitored, bool with_channels)
 	if (r == -ESRCH)
 		return; /* it has ended: its pidfd says so */
 	if (r < 0)
-		message.sample = (struct sample){ .from_ns = clock_now_ns(), .at_ns = clock_now_ns() };
+		message.sample =
+			(struct sample){ .from_ns = clock_now_ns(), .at_ns = clock_now_ns() };
 	send_trouble(monitored);
 	if (changed || with_channels)
 		send_channels(monitored, &message.sample);
@@ -249,8 +250,8 @@ static int monitored_new(struct monitor *monitor, struct watch *watch, struct mo
 	if (!monitored)
 		return -ENOMEM;
 	monitored->monitor = monitor;
-	monitored->ended =
-		event_new(monitor->base, watch_pidfd(watch), EV_READ | EV_PERSIST, on_ended, monitored);
+	monitored->ended = event_new(monitor->base, watch_pidfd(watch), EV_READ | EV_PERSIST,
+				     on_ended, monitored);
 	monitored->step = evtimer_new(monitor->base, on_step, monitored);
 	if (!monitored->ended || !monitored->step || event_add(monitored->ended, NULL) < 0) {
 		if (monitored->ended)

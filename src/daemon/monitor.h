@@ -6,9 +6,10 @@
 #pragma once
 
 struct monitor_options {
-	int link_fd;	   /* to the engine; taken over */
+	int link_fd; /* to the engine; taken over */
 	int engine_pid;
-	void (*ready)(void *context); /* called once, when the engine runs and the first look is done */
+	void (*ready)(
+		void *context); /* called once, when the engine runs and the first look is done */
 	void *context;
 };
 

@@ -24,7 +24,9 @@ static const char usage[] =
 static int check(const struct options *options, int argc)
 {
 	if (optind < argc) {
-		(void)fprintf(stderr, "sshidled: there are no arguments besides options; see sshidled -h\n");
+		(void)fprintf(
+			stderr,
+			"sshidled: there are no arguments besides options; see sshidled -h\n");
 		return -EINVAL;
 	}
 	if (options->print_case && !options->print) {

@@ -79,16 +79,15 @@ static json_t *channel_json(const struct channel *channel)
 {
 	const struct channel_facts *facts = &channel->facts;
 
-	return json_pack("{si si si sI so so so sI sI sI sI sI si sb}", "kind", (int)facts->kind,
-			 "tty", facts->tty, "pid", facts->pid, "start_ticks",
-			 (json_int_t)facts->start_ticks, "opened", bounds_json(&channel->opened),
-			 "input", bounds_json(&channel->input), "work", bounds_json(&channel->work),
-			 "warned_at", (json_int_t)channel->warned_at_ns, "hung_up_at",
-			 (json_int_t)channel->hung_up_at_ns, "work_anchor",
-			 (json_int_t)channel->work_anchor_ns, "work_anchor_at",
-			 (json_int_t)channel->work_anchor_at_ns, "atime",
-			 (json_int_t)channel->last.atime_s, "known", (int)channel->last.known,
-			 "primed", channel->primed);
+	return json_pack(
+		"{si si si sI so so so sI sI sI sI sI si sb}", "kind", (int)facts->kind, "tty",
+		facts->tty, "pid", facts->pid, "start_ticks", (json_int_t)facts->start_ticks,
+		"opened", bounds_json(&channel->opened), "input", bounds_json(&channel->input),
+		"work", bounds_json(&channel->work), "warned_at", (json_int_t)channel->warned_at_ns,
+		"hung_up_at", (json_int_t)channel->hung_up_at_ns, "work_anchor",
+		(json_int_t)channel->work_anchor_ns, "work_anchor_at",
+		(json_int_t)channel->work_anchor_at_ns, "atime", (json_int_t)channel->last.atime_s,
+		"known", (int)channel->last.known, "primed", channel->primed);
 }
 
 static json_t *session_json(const struct session *session)
@@ -99,15 +98,14 @@ static json_t *session_json(const struct session *session)
 		(void)json_array_append_new(channels, channel_json(&session->channels[i]));
 	for (int use = 0; use < USE_N; use++)
 		(void)json_array_append_new(uses, bounds_json(&session->uses[use]));
-	return json_pack("{sI so sI sI sI sI sI sI so so so}", "id", (json_int_t)session->id,
-			 "identity", identity_json(&session->facts.identity), "uid",
-			 (json_int_t)session->facts.uid, "observed_at",
-			 (json_int_t)session->observed_at_ns, "first_seen",
-			 (json_int_t)session->first_seen_ns, "warned_at",
-			 (json_int_t)session->warned_at_ns, "reported_at",
-			 (json_int_t)session->reported_at_ns, "kept_until",
-			 (json_int_t)session->kept_until_ns, "uses", uses, "channels", channels,
-			 "ledger", ledger_json(&session->ledger));
+	return json_pack(
+		"{sI so sI sI sI sI sI sI so so so}", "id", (json_int_t)session->id, "identity",
+		identity_json(&session->facts.identity), "uid", (json_int_t)session->facts.uid,
+		"observed_at", (json_int_t)session->observed_at_ns, "first_seen",
+		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)session->warned_at_ns,
+		"reported_at", (json_int_t)session->reported_at_ns, "kept_until",
+		(json_int_t)session->kept_until_ns, "uses", uses, "channels", channels, "ledger",
+		ledger_json(&session->ledger));
 }
 
 /* A new file, whole and on its way to the disk, takes the place of the old one. */
@@ -209,10 +207,8 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	for (size_t i = 0; i < json_array_size(rekeys) && i < LEDGER_REKEYS_MAX; i++) {
 		const json_t *pair = json_array_get(rekeys, i);
 
-		ledger->rekeys[i].in_bytes =
-			(uint64_t)json_integer_value(json_array_get(pair, 0));
-		ledger->rekeys[i].out_bytes =
-			(uint64_t)json_integer_value(json_array_get(pair, 1));
+		ledger->rekeys[i].in_bytes = (uint64_t)json_integer_value(json_array_get(pair, 0));
+		ledger->rekeys[i].out_bytes = (uint64_t)json_integer_value(json_array_get(pair, 1));
 		ledger->rekeys[i].seen = (uint32_t)json_integer_value(json_array_get(pair, 2));
 		ledger->n_rekeys = (uint32_t)i + 1;
 	}
@@ -328,8 +324,7 @@ static bool fits(const json_t *root)
 	char boot_id[BOOT_ID_BYTES];
 
 	return saved && get_int(root, "format") == STATE_FORMAT && read_boot_id(boot_id) == 0 &&
-	       text_equal(saved, boot_id) &&
-	       json_is_array(json_object_get(root, "sessions"));
+	       text_equal(saved, boot_id) && json_is_array(json_object_get(root, "sessions"));
 }
 
 int state_load(const char *file, struct state **ret_state)

@@ -26,11 +26,11 @@ static const struct session *only(void *context, const struct session *after)
 
 static void fill(struct session *session)
 {
-	struct session_facts facts = { .identity = { .cookie = 0xfedcba9876543210u,
-						     .start_ticks = 12345,
-						     .pid = 77 },
-				       .started_at_ns = 10 * S,
-				       .uid = 1003 };
+	struct session_facts facts = {
+		.identity = { .cookie = 0xfedcba9876543210u, .start_ticks = 12345, .pid = 77 },
+		.started_at_ns = 10 * S,
+		.uid = 1003
+	};
 	struct channel_facts channels[2] = {
 		{ .kind = KIND_SHELL, .tty = 3, .pid = 78, .start_ticks = 12346 },
 		{ .kind = KIND_FORWARD, .tty = -1 },
