@@ -29,11 +29,14 @@ struct timeval clock_until(int64_t at_ns)
 				 .tv_usec = (suseconds_t)(after_ns % NS_PER_S / 1000) };
 }
 
+int64_t clock_realtime_offset_ns(void)
+{
+	return read_clock(CLOCK_REALTIME) - clock_now_ns();
+}
+
 static time_t wall(int64_t at_ns)
 {
-	int64_t offset_ns = read_clock(CLOCK_REALTIME) - clock_now_ns();
-
-	return (time_t)((at_ns + offset_ns) / NS_PER_S);
+	return (time_t)((at_ns + clock_realtime_offset_ns()) / NS_PER_S);
 }
 
 void clock_format_utc(int64_t at_ns, char ret_text[static CLOCK_TEXT_BYTES])

@@ -12,6 +12,9 @@ int64_t clock_now_ns(void);
 /* From now until that time, for a libevent timer; not negative. */
 struct timeval clock_until(int64_t at_ns);
 
+/* CLOCK_REALTIME - CLOCK_MONOTONIC, now. */
+int64_t clock_realtime_offset_ns(void);
+
 /* A point in time as "2026-11-22T10:11:12Z". */
 void clock_format_utc(int64_t at_ns, char ret_text[static CLOCK_TEXT_BYTES]);
 

@@ -492,6 +492,7 @@ static int load_first(struct engine *engine)
 
 static int engine_init(struct engine *engine)
 {
+	struct link_setup setup = { .rows = engine_rows, .lost = on_lost };
 	int r = load_first(engine);
 
 	if (r < 0)
@@ -506,8 +507,9 @@ static int engine_init(struct engine *engine)
 	engine->save = evtimer_new(engine->base, on_save, engine);
 	if (!engine->save)
 		return -ENOMEM;
-	r = link_new(engine->base, engine->options->link_fd, engine_rows, on_lost, engine,
-		     &engine->link);
+	setup.fd = engine->options->link_fd;
+	setup.context = engine;
+	r = link_new(engine->base, &setup, &engine->link);
 	if (r < 0)
 		return r;
 	link_set_stage(engine->link, LINK_RUNNING);

@@ -20,9 +20,7 @@ struct link_head {
 
 struct link {
 	struct bufferevent *stream;
-	const struct link_row *rows;
-	link_lost_fn *lost;
-	void *context;
+	struct link_setup setup;
 	enum link_stage stage;
 	/* Aligned for every message. */
 	union {
@@ -43,7 +41,7 @@ size_t link_sampled_bytes(uint32_t n)
 
 static const struct link_row *row_find(const struct link *link, uint32_t type)
 {
-	for (const struct link_row *row = link->rows; row->type != 0; row++)
+	for (const struct link_row *row = link->setup.rows; row->type != 0; row++)
 		if (row->type == type)
 			return row;
 	return NULL;
@@ -79,7 +77,7 @@ static int take_message(struct link *link, struct evbuffer *input)
 	(void)evbuffer_remove(input, link->message.bytes, head.size);
 	if (!size_fits(row, link->message.bytes, head.size))
 		return -EPROTO;
-	return row->handler(link->context, link->message.bytes) < 0 ? -EPROTO : 1;
+	return row->handler(link->setup.context, link->message.bytes) < 0 ? -EPROTO : 1;
 }
 
 static void link_readable(struct bufferevent *stream, void *context)
@@ -92,7 +90,7 @@ static void link_readable(struct bufferevent *stream, void *context)
 	} while (taken > 0);
 	if (taken < 0) {
 		log_error("the other process of sshidled sent a message that is not allowed");
-		link->lost(link->context);
+		link->setup.lost(link->setup.context);
 	}
 }
 
@@ -102,26 +100,23 @@ static void link_event(struct bufferevent *stream, short what, void *context)
 
 	(void)stream;
 	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
-		link->lost(link->context);
+		link->setup.lost(link->setup.context);
 }
 
-int link_new(struct event_base *base, int fd, const struct link_row *rows, link_lost_fn *lost,
-	     void *context, struct link **ret_link)
+int link_new(struct event_base *base, const struct link_setup *setup, struct link **ret_link)
 {
 	struct link *link = calloc(1, sizeof(*link));
 
 	if (!link)
 		return -ENOMEM;
-	link->stream =
-		bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	link->stream = bufferevent_socket_new(base, setup->fd,
+					      BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
 	if (!link->stream) {
 		free(link);
 		return -ENOMEM;
 	}
-	link->rows = rows;
+	link->setup = *setup;
 	link->stage = LINK_STARTING;
-	link->lost = lost;
-	link->context = context;
 	bufferevent_setcb(link->stream, link_readable, NULL, link_event, link);
 	(void)bufferevent_enable(link->stream, EV_READ | EV_WRITE);
 	*ret_link = link;

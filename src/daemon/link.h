@@ -103,9 +103,14 @@ struct link_row {
 /* Called once when the peer has gone or broke the rules. */
 typedef void link_lost_fn(void *context);
 
-/* Takes over `fd` (a connected SOCK_STREAM, non-blocking). `rows` ends with type 0. */
-int link_new(struct event_base *base, int fd, const struct link_row *rows, link_lost_fn *lost,
-	     void *context, struct link **ret_link);
+struct link_setup {
+	int fd;			     /* connected SOCK_STREAM, non-blocking; taken over */
+	const struct link_row *rows; /* end with type 0 */
+	link_lost_fn *lost;
+	void *context;
+};
+
+int link_new(struct event_base *base, const struct link_setup *setup, struct link **ret_link);
 void link_free(struct link *link);
 
 /* A link starts in LINK_STARTING. */

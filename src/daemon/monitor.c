@@ -458,13 +458,15 @@ static void on_reload(evutil_socket_t number, short what, void *context)
 
 static int monitor_init(struct monitor *monitor, struct event *signals[3])
 {
+	struct link_setup setup = { .rows = monitor_rows, .lost = on_lost };
 	int r;
 
 	monitor->base = event_base_new();
 	if (!monitor->base)
 		return -ENOMEM;
-	r = link_new(monitor->base, monitor->options->link_fd, monitor_rows, on_lost, monitor,
-		     &monitor->link);
+	setup.fd = monitor->options->link_fd;
+	setup.context = monitor;
+	r = link_new(monitor->base, &setup, &monitor->link);
 	if (r < 0)
 		return r;
 	r = finder_new(on_found, monitor, &monitor->finder);

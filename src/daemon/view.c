@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "config.h"
+#include "daemon/clock.h"
 #include "server/server.h"
 
 /* A session is "active" for so long after its last use, at most this share of its limit. */
@@ -32,21 +33,12 @@ static const char *const event_names[EVENT_N] = {
 	[EVENT_RELOADED] = "reloaded",
 };
 
-static int64_t clock_ns(clockid_t id)
-{
-	struct timespec at;
-
-	if (clock_gettime(id, &at) < 0)
-		return 0;
-	return at.tv_sec * NS_PER_S + at.tv_nsec;
-}
-
 struct view_clock view_clock_now(void)
 {
 	const int64_t now_ns = engine_now_ns();
 
 	return (struct view_clock){ .now_ns = now_ns,
-				    .realtime_offset_ns = clock_ns(CLOCK_REALTIME) - now_ns };
+				    .realtime_offset_ns = clock_realtime_offset_ns() };
 }
 
 void view_time(const struct view_clock *clock, int64_t at_ns, char ret_text[static VIEW_TIME_BYTES])

@@ -132,7 +132,8 @@ int config_load(const char *path, struct config **ret_config, struct config_prob
 	const int r = read_file(path, &text, &length);
 
 	if (r == 0)
-		return config_parse(path, text, length, &include, problems, ret_config);
+		return config_parse(&(struct config_text){ path, text, length }, &include, problems,
+				    ret_config);
 	text_escape(path, false, shown, sizeof(shown));
 	config_problems_add(problems, false, "%s: cannot read it: %s", shown, read_error(r));
 	return r;

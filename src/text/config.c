@@ -214,9 +214,8 @@ void config_read_include(struct config_parser *parser, const struct config_keywo
 	parser->depth--;
 }
 
-int config_parse(const char *file, const char *text, size_t length,
-		 const struct config_include *include, struct config_problems *problems,
-		 struct config **ret_config)
+int config_parse(const struct config_text *text, const struct config_include *include,
+		 struct config_problems *problems, struct config **ret_config)
 {
 	const size_t errors = problems->n_errors;
 	struct config_parser parser = { .problems = problems, .include = include };
@@ -224,7 +223,7 @@ int config_parse(const char *file, const char *text, size_t length,
 
 	if (r < 0)
 		return r;
-	config_parser_file(&parser, file, text, length);
+	config_parser_file(&parser, text->file, text->bytes, text->length);
 	r = parser.error;
 	if (r == 0 && problems->n_errors > errors)
 		r = -EINVAL;

@@ -45,14 +45,20 @@ struct config_include {
 	void *context;
 };
 
+/* One file's content; `file` is its name, for messages. */
+struct config_text {
+	const char *file;
+	const char *bytes;
+	size_t length;
+};
+
 /*
- * Parses `length` bytes that `file` consists of.  NULL `include`: Include finds nothing.  0 and a
+ * Parses what `text` consists of.  NULL `include`: Include finds nothing.  0 and a
  * configuration for config_free(); -EINVAL when `problems` has errors; -ENOMEM.  `problems` must be
  * zeroed or hold earlier ones, is added to in every case, and may hold notices on success.
  */
-int config_parse(const char *file, const char *text, size_t length,
-		 const struct config_include *include, struct config_problems *problems,
-		 struct config **ret_config);
+int config_parse(const struct config_text *text, const struct config_include *include,
+		 struct config_problems *problems, struct config **ret_config);
 
 /* For a config_include only: one file's text, in the place of the Include line. */
 void config_parser_file(struct config_parser *parser, const char *file, const char *text,

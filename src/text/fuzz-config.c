@@ -39,7 +39,8 @@ static void reparse(const struct config *config)
 		return;
 	config_print(config, file);
 	(void)fclose(file);
-	assert(config_parse("g", text, size, NULL, &problems, &again) == 0);
+	assert(config_parse(&(struct config_text){ "g", text, size }, NULL, &problems, &again) ==
+	       0);
 	assert(config_shortest_limit(config) == config_shortest_limit(again));
 	config_problems_deinit(&problems);
 	config_free(again);
@@ -57,8 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct config *config;
 		struct policy policy;
 
-		if (config_parse("f", (const char *)data, size, &includes[i], &problems, &config) ==
-		    0) {
+		if (config_parse(&(struct config_text){ "f", (const char *)data, size },
+				 &includes[i], &problems, &config) == 0) {
 			policy_resolve(config, &query, &policy);
 			reparse(config);
 			config_free(config);

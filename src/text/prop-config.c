@@ -83,7 +83,8 @@ static struct config *parse(const char *text)
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
 
-	if (config_parse("f", text, strlen(text), &in_memory, &problems, &config) != 0)
+	if (config_parse(&(struct config_text){ "f", text, strlen(text) }, &in_memory, &problems,
+			 &config) != 0)
 		fail_msg("%s\n%s", problems.n > 0 ? problems.items[0].text : "?", text);
 	config_problems_deinit(&problems);
 	return config;

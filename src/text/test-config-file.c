@@ -167,7 +167,9 @@ static void the_shipped_examples_are_right(void **state)
 		assert_true(text_append(text, sizeof(text), "%s", example ? line + 1 : line));
 	}
 	assert_true(examples > 5);
-	assert_int_equal(config_parse("f", text, strlen(text), NULL, &problems, &config), 0);
+	assert_int_equal(config_parse(&(struct config_text){ "f", text, strlen(text) }, NULL,
+				      &problems, &config),
+			 0);
 	config_free(config);
 	config_problems_deinit(&problems);
 }

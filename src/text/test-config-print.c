@@ -19,7 +19,9 @@ static struct config *parse_right(const char *text)
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
 
-	assert_int_equal(config_parse("f", text, strlen(text), NULL, &problems, &config), 0);
+	assert_int_equal(config_parse(&(struct config_text){ "f", text, strlen(text) }, NULL,
+				      &problems, &config),
+			 0);
 	assert_int_equal(problems.n, 0);
 	return config;
 }

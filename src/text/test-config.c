@@ -31,7 +31,8 @@ static int parse(const char *text, struct config_problems *problems, struct conf
 {
 	static const struct config_include in_memory = { .read = include };
 
-	return config_parse("f", text, strlen(text), &in_memory, problems, ret_config);
+	return config_parse(&(struct config_text){ "f", text, strlen(text) }, &in_memory, problems,
+			    ret_config);
 }
 
 static struct config *parse_right(const char *text)
@@ -291,9 +292,12 @@ static void right_lines_draw_no_remark(void **state)
 			 0);
 	assert_int_equal(problems.n, 0);
 	config_free(config);
-	assert_int_equal(config_parse("f", NULL, 0, NULL, &problems, &config), 0);
+	assert_int_equal(
+		config_parse(&(struct config_text){ "f", NULL, 0 }, NULL, &problems, &config), 0);
 	config_free(config);
-	assert_int_equal(config_parse("f", "Include x", 9, NULL, &problems, &config), 0);
+	assert_int_equal(config_parse(&(struct config_text){ "f", "Include x", 9 }, NULL, &problems,
+				      &config),
+			 0);
 	config_free(config);
 	assert_int_equal(problems.n, 0);
 }

@@ -196,7 +196,9 @@ static void tells_links_apart(void **state)
 static void joins_commands(void **state)
 {
 	(void)state;
-	COMMAND("sleep\0" "100\0", 64, "sleep 100");
+	COMMAND("sleep\0"
+		"100\0",
+		64, "sleep 100");
 	COMMAND("bash\0-c\0make -j2\0", 64, "make -j2");
 	COMMAND("/bin/sh\0-c\0echo $1\0x\0y\0", 64, "echo $1");
 	COMMAND("python3\0-c\0print()\0", 64, "python3 -c print()");

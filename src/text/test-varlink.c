@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,7 +154,7 @@ static const char *wrong_field(const char *text)
 
 	assert_int_equal(varlink_parse(text, strlen(text), &message), 0);
 	assert_true((varlink_call_parse(message, &call, &wrong) == 0) == (wrong[0] == '\0'));
-	(void)strncpy(field, wrong, sizeof(field) - 1);
+	(void)snprintf(field, sizeof(field), "%s", wrong);
 	json_decref(message);
 	return field;
 }

@@ -28,11 +28,11 @@
 #include "server/server.h"
 #include "text/config.h"
 
-#define SESSIONS_MAX 32
-#define DONE_MAX     64
-#define EVENTS_MAX   200000
-#define WORDS_MAX    12
-#define LINE_BYTES   512
+#define SESSIONS_MAX	    32
+#define DONE_MAX	    64
+#define EVENTS_MAX	    200000
+#define WORDS_MAX	    12
+#define LINE_BYTES	    512
 #define KEY_NET_BYTES	    35
 #define KEEPALIVE_NET_BYTES 52
 #define WALL_START_S	    1800000000LL
@@ -133,7 +133,8 @@ static void configure(const char *text)
 	for (char *at = lines; *at; at++)
 		if (*at == ';')
 			*at = '\n';
-	if (config_parse("scenario", lines, strlen(lines), NULL, &problems, &config) < 0)
+	if (config_parse(&(struct config_text){ "scenario", lines, strlen(lines) }, NULL, &problems,
+			 &config) < 0)
 		fail("configuration: %s", problems.n > 0 ? problems.items[0].text : "?");
 	config_problems_deinit(&problems);
 	config_max_cuts(config, &most, &span_ns);
@@ -484,8 +485,7 @@ static void do_close(struct actor *actor, const struct event *event)
 
 static void do_keep(struct actor *actor, const struct event *event)
 {
-	actor->session.kept_until_ns =
-		event->at_ns + parse_time(event->words[event->n_words - 1]);
+	actor->session.kept_until_ns = event->at_ns + parse_time(event->words[event->n_words - 1]);
 	look(actor, event->at_ns);
 }
 
@@ -553,11 +553,11 @@ static const struct {
 	const char *word;
 	void (*handler)(struct actor *actor, const struct event *event);
 } words[] = {
-	{ "key", do_key },	     { "output", do_output },   { "keepalive", do_keepalive },
-	{ "rekey", do_rekey },	     { "work", do_work },	{ "traffic", do_traffic },
-	{ "brief", do_brief },	     { "reap", do_reap },	{ "agent", do_agent },
-	{ "cooked", do_line_mode },  { "raw", do_line_mode },	{ "blind", do_blind },
-	{ "channel", do_channel },   { "close", do_close },	{ "keep", do_keep },
+	{ "key", do_key },	    { "output", do_output }, { "keepalive", do_keepalive },
+	{ "rekey", do_rekey },	    { "work", do_work },     { "traffic", do_traffic },
+	{ "brief", do_brief },	    { "reap", do_reap },     { "agent", do_agent },
+	{ "cooked", do_line_mode }, { "raw", do_line_mode }, { "blind", do_blind },
+	{ "channel", do_channel },  { "close", do_close },   { "keep", do_keep },
 	{ "expect", do_expect },
 };
 
@@ -588,8 +588,8 @@ static void play(const struct event *event)
 	else if (strcmp(event->words[0], "reload") == 0)
 		configure(event->words[1]);
 	else if (strcmp(event->words[0], "wall-clock") == 0)
-		wall_offset_ns += (event->words[1][0] == '-' ? -1 : 1) *
-				  parse_time(event->words[1] + 1);
+		wall_offset_ns +=
+			(event->words[1][0] == '-' ? -1 : 1) * parse_time(event->words[1] + 1);
 	else
 		play_world(event);
 }
@@ -624,8 +624,9 @@ static void add_event(int64_t at_ns, char **from, int n)
 
 	if (n_events == EVENTS_MAX || n == 0)
 		fail("too many events, or an empty one");
-	*event = (struct event){ .at_ns = START_NS + at_ns, .order = n_events, .n_words = n,
-				 .line = line_now };
+	*event = (struct event){
+		.at_ns = START_NS + at_ns, .order = n_events, .n_words = n, .line = line_now
+	};
 	memcpy(event->words, from, (size_t)n * sizeof(*from));
 	n_events++;
 }
