@@ -16,8 +16,8 @@ static const char *const executables[] = { "dropbear", "dropbearmulti", NULL };
 
 static bool dropbear_is_authenticated(const struct server_shape *shape)
 {
-	/* A coming shell is a second holder with the same executable, until its exec. */
-	if (shape->n_holders == 0 || !shape->holders[0].known || shape->pipe_to_listener)
+	/* A second holder is a coming shell until its exec: it would be taken for the ledger process. */
+	if (shape->n_holders != 1 || !shape->holders[0].known || shape->pipe_to_listener)
 		return false;
 	if (!shape->per_connection)
 		return true;

@@ -13,7 +13,8 @@ static const char *const executables[] = { "tinysshd", NULL };
 
 static bool tinyssh_is_authenticated(const struct server_shape *shape)
 {
-	if (shape->n_holders == 0 || !shape->holders[0].known)
+	/* A second holder is a helper of the login, or a coming shell until its exec. */
+	if (shape->n_holders != 1 || !shape->holders[0].known)
 		return false;
 	return server_has_channel(shape) || shape->holders[0].age_ns >= LOGIN_NS;
 }
