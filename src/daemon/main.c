@@ -137,12 +137,32 @@ static int wait_for_start(int fd)
 	return n == 1 ? 0 : 1;
 }
 
+/* Where a path leads after the change of directory. Lives as long as the process. */
+static int make_absolute(const char **path)
+{
+	auto_free char *here = NULL;
+	char *whole;
+
+	if (**path == '/')
+		return 0;
+	here = getcwd(NULL, 0);
+	if (!here)
+		return -errno;
+	if (asprintf(&whole, "%s/%s", here, *path) < 0)
+		return -ENOMEM;
+	*path = whole;
+	return 0;
+}
+
 /* Splits off a session leader in the background. The first process does not return. */
-static int go_background(int *ret_waiting_fd)
+static int go_background(struct options *options, int *ret_waiting_fd)
 {
 	int ends[2];
 	pid_t pid;
 
+	if (make_absolute(&options->config_file) < 0 ||
+	    make_absolute(&options->runtime_directory) < 0)
+		return -errno;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	pid = fork();
@@ -255,7 +275,7 @@ static int split(struct start *start)
 	return run_monitor(start, ends[0], pid);
 }
 
-static int start_daemon(const struct options *options)
+static int start_daemon(struct options *options)
 {
 	struct start start = { .options = options, .waiting_fd = -1 };
 
@@ -276,7 +296,7 @@ static int start_daemon(const struct options *options)
 	}
 	raise_file_limit();
 	(void)umask(022);
-	if (!options->foreground && go_background(&start.waiting_fd) < 0) {
+	if (!options->foreground && go_background(options, &start.waiting_fd) < 0) {
 		log_error("cannot go to the background: %s", strerror(errno));
 		return 1;
 	}
