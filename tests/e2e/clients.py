@@ -38,6 +38,7 @@ class Client:
         self.used = (self.started_at, self.started_at)
         self.tty = self.shell_pid = None
         self.port = self.from_port = self.session = self.user = None
+        self.end_text = None
 
     def __repr__(self):
         return self.name
@@ -56,7 +57,7 @@ class Client:
             data = b""
         if data:
             self.text = (self.text + data.decode("utf-8", "replace"))[-KEEP_BYTES:]
-        elif not self.ended:
+        if not self.ended and (not data or self.end_text and self.end_text in self.text):
             self.ended_at = time.monotonic()
 
     def wait_for(self, pattern, seconds=20, since=0):

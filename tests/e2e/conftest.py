@@ -7,6 +7,9 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
+pytest.register_assert_rewrite("checks", "stage", "scenarios.shells", "scenarios.channels",
+                               "scenarios.rules", "scenarios.daemons")
+
 import stage as stage_module  # noqa: E402
 from world import World  # noqa: E402
 
@@ -28,7 +31,7 @@ def world():
     if missing_tools():
         pytest.skip("not installed: " + ", ".join(missing_tools()))
     if not stage_module.BUILD and not stage_module.PROVE_ONLY:
-        pytest.fail("SSHIDLE_BUILD does not name the build directory")
+        pytest.exit("SSHIDLE_BUILD does not name the build directory", 2)
     own = World()
     yield own
     own.close()

@@ -88,6 +88,7 @@ class Daemon:
         self.log_path = world.path("daemons", name, "log")
         self.process = None
         self.lines, self.history, self.troubles = [], [], []
+        self.accepted = "^$"
         self.changed = threading.Condition()
         self.watching = None
         self.stopping = threading.Event()
@@ -116,13 +117,15 @@ class Daemon:
                 self.runtime, "-u", self.world.engine_user().name]
 
     def start(self):
-        """Starts it and waits until it answers."""
+        """Starts it and waits until it answers and says that it watches."""
+        began = time.monotonic()
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         threading.Thread(target=self.read_log, args=(self.process,), daemon=True).start()
         process = self.process
         try:
-            wait_until(lambda: process.poll() is not None or self.answers(), 15,
+            wait_until(lambda: process.poll() is not None or self.answers() and
+                       self.find("watches this host", began), 15,
                        f"{self.name}: sshidled answers", pause=0.02)
         except AssertionError as error:
             raise AssertionError(f"{error}; it said: {self.tail()}") from None
@@ -170,6 +173,8 @@ class Daemon:
         What does not go by itself within 5 s is a trouble of its own, and is helped along.
         """
         pids = dict(zip(("monitor", "engine"), self.pids()))
+        if roles:
+            self.accepted = "the engine process has ended"
         everything = tree_of(self.process.pid)
         for role in roles:
             if pids[role]:
@@ -217,7 +222,7 @@ class Daemon:
 
     # -- the log ----------------------------------------------------------------------------
 
-    def tail(self, count=12):
+    def tail(self, count=4):
         return "\n".join(line.text for line in self.lines[-count:])
 
     def find(self, pattern, since=0.0):
@@ -227,29 +232,33 @@ class Daemon:
             return [line for line in self.lines if line.at >= since and pattern.search(line.text)]
 
     def wait_line(self, pattern, seconds=5, since=0.0):
-        """The first line that matches; waits for it."""
+        """The first line that matches; waits for it.  The pattern may be a function: ids may
+        change in a restart."""
         deadline = time.monotonic() + seconds
         with self.changed:
             while True:
-                found = self.find(pattern, since)
+                wanted = pattern() if callable(pattern) else pattern
+                found = self.find(wanted, since)
                 if found:
                     return found[0]
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise AssertionError(f"{self.name}: no log line like {pattern!r} after "
+                    raise AssertionError(f"{self.name}: no log line like {wanted!r} after "
                                          f"{seconds:g} s; the last ones: {self.tail()}")
                 self.changed.wait(left)
 
     def cuts_beside(self, expected):
         """Log lines of cuts of sessions that none of the functions in `expected` knows."""
-        known = {one["id"] for fits in expected for _, one in self.seen(fits)}
-        return [line.text for line in self.find(r"\b(cut|hung up \S+ of) session \d+ of ")
-                if "would" not in line.text
-                and int(re.search(r"session (\d+)", line.text)[1]) not in known]
+        known = {(str(one["id"]), str(one["from_port"]))
+                 for fits in expected for _, one in self.seen(fits)}
+        return [line.text for line in self.find(r"^sshidled: (cut|hung up \S+ of) session \d+")
+                if (re.search(r"session (\d+)", line.text)[1], pairs_of(line)["port"])
+                not in known]
 
-    def complaints(self, but="never"):
-        """Log lines that tell of an error or a crash."""
-        return [line.text for line in self.find(COMPLAINT) if not re.search(but, line.text)]
+    def complaints(self):
+        """Log lines that tell of an error or a crash, but those that were to be expected."""
+        return [line.text for line in self.find(COMPLAINT)
+                if not re.search(self.accepted, line.text)]
 
     # -- what List says ---------------------------------------------------------------------
 
@@ -293,13 +302,17 @@ class Daemon:
                 self.changed.wait(left)
 
     def summary(self):
-        """What the last snapshot says, shortly."""
+        """What the last snapshot says of the ports of the configuration, shortly."""
         if not self.history:
             return "List never answered"
+        with open(self.config_path, encoding="utf-8") as file:
+            ports = set(map(int, re.findall(r"LocalPort (\d+)", file.read())))
         last = self.history[-1]
         rows = [f"{one['id']}:{one['user']}@{one['from']}:{one['from_port']}>{one['local_port']}"
-                f"/{one['server']}/{one['kind']}/{one['state']}" for one in last.sessions]
-        return f"List {time.monotonic() - last.at:.1f} s ago: {' '.join(rows) or 'nothing'}"
+                f"/{one['server']}/{one['kind']}/{one['state']}" for one in last.sessions
+                if one["local_port"] in ports]
+        rows = "\n    ".join(rows) or "nothing"
+        return f"List {time.monotonic() - last.at:.1f} s ago:\n    {rows}"
 
     # -- the command ------------------------------------------------------------------------
 

@@ -327,7 +327,10 @@ class World:
                 self.remove_account(user.name)
             for name in self.groups:
                 subprocess.run(["groupdel", "-f", name], capture_output=True, check=False)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        if os.environ.get("SSHIDLE_E2E_KEEP") == "1":
+            print(f"kept: {self.dir}")
+        else:
+            shutil.rmtree(self.dir, ignore_errors=True)
 
 
 def port_is_free(port):

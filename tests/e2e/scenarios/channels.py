@@ -8,7 +8,7 @@ import time
 
 from clients import UP, Pipe, Terminal, drive
 from scenarios.shells import lives_on
-from stage import LIMIT_S, LIMITED, PROMPT, collect, scenario
+from stage import LIMIT_S, LIMITED, PROMPT, TTY_STEP_S, collect, scenario
 from world import is_alive, kill, wait_until
 
 # Of what a transfer asks for ahead, the client may take in much later; small requests keep that
@@ -168,8 +168,10 @@ def feed(client):
 def exec_quick(play):
     """Commands that come and go: they end by themselves."""
     for number in range(3):
-        client = play.start(Pipe, play.argv("echo up-$((40+2)) -; sleep 0.3"), f"quick {number}")
-        client.wait_for(UP, 30)
+        with play.stage.login(play.server):
+            client = play.start(Pipe, play.argv("echo up-$((40+2)) -; sleep 0.3"),
+                                f"quick {number}")
+            client.wait_for(UP, 30)
         wait_end = time.monotonic() + 10
         while not client.ended and time.monotonic() < wait_end:
             drive([client], time.monotonic() + 0.2)
@@ -302,13 +304,13 @@ def mux_one_idle(play):
         lambda one: play.belongs(busy)(one) and sorted(one["tty"]) == sorted([busy.tty, idle.tty]),
         1 + play.slack(), f"both terminals of {busy}")
     play.expect_cut(play.belongs(busy))
-    deadline = idle.used[1] + 2 * play.limit + play.allowed(play.limit)
+    deadline = idle.used[1] + 2 * play.limit + TTY_STEP_S + play.allowed(play.limit)
     while not idle.ended and time.monotonic() < deadline:
         drive([busy, idle], time.monotonic() + 0.5, lambda: busy.type("m"), 0.3)
         assert not busy.ended, f"the busy terminal was ended{play.about(busy)}"
     assert idle.ended, f"the idle terminal was not hung up{play.about(idle)}"
-    play.on_time(idle, idle.used, play.limit)
-    line = play.daemon.wait_line(rf"hung up {idle.tty} of session {play.ids(busy)} of ", 3)
+    play.on_time(idle, idle.used, play.limit, coarse=TTY_STEP_S)
+    line = play.daemon.wait_line(play.line(busy, f"hung up {idle.tty} of"), 3)
     assert "rule=9" in line.text, line.text
     play.sees_warning(idle)
     drive([busy], time.monotonic() + play.limit, lambda: busy.type("m"), 0.3)

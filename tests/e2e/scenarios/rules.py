@@ -143,7 +143,10 @@ def report_only(play):
     """IdleAction report: said once, nothing done; after a use it is said again."""
     term = play.shell()
     play.prove([term])
-    said = rf"would cut session {play.ids(term)} of "
+
+    def said():
+        return play.line(term, "would cut")
+
     line = play.daemon.wait_line(said, play.limit + play.allowed(play.limit) + 2)
     assert "rule=6" in line.text, line.text
     assert line.at >= term.used[0] + play.limit, f"said early{play.about(term)}"
@@ -152,7 +155,7 @@ def report_only(play):
     entry = play.entry(term)
     assert (entry["state"], entry["rule"]) == ("reported", 6), entry
     if not play.stage.restarts:
-        assert len(play.daemon.find(said)) == 1, f"said more than once{play.about(term)}"
+        assert len(play.daemon.find(said())) == 1, f"said more than once{play.about(term)}"
     term.type("r")
     again = play.daemon.wait_line(said, play.limit + play.allowed(play.limit) + 2,
                                   time.monotonic())
@@ -213,7 +216,7 @@ def no_warning(play):
     """IdleWarning 0: ended in time, without a word before."""
     term = play.shell()
     play.ends(term, warned=False)
-    assert not play.daemon.find(rf"warned session {play.ids(term)} of "), play.about(term)
+    assert not play.daemon.find(play.line(term, "warned")), play.about(term)
 
 
 WORKED = """
