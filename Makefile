@@ -32,7 +32,7 @@ check:
 	@$(PYTHON) scripts/check $(OPTIONS)
 
 install: all
-	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild --strip
+	@DESTDIR=$(DESTDIR) PYTHONUNBUFFERED=1 meson install -C build --no-rebuild --strip
 
 uninstall: all
 	@DESTDIR=$(DESTDIR) $(PYTHON) scripts/uninstall build
