@@ -1,0 +1,124 @@
+"""The unit under a real systemd: it starts, is hardened and does its work all the same; restarts
+keep idle time, and stopping it touches no session.
+
+Needs root, SSHIDLE_BUILD with the build directory, and systemd-nspawn.
+"""
+
+import os
+import shutil
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from machine import Machine, NotBooted, ROOT, ended_after, lives, wait_until  # noqa: E402
+
+BUILD = os.environ.get("SSHIDLE_BUILD", str(ROOT / "build"))
+LIMIT_S, WARNING_S = 10, 3
+# 1 s is promised; the clients' ends are seen from here, and the host may be busy.
+LATE_S = 2.0
+
+CONFIG = f"IdleTimeout {LIMIT_S}s\nIdleWarning {WARNING_S}s\n"
+
+TOOLS = {"systemd-nspawn": "systemd-container", "/usr/lib/systemd/systemd": "systemd",
+         "/usr/sbin/sshd": "openssh-server", "meson": "meson", "nsenter": "util-linux"}
+
+
+@pytest.fixture(scope="module")
+def machine():
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it boots a container")
+    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+    if missing:
+        pytest.skip("not installed: " + ", ".join(missing))
+    try:
+        own = Machine(BUILD, CONFIG)
+    except NotBooted as reason:
+        pytest.skip(f"systemd-nspawn cannot boot here: {reason}")
+    yield own
+    own.close()
+
+
+def status_of(machine):
+    """/proc/PID/status of the main process, as a dict."""
+    pid = machine.show("MainPID")
+    lines = machine.run("cat", f"/proc/{pid}/status").stdout.splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_it_starts(machine):
+    assert machine.show("ActiveState") == "active", machine.journal()
+    assert machine.show("NRestarts") == "0", machine.journal()
+    assert "watches this host" in machine.journal()
+    assert "error" not in machine.journal()
+
+
+def test_it_has_only_what_it_needs(machine):
+    status = status_of(machine)
+    kill, dac_read_search, sys_ptrace = 1 << 5, 1 << 2, 1 << 19
+    assert int(status["CapBnd"], 16) == kill | dac_read_search | sys_ptrace
+    assert int(status["CapEff"], 16) == kill | dac_read_search | sys_ptrace
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    security = machine.run("systemd-analyze", "security", "--no-pager", "sshidle").stdout
+    assert float(security.split("sshidle.service: ")[1].split()[0]) < 4.5, security
+
+
+def test_it_ends_an_idle_session(machine):
+    idle, used = machine.log_in(), machine.log_in()
+    while time.monotonic() < idle.used + LIMIT_S - 2:
+        used.send("#")
+        used.used = time.monotonic()
+        time.sleep(0.5)
+    after = ended_after(idle, LIMIT_S + LATE_S)
+    assert after >= LIMIT_S
+    assert lives(used, 0.1)
+    assert "any key" in idle.before
+    wait_until(lambda: "cut session" in machine.journal(), 3, "the journal tells of it")
+    line = [line for line in machine.journal().splitlines() if "cut session" in line][-1]
+    assert "of sshidle-test" in line and "rule=5" in line
+    assert "config=/etc/sshidle.conf:1" in line
+    used.close(force=True)
+
+
+@pytest.mark.parametrize("how", ["restart", "kill"])
+def test_a_restart_keeps_idle_time(machine, how):
+    idle = machine.log_in()
+    assert lives(idle, 5)
+    if how == "restart":
+        machine.run("systemctl", "restart", "sshidle")
+    else:
+        before = machine.show("MainPID")
+        machine.run("systemctl", "kill", "--signal=KILL", "sshidle")
+        wait_until(lambda: machine.show("MainPID") not in ("0", before), 10, "it is started again")
+    assert LIMIT_S <= ended_after(idle, LIMIT_S + LATE_S)
+    assert "is watched again" in machine.journal()
+
+
+def test_reload_tells_what_is_wrong(machine):
+    machine.write_config("IdleTimeout 10s\nIdleTimeoot 5s\n")
+    wrong = machine.run("systemctl", "reload", "sshidle", check=False)
+    assert wrong.returncode != 0
+    assert "IdleTimeoot" in machine.journal()
+    machine.write_config(CONFIG)
+    machine.run("systemctl", "reload", "sshidle")
+    assert machine.show("ActiveState") == "active"
+
+
+def test_stopping_touches_no_session(machine):
+    idle = machine.log_in()
+    began = time.monotonic()
+    machine.run("systemctl", "stop", "sshidle")
+    assert time.monotonic() - began < 5
+    assert lives(idle, LIMIT_S + 2)
+    # What was idle before and meanwhile counts: it is warned, and ends when the warning has stood.
+    machine.run("systemctl", "start", "sshidle")
+    began = time.monotonic()
+    ended_after(idle, began + WARNING_S + LATE_S - idle.used)
+    assert time.monotonic() - began >= WARNING_S
+
+
+def test_the_state_is_where_it_belongs(machine):
+    listing = machine.run("stat", "-c", "%A %U %G", "/run/sshidle", "/run/sshidle/state").stdout
+    assert listing.splitlines() == ["drwxr-xr-x root root", "drwx------ sshidle sshidle"]
