@@ -129,10 +129,12 @@ static void name_channel(const struct channel *channel, char *text, size_t size)
 	if (channel->facts.tty >= 0)
 		(void)text_append(text, size, "pts/%d", channel->facts.tty);
 	else if (channel->facts.pid != 0)
-		(void)text_append(text, size, "%s %d", view_kind(channel->facts.kind),
+		(void)text_append(text, size, "%s %d",
+				  policy_kind_name((enum channel_kind)channel->facts.kind),
 				  channel->facts.pid);
 	else
-		(void)text_append(text, size, "%s", view_kind(channel->facts.kind));
+		(void)text_append(text, size, "%s",
+				  policy_kind_name((enum channel_kind)channel->facts.kind));
 }
 
 /* Kinds of open channels for which this use counts, or does not: "shell, sftp". */
@@ -148,7 +150,8 @@ static size_t list_kinds(const struct session *session, enum use use, bool count
 			kinds |= 1U << session->channels[i].facts.kind;
 	for (uint32_t kind = 0; kind < KIND_N; kind++)
 		if (kinds & (1U << kind))
-			(void)text_append(text, size, "%s%s", n++ > 0 ? ", " : "", view_kind(kind));
+			(void)text_append(text, size, "%s%s", n++ > 0 ? ", " : "",
+					  policy_kind_name((enum channel_kind)kind));
 	return n;
 }
 
@@ -160,7 +163,7 @@ static void say_connection_use(const struct explain *explain, enum use use)
 	if (list_kinds(explain->session, use, false, kinds, sizeof(kinds)) > 0)
 		(void)text_append(note, sizeof(note), ", which does not count as use of: %s",
 				  kinds);
-	say_use(explain, view_use(use), &explain->session->uses[use], note);
+	say_use(explain, policy_use_name(use), &explain->session->uses[use], note);
 }
 
 static void say_inputs(const struct explain *explain)
@@ -416,7 +419,7 @@ static void find_next(const struct explain *explain, const struct channel *chann
 		return;
 	case RULE_UNLIMITED:
 		next_is(next, TIME_NEVER, "nothing: %s has no limit",
-			view_kind(channel->facts.kind));
+			policy_kind_name((enum channel_kind)channel->facts.kind));
 		return;
 	case RULE_ASKED:
 	case RULE_DISCONNECT:

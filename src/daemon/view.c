@@ -14,18 +14,6 @@
 #define ACTIVE_FOR_NS	 (60 * NS_PER_S)
 #define ACTIVE_PER_LIMIT 4
 
-static const char *const kind_names[KIND_N] = {
-	[KIND_SHELL] = "shell",	    [KIND_SFTP] = "sftp", [KIND_EXEC] = "exec",
-	[KIND_FORWARD] = "forward", [KIND_NONE] = "none",
-};
-
-static const char *const use_names[USE_N] = {
-	[USE_INPUT] = "input",
-	[USE_OUTPUT] = "output",
-	[USE_WORK] = "work",
-	[USE_TRAFFIC] = "traffic",
-};
-
 static const char *const event_names[EVENT_N] = {
 	[EVENT_OPENED] = "opened",     [EVENT_CLOSED] = "closed",	[EVENT_WARNED] = "warned",
 	[EVENT_CUT] = "cut",	       [EVENT_CANCELLED] = "cancelled", [EVENT_HUNG_UP] = "hung-up",
@@ -83,16 +71,6 @@ json_t *view_text_new(const char *text)
 json_t *view_foreign_new(const char *text)
 {
 	return text[0] == '\0' ? json_null() : view_text_new(text);
-}
-
-const char *view_kind(uint32_t kind)
-{
-	return kind < KIND_N ? kind_names[kind] : "unknown";
-}
-
-const char *view_use(enum use use)
-{
-	return use_names[use];
 }
 
 const struct channel *view_deciding(const struct session *session, int64_t *ret_end_ns)
@@ -249,9 +227,10 @@ json_t *view_session_new(struct engine *engine, const struct session *session,
 		uid_new(facts->uid), "from", view_text_new(facts->peer), "from_port",
 		facts->peer_port, "local", view_text_new(facts->local), "local_port",
 		facts->local_port, "server", server_name((enum server_id)facts->server), "kind",
-		view_kind(session_kind(session)), "tty", ttys_new(session, -1), "pid",
-		facts->identity.pid, "since", view_time_new(clock, facts->started_at_ns), "idle_s",
-		seconds(age(used_ns, clock)), "limit_s", view_span_new(limit_ns), "ends_in_s",
+		policy_kind_name((enum channel_kind)session_kind(session)), "tty",
+		ttys_new(session, -1), "pid", facts->identity.pid, "since",
+		view_time_new(clock, facts->started_at_ns), "idle_s", seconds(age(used_ns, clock)),
+		"limit_s", view_span_new(limit_ns), "ends_in_s",
 		view_span_new(until(end_ns, clock)), "state",
 		session_state(session, verdict.rule, age(used_ns, clock), limit_ns), "rule",
 		(int)verdict.rule, "kept_until",
@@ -262,18 +241,20 @@ json_t *view_event_new(const struct engine_event *event, const struct view_clock
 {
 	const struct session *session = event->session;
 
-	return json_pack("{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "at",
-			 view_time_new(clock, clock->now_ns), "event", event_names[event->kind],
-			 "id", session ? json_integer(session->id) : json_null(), "user",
-			 session ? view_foreign_new(session->user) : json_null(), "from",
-			 session ? view_text_new(session->facts.peer) : json_null(), "server",
-			 session ? json_string(server_name((enum server_id)session->facts.server))
-				 : json_null(),
-			 "kind",
-			 session ? json_string(view_kind(session_kind(session))) : json_null(),
-			 "tty", ttys_new(session, event->tty), "rule",
-			 event->rule >= 0 ? json_integer(event->rule) : json_null(), "reason",
-			 view_text_new(event->reason));
+	return json_pack(
+		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "at",
+		view_time_new(clock, clock->now_ns), "event", event_names[event->kind], "id",
+		session ? json_integer(session->id) : json_null(), "user",
+		session ? view_foreign_new(session->user) : json_null(), "from",
+		session ? view_text_new(session->facts.peer) : json_null(), "server",
+		session ? json_string(server_name((enum server_id)session->facts.server))
+			: json_null(),
+		"kind",
+		session ? json_string(policy_kind_name((enum channel_kind)session_kind(session)))
+			: json_null(),
+		"tty", ttys_new(session, event->tty), "rule",
+		event->rule >= 0 ? json_integer(event->rule) : json_null(), "reason",
+		view_text_new(event->reason));
 }
 
 static json_t *counts_new(uint32_t counts)
@@ -282,7 +263,7 @@ static json_t *counts_new(uint32_t counts)
 
 	for (enum use use = 0; use < USE_N; use++)
 		if (counts & USE_BIT(use))
-			(void)json_array_append_new(words, json_string(view_use(use)));
+			(void)json_array_append_new(words, json_string(policy_use_name(use)));
 	return words;
 }
 
@@ -309,9 +290,10 @@ static json_t *uses_new(const struct session *session, const struct channel *cha
 		if (use_shown(session, channel, use))
 			(void)json_array_append_new(
 				uses,
-				json_pack("{s:s,s:f,s:f,s:b}", "what", view_use(use), "earliest_s",
-					  seconds(age(bounds.earliest_ns, clock)), "latest_s",
-					  seconds(age(bounds.latest_ns, clock)), "counts", counts));
+				json_pack("{s:s,s:f,s:f,s:b}", "what", policy_use_name(use),
+					  "earliest_s", seconds(age(bounds.earliest_ns, clock)),
+					  "latest_s", seconds(age(bounds.latest_ns, clock)),
+					  "counts", counts));
 	}
 	return uses;
 }
@@ -328,7 +310,8 @@ json_t *view_channel_new(const struct session *session, const struct channel *ch
 	if (limit_ns < TIME_NEVER - used_ns)
 		end_ns = used_ns + limit_ns;
 	return json_pack(
-		"{s:s,s:o,s:o,s:o,s:f,s:o,s:o,s:o,s:o,s:o}", "kind", view_kind(facts->kind), "tty",
+		"{s:s,s:o,s:o,s:o,s:f,s:o,s:o,s:o,s:o,s:o}", "kind",
+		policy_kind_name((enum channel_kind)facts->kind), "tty",
 		facts->tty >= 0 ? tty_new(facts->tty) : json_null(), "pid",
 		facts->pid != 0 ? json_integer(facts->pid) : json_null(), "command",
 		view_foreign_new(facts->command), "idle_s", seconds(age(used_ns, clock)), "limit_s",

@@ -37,9 +37,6 @@ json_t *view_text_new(const char *text);
 /* Foreign text that may be unknown; "" is null. */
 json_t *view_foreign_new(const char *text);
 
-const char *view_kind(uint32_t kind);
-const char *view_use(enum use use);
-
 /*
  * The channel that decides about the connection: the last one to reach its limit, and the last
  * one used among those without. ret_end_ns is when it does, TIME_NEVER without a limit. NULL:
