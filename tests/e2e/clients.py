@@ -39,6 +39,7 @@ class Client:
         self.tty = self.shell_pid = None
         self.port = self.from_port = self.session = self.user = None
         self.end_text = None
+        self.said_before = self.said_at = self.started_at
 
     def __repr__(self):
         return self.name
@@ -56,6 +57,7 @@ class Client:
         except OSError:
             data = b""
         if data:
+            self.said_before, self.said_at = self.said_at, time.monotonic()
             self.text = (self.text + data.decode("utf-8", "replace"))[-KEEP_BYTES:]
         if not self.ended and (not data or self.end_text and self.end_text in self.text):
             self.ended_at = time.monotonic()

@@ -29,6 +29,18 @@ COMPLAINT = re.compile(r"^sshidled: error|AddressSanitizer|LeakSanitizer|runtime
 PAIR = re.compile(r"([a-z][a-z-]*)=(\S*)")
 
 
+PIDFD = "anon_inode:[pidfd]"
+
+
+def links_of(pid):
+    """What the descriptors of a process are."""
+    links = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(OSError):
+            links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return links
+
+
 def pairs_of(line):
     """The key=value pairs at the end of a log line, as a dict."""
     return dict(PAIR.findall(line.text.partition("  ")[2]))
@@ -87,7 +99,7 @@ class Daemon:
         self.runtime = world.path("daemons", name, "run")
         self.log_path = world.path("daemons", name, "log")
         self.process = None
-        self.lines, self.history, self.troubles = [], [], []
+        self.lines, self.history, self.troubles, self.kills = [], [], [], []
         self.accepted = "^$"
         self.changed = threading.Condition()
         self.watching = None
@@ -176,6 +188,7 @@ class Daemon:
         if roles:
             self.accepted = "the engine process has ended"
         everything = tree_of(self.process.pid)
+        self.kills.append(time.monotonic())
         for role in roles:
             if pids[role]:
                 kill(pids[role])
@@ -217,8 +230,12 @@ class Daemon:
         return self.process.returncode
 
     def descriptors(self):
-        """Open descriptors of the monitor and of the engine."""
-        return [len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids()]
+        """How many descriptors monitor and engine have open, but those that hold processes."""
+        return [sum(link != PIDFD for link in links_of(pid)) for pid in self.pids()]
+
+    def held_processes(self):
+        """How many processes the monitor holds."""
+        return links_of(self.pids()[0]).count(PIDFD)
 
     # -- the log ----------------------------------------------------------------------------
 

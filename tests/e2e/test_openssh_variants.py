@@ -1,12 +1,9 @@
-"""OpenSSH in its other shapes: without PAM, logins of root, per connection, IPv6, and in another
-network namespace than the daemon."""
+"""OpenSSH without PAM, over IPv6, and in another network namespace than the daemon."""
 
 from checks import test_daemon_is_well, test_nothing_else_was_cut, test_scenario
 from scenarios import channels, shells
-from servers import OpenSSHInetd, OpenSSHIpv6, OpenSSHNamespace, OpenSSHRoot, OpenSSHWithoutPam
+from servers import OpenSSHIpv6, OpenSSHNamespace, OpenSSHWithoutPam
 from stage import Stage
-
-SESSIONS = shells.ALL + channels.ALL
 
 # What the address of a connection could matter for.
 ELSEWHERE = [shells.idle_shell, shells.typing, shells.output_only, shells.client_keepalives,
@@ -14,9 +11,7 @@ ELSEWHERE = [shells.idle_shell, shells.typing, shells.output_only, shells.client
              channels.exec_input, channels.no_channel]
 
 STAGE = Stage("openssh-variants", {
-    OpenSSHWithoutPam: SESSIONS,
-    OpenSSHRoot: SESSIONS,
-    OpenSSHInetd: SESSIONS,
+    OpenSSHWithoutPam: shells.ALL + channels.ALL,
     OpenSSHIpv6: ELSEWHERE,
     OpenSSHNamespace: ELSEWHERE,
 })

@@ -7,7 +7,7 @@ import socket
 import time
 
 from clients import UP, Pipe, Terminal, drive
-from scenarios.shells import lives_on
+from scenarios.shells import names_survivors
 from stage import LIMIT_S, LIMITED, PROMPT, TTY_STEP_S, collect, scenario
 from world import is_alive, kill, wait_until
 
@@ -80,7 +80,7 @@ def scp_upload(play):
     """A slow upload by scp, which speaks sftp."""
     source = play.world.random_file(3 * LIMIT_S * SLOW_BYTES_S)
     target = os.path.join(play.user.home, play.name)
-    with play.stage.login(play.server):
+    with play.stage.login(play):
         began = time.monotonic()
         client = play.scp("-l", bandwidth(SLOW_BYTES_S), source, play.remote(target))
         wait_until(lambda: os.path.exists(target), 10, f"{client} has begun")
@@ -93,7 +93,7 @@ def scp_download(play):
     """A slow download by the scp of old, which is a command."""
     source = play.world.random_file(3 * LIMIT_S * FAST_BYTES_S)
     target = play.world.path("received", play.name)
-    with play.stage.login(play.server):
+    with play.stage.login(play):
         began = time.monotonic()
         client = play.scp("-O", "-l", bandwidth(FAST_BYTES_S), play.remote(source), target)
         wait_until(lambda: os.path.exists(target), 10, f"{client} has begun")
@@ -122,7 +122,7 @@ def exec_sleeping(play):
     play.later(kill, shell)
     line = play.ends(client)
     wait_until(lambda: not is_alive(shell), 2, f"the command is gone{play.about(client)}")
-    assert lives_on(line) == {}, line.text
+    names_survivors(line, {})
 
 
 @scenario(policy=LIMITED + "    AfterCut leave\n")
@@ -134,7 +134,7 @@ def exec_left(play):
     line = play.ends(client)
     time.sleep(1)
     assert is_alive(pid), f"the command died{play.about(client)}"
-    assert lives_on(line).get(str(pid)) == "sleep", line.text
+    names_survivors(line, {pid: "sleep"})
 
 
 @scenario()
@@ -143,10 +143,8 @@ def exec_output(play):
     client = play.command(f"echo up-$((40+2)) -; for i in $(seq {3 * LIMIT_S}); do sleep 1; "
                           f"echo tick $i; done; sleep 1006")
     play.lives([client], (3 * LIMIT_S - 1))
-    last = client.wait_for(f"tick {3 * LIMIT_S}\n", 10)
-    assert last
-    client.used = (time.monotonic() - 0.5, time.monotonic())
-    play.ends(client)
+    client.wait_for(f"tick {3 * LIMIT_S}\n", 10)
+    play.ends(client, used=(client.said_before, client.said_at))
 
 
 @scenario()
@@ -168,7 +166,7 @@ def feed(client):
 def exec_quick(play):
     """Commands that come and go: they end by themselves."""
     for number in range(3):
-        with play.stage.login(play.server):
+        with play.stage.login(play):
             client = play.start(Pipe, play.argv("echo up-$((40+2)) -; sleep 0.3"),
                                 f"quick {number}")
             client.wait_for(UP, 30)

@@ -250,10 +250,9 @@ def storm(play):
     play.prove([term])
     drive([term], time.monotonic() + 1)
     before = own.descriptors()
-    known = len(own.call("io.sshidle.List")["sessions"])
 
     def visit(number):
-        with play.stage.login(play.server):
+        with play.stage.login(play):
             client = play.start(Pipe, play.argv("echo up-$((40+2)) -"), f"visit {number}")
             client.wait_for(UP, 30)
             client.process.wait(10)
@@ -272,14 +271,16 @@ def storm(play):
 
     def settled():
         sessions = own.call("io.sshidle.List")["sessions"]
-        more = max(0, len(sessions) - known)
         mine = [one for one in sessions if one["local_port"] == play.port]
-        # Sessions of others may have come to the host meanwhile.
-        return len(mine) == 1 and all(now <= then + 2 * more + 1
-                                      for now, then in zip(own.descriptors(), before))
+        return len(mine) == 1 and own.held_processes() <= len(sessions) + 2 and is_back(own, before)
 
     wait_until(settled, 10, f"descriptors are back at {before}", 0.3)
     play.ends(term)
+
+
+def is_back(own, before):
+    """Whether the daemon has no more descriptors open than before."""
+    return all(now <= then + 1 for now, then in zip(own.descriptors(), before))
 
 
 # -- the control socket ---------------------------------------------------------------------
@@ -345,8 +346,7 @@ def bad_clients(play):
     crowd.kill()
     for one in threads:
         one.join(10)
-    wait_until(lambda: all(now <= then + 2 for now, then in zip(own.descriptors(), before)), 10,
-               f"descriptors are back at {before}: {own.descriptors()}", 0.3)
+    wait_until(lambda: is_back(own, before), 10, f"descriptors are back at {before}", 0.3)
     assert own.call("io.sshidle.Status")
 
 

@@ -37,12 +37,12 @@ Match LocalPort {port}
 @scenario(policy=BY_GROUP)
 def match_group(play):
     """A member of a group has no limit."""
-    carol = play.shell(user=play.world.user("carol", [play.world.group("staff")]), name="carol",
-                       limit=None)
+    member = play.world.user("stella", [play.world.group("staff")])
+    stella = play.shell(user=member, name="stella", limit=None)
     alice = play.shell(name="alice")
-    play.ends(alice, others=[carol])
-    play.lives([carol], play.limit)
-    entry = play.entry(carol)
+    play.ends(alice, others=[stella])
+    play.lives([stella], play.limit)
+    entry = play.entry(stella)
     assert (entry["state"], entry["rule"]) == ("unlimited", 2), entry
 
 

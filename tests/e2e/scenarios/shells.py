@@ -103,14 +103,21 @@ def tmux_survives(play):
     line = play.ends(term, warned=False)
     time.sleep(1)
     assert is_alive(server) and is_alive(int(inner)), f"tmux died{play.about(term)}"
-    assert str(server) in lives_on(line), line.text
+    names_survivors(line, {server: "tmux"})
 
 
-def lives_on(line):
-    """pid: name of what the record of a cut says lives on."""
+def names_survivors(line, wanted, but=()):
+    """The record of a cut names what lives on (pid -> name), and not the pids in `but`."""
+    if line is None:
+        return  # lost with the daemon
     text = re.search(r"lives-on=(\S+)", line.text)
     assert text, f"no lives-on in: {line.text}"
-    return dict(re.findall(r"(\d+)\(([^)]*)\)", text[1]))
+    named = {int(pid): name for pid, name in re.findall(r"(\d+)\(([^)]*)\)", text[1])}
+    for pid, name in wanted.items():
+        assert name in named.get(pid, ""), f"{name} {pid} lives on and is not named: {line.text}"
+    assert not set(but) & set(named), line.text
+    if not wanted and not but:
+        assert text[1] == "none", line.text
 
 
 @scenario()
@@ -125,8 +132,7 @@ def nohup_survives(play):
     line = play.ends(term)
     wait_until(lambda: not is_alive(plain), 2, "the plain background job got the hang-up")
     assert is_alive(nohup), f"the nohup job died{play.about(term)}"
-    assert lives_on(line).get(str(nohup)) == "sleep", line.text
-    assert str(plain) not in lives_on(line), line.text
+    names_survivors(line, {nohup: "sleep"}, but=[plain])
 
 
 @scenario(needs=["agent"])
@@ -170,7 +176,7 @@ def log_in_again(play):
     """Two sessions, one inside the other; returns the terminal and a test for the inner one."""
     term = play.shell()
     outer = term.tty
-    with play.stage.login(play.server):
+    with play.stage.login(play):
         term.type(inner_ssh(play, play.user), r"inner-42\s")
         term.wait_for(r"inner-42\s(?s:.*)[$#] ")
         play.ask_up(term)
@@ -248,8 +254,7 @@ def keep(play):
     term = play.shell()
     play.prove([term])
     asked = time.monotonic()
-    done = play.daemon.cli("keep", str(term.session), f"{2 * play.limit}s")
-    assert done.returncode == 0, done.stderr
+    play.command_about(term, "keep", f"{2 * play.limit}s")
     drive([term], asked + 1.5 * play.limit)
     assert not term.ended, f"it was kept and ended{play.about(term)}"
     entry = play.entry(term)
@@ -263,12 +268,11 @@ def keep_taken_back(play):
     """keep 0 takes it back; the idle time was not lost, but a warning stands first."""
     term = play.shell()
     play.prove([term])
-    play.daemon.cli("keep", str(term.session), "1h")
+    play.command_about(term, "keep", "1h")
     drive([term], term.used[1] + 1.5 * play.limit)
     assert not term.ended, f"it was kept and ended{play.about(term)}"
     before = time.monotonic()
-    done = play.daemon.cli("keep", str(term.session), "0")
-    assert done.returncode == 0, done.stderr
+    play.command_about(term, "keep", "0")
     play.ends(term, used=(before - play.limit + play.warning - 0.3,
                           time.monotonic() - play.limit + play.warning))
 
@@ -280,9 +284,7 @@ def cut_by_command(play):
     play.prove([term])
     play.expect_cut(play.belongs(term))
     before = time.monotonic()
-    done = play.daemon.cli("cut", str(term.session), "-m",
-                           "The machine moves in 10 minutes \x1b[2J")
-    assert done.returncode == 0, done.stderr
+    play.command_about(term, "cut", "-m", "The machine moves in 10 minutes \x1b[2J")
     play.wait_end(term, before + 3 + play.slack())
     line = play.cut_line(term, rule=0)
     assert "asked by root" in line.text, line.text
