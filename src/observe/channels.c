@@ -140,18 +140,31 @@ static void list_foreign_child(struct listing *listing, const struct procstat *s
 		set_child(row, stat);
 }
 
-/* With the server's own executable: sftp inside of it, or a process on its way to an exec. */
+static bool has_children(const struct procstat *stat)
+{
+	struct process_list children = { 0 };
+	bool found;
+
+	(void)process_children(stat->pid, stat->n_threads, &children);
+	found = children.n > 0;
+	process_list_deinit(&children);
+	return found;
+}
+
+/*
+ * With the server's own executable: sftp inside of it, or a process on its way to an exec, which may
+ * take long when sshd runs ~/.ssh/rc before it.
+ */
 static void list_own_child(struct listing *listing, const struct procstat *stat, bool young)
 {
-	struct channel_facts *row;
+	struct channel_facts *row = find_terminal(listing, stat->tty);
 
-	if (young)
+	if (young || has_children(stat))
 		listing->channels.complete = false;
-	else if (listing->query->server->internal_sftp) {
+	else if (!row && listing->query->server->internal_sftp)
 		row = add_channel(listing, KIND_SFTP, -1, -1);
-		if (row)
-			set_child(row, stat);
-	}
+	if (row && row->pid == 0)
+		set_child(row, stat);
 }
 
 static void list_child(struct listing *listing, int32_t pid)

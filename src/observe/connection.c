@@ -218,7 +218,7 @@ static int read_children(struct family *family)
 /* The other children of the parent: sshd's [net] and [pam] stand side by side. */
 static int read_siblings(struct family *family)
 {
-	const struct procstat *parent = &family->parent.stat;
+	const struct procstat *parent = &family->holders[1].stat;
 	struct process_list pids = { 0 };
 	int r = process_children(parent->pid, parent->n_threads, &pids);
 
@@ -240,19 +240,14 @@ static int read_siblings(struct family *family)
 /* What stands above the holders, if it is of the same server, waits for connections. */
 static int read_above(struct family *family)
 {
-	int r;
-
 	if (!family->parent_is_holder) {
 		family->listener = family->parent;
 		memset(&family->parent, 0, sizeof(family->parent));
 		return 0;
 	}
-	r = read_siblings(family);
-	if (r < 0)
-		return r;
 	(void)member_read(family->parent.stat.parent, family->query->server, &family->listener);
 	add_holder(family, &family->parent);
-	return 0;
+	return read_siblings(family);
 }
 
 static bool has_end(const struct member *member, uint64_t inode, bool writing)
@@ -295,6 +290,7 @@ static void describe_holder(const struct member *member, struct server_holder *h
 		.age_ns = process_age_ns(member->stat.start_ticks),
 		.uid = status.uid,
 		.seccomp = status.seccomp,
+		.caught = status.caught,
 		.no_new_privs = status.no_new_privs,
 		.known = true,
 	};

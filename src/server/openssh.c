@@ -6,21 +6,20 @@
  *   authenticated           monitor, root -> ledger process, the user
  *   authenticated as root   up to 9.7 the [priv] process alone; since 9.8 monitor -> ledger process
  *
- * In a fork the new process looks like its parent for a moment: a [net] that has not dropped its
- * privileges yet looks like the ledger process of root, a coming shell like that of anybody.  So a process
- * without a child of its own is believed only when it is older than such a moment can be.
+ * In a fork the new process looks like its parent for a moment, and between the login and the fork of the
+ * ledger process (PAM may take seconds there) the monitor of anybody looks like root's lone process.
+ * What tells is the main loop (server_loop2), which begins with a handler for SIGCHLD and, without a
+ * monitor, for SIGTERM: the ledger process has them, and only a coming shell inherits them from its parent.
  */
 #include "server/server.h"
 
+#include <signal.h>
 #include <string.h>
 
 #define SECCOMP_FILTER 2
 
-/* From fork to sandbox or exec; measured in milliseconds, with room for a host that swaps. */
-#define FORK_SETTLED_NS (2 * NS_PER_S)
-
-/* LoginGraceTime is 120 s by default; after it nobody is there who has not logged in. */
-#define LOGIN_GRACE_NS (150 * NS_PER_S)
+/* From fork to sandbox; measured in milliseconds, with room for a host that swaps. */
+#define FORK_SETTLED_NS (10 * NS_PER_S)
 
 static const char *const executables[] = { "sshd", "sshd-session", "sshd-auth", NULL };
 
@@ -46,9 +45,19 @@ static bool is_lone_authenticated(const struct server_shape *shape)
 	/* The socket blocks until the client has said who it is. */
 	if (shape->socket_blocking)
 		return false;
-	if (shape->per_connection)
-		return server_has_channel(shape) || ledger->age_ns >= LOGIN_GRACE_NS;
-	return true;
+	return server_catches(ledger, SIGCHLD) && server_catches(ledger, SIGTERM);
+}
+
+static bool is_ledger_below_monitor(const struct server_shape *shape)
+{
+	const struct server_holder *ledger = &shape->holders[0];
+
+	if (!shape->parent_is_holder || server_catches(&shape->holders[1], SIGCHLD))
+		return false;
+	if (server_catches(ledger, SIGCHLD))
+		return true;
+	/* Should a version have another loop. */
+	return shape->other_child || ledger->age_ns >= FORK_SETTLED_NS;
 }
 
 static bool openssh_is_authenticated(const struct server_shape *shape)
@@ -58,10 +67,8 @@ static bool openssh_is_authenticated(const struct server_shape *shape)
 	for (size_t i = 0; i < shape->n_holders; i++)
 		if (is_before_login(shape, &shape->holders[i]))
 			return false;
-	if (shape->n_holders == 1)
-		return is_lone_authenticated(shape);
-	return shape->parent_is_holder &&
-	       (shape->other_child || shape->holders[0].age_ns >= FORK_SETTLED_NS);
+	return shape->n_holders == 1 ? is_lone_authenticated(shape)
+				     : is_ledger_below_monitor(shape);
 }
 
 static uint32_t openssh_user(uint32_t ledger_uid, uint32_t child_uid)

@@ -66,6 +66,11 @@ uint32_t server_user_of_child(uint32_t ledger_uid, uint32_t child_uid)
 	return ledger_uid != 0 ? ledger_uid : UINT32_MAX;
 }
 
+bool server_catches(const struct server_holder *holder, int signal)
+{
+	return (holder->caught >> (signal - 1) & 1) != 0;
+}
+
 bool server_has_channel(const struct server_shape *shape)
 {
 	return shape->other_child || shape->has_forward;

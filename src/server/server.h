@@ -19,6 +19,7 @@ struct server_holder {
 	int64_t age_ns;	  /* since the process started */
 	uint32_t uid;	  /* real uid */
 	uint32_t seccomp; /* Seccomp: of /proc/PID/status */
+	uint64_t caught;  /* SigCgt: there; see server_catches() */
 	bool no_new_privs;
 	bool known;				  /* all of the above could be read */
 	char executable[SERVER_EXECUTABLE_BYTES]; /* file name */
@@ -26,7 +27,7 @@ struct server_holder {
 
 struct server_shape {
 	const struct server_holder *holders; /* all processes with the connection's socket; [0] is
-						the ledger process */
+						the ledger process, [1] its parent if that is one */
 	size_t n_holders;
 	uint32_t privsep_uid;  /* of the user "sshd", UINT32_MAX: there is none */
 	bool parent_is_holder; /* the ledger process's parent is one of them */
@@ -76,6 +77,9 @@ bool server_is_sftp(const char *name);
 
 /* For dropbear and tinyssh: a child or the ledger process if it is not root shows the user. */
 uint32_t server_user_of_child(uint32_t ledger_uid, uint32_t child_uid);
+
+/* Whether a process has a handler for a signal. */
+bool server_catches(const struct server_holder *holder, int signal);
 
 /* Something that only a logged-in user can have opened. */
 bool server_has_channel(const struct server_shape *shape);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 
@@ -11,9 +12,15 @@
 #define ALICE	    1000
 #define NOBODY	    UINT32_MAX
 
-#define H(exe, uid_, seconds)                                                                 \
-	{                                                                                     \
-		.age_ns = (seconds)*NS_PER_S, .uid = (uid_), .known = true, .executable = exe \
+#define CHLD	(1U << (SIGCHLD - 1))
+#define MONITOR (1U << (SIGHUP - 1) | 1U << (SIGINT - 1) | 1U << (SIGTERM - 1))
+#define LONE	(CHLD | 1U << (SIGINT - 1) | 1U << (SIGQUIT - 1) | 1U << (SIGTERM - 1))
+
+#define H(exe, uid_, seconds) C(exe, uid_, seconds, 0)
+#define C(exe, uid_, seconds, caught_)                                                         \
+	{                                                                                      \
+		.age_ns = (seconds)*NS_PER_S, .uid = (uid_), .known = true, .executable = exe, \
+		.caught = (caught_)                                                            \
 	}
 #define NET(exe, uid_, seconds)                                                                  \
 	{                                                                                        \
@@ -39,30 +46,61 @@ static const struct row rows[] = {
 	  SERVER_OPENSSH,
 	  false,
 	  { HOLDERS(H("sshd", 0, 60)), .socket_blocking = true, .pipe_to_listener = true } },
+	{ "accepted, the listener's handlers inherited",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(C("sshd", 0, 60, LONE)), .socket_blocking = true } },
 	{ "priv and net",
 	  SERVER_OPENSSH,
 	  false,
 	  { HOLDERS(NET("sshd", PRIVSEP_UID, 60), H("sshd", 0, 60)), .parent_is_holder = true,
 	    .pipe_to_listener = true } },
-	{ "priv, pam and net",
+	{ "pam, priv and net",
 	  SERVER_OPENSSH,
 	  false,
-	  { HOLDERS(H("sshd", 0, 60), NET("sshd", PRIVSEP_UID, 60), H("sshd", 0, 60)),
+	  { HOLDERS(H("sshd", 0, 60), C("sshd", 0, 60, CHLD), NET("sshd", PRIVSEP_UID, 60)),
 	    .parent_is_holder = true, .pipe_to_listener = true } },
 	{ "user with a shell",
 	  SERVER_OPENSSH,
 	  true,
-	  { HOLDERS(H("sshd", ALICE, 0), H("sshd", 0, 1)), .parent_is_holder = true,
+	  { HOLDERS(C("sshd", ALICE, 0, CHLD), C("sshd", 0, 1, MONITOR)), .parent_is_holder = true,
 	    .other_child = true } },
 	{ "user with nothing open",
 	  SERVER_OPENSSH,
 	  true,
-	  { HOLDERS(H("sshd", ALICE, 3), H("sshd", 0, 3)), .parent_is_holder = true } },
+	  { HOLDERS(C("sshd", ALICE, 0, CHLD), C("sshd", 0, 3, MONITOR)),
+	    .parent_is_holder = true } },
 	{ "user with nothing open, just forked",
 	  SERVER_OPENSSH,
 	  false,
 	  { HOLDERS(H("sshd", ALICE, 1), H("sshd", 0, 3)), .parent_is_holder = true } },
-	{ "root alone", SERVER_OPENSSH, true, { HOLDERS(H("sshd", 0, 1)) } },
+	{ "a coming shell of a user",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(C("sshd", ALICE, 60, CHLD), C("sshd", ALICE, 90, CHLD)),
+	    .parent_is_holder = true } },
+	{ "a coming shell of root",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(C("sshd", 0, 60, LONE), C("sshd", 0, 90, LONE)), .parent_is_holder = true } },
+	{ "a version with another loop",
+	  SERVER_OPENSSH,
+	  true,
+	  { HOLDERS(H("sshd-session", ALICE, 11), H("sshd-session", 0, 12)),
+	    .parent_is_holder = true } },
+	{ "root alone", SERVER_OPENSSH, true, { HOLDERS(C("sshd", 0, 1, LONE)) } },
+	{ "a monitor in its PAM session, before the fork",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(H("sshd", 0, 25)) } },
+	{ "the same, PAM dialogue's handler left",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(C("sshd", 0, 25, CHLD)), .other_child = true } },
+	{ "a monitor whose ledger process has ended",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(C("sshd", 0, 25, MONITOR)) } },
 	{ "root before it closed the pipe",
 	  SERVER_OPENSSH,
 	  false,
@@ -71,9 +109,9 @@ static const struct row rows[] = {
 	{ "user, deleted",
 	  SERVER_OPENSSH,
 	  true,
-	  { HOLDERS(H("sshd (deleted)", ALICE, 5), H("sshd (deleted)", 0, 5)),
+	  { HOLDERS(C("sshd (deleted)", ALICE, 5, CHLD), C("sshd (deleted)", 0, 5, MONITOR)),
 	    .parent_is_holder = true } },
-	{ "root, deleted", SERVER_OPENSSH, true, { HOLDERS(H("sshd (deleted)", 0, 5)) } },
+	{ "root, deleted", SERVER_OPENSSH, true, { HOLDERS(C("sshd (deleted)", 0, 5, LONE)) } },
 	/* OpenSSH 9.2 by inetd */
 	{ "inetd: accepted",
 	  SERVER_OPENSSH,
@@ -106,16 +144,12 @@ static const struct row rows[] = {
 	{ "inetd: user",
 	  SERVER_OPENSSH,
 	  true,
-	  { HOLDERS(H("sshd", ALICE, 1), H("sshd", 0, 9)), .parent_is_holder = true,
+	  { HOLDERS(C("sshd", ALICE, 1, CHLD), C("sshd", 0, 9, MONITOR)), .parent_is_holder = true,
 	    .per_connection = true, .other_child = true } },
-	{ "inetd: root with a shell",
+	{ "inetd: root",
 	  SERVER_OPENSSH,
 	  true,
-	  { HOLDERS(H("sshd", 0, 1)), .per_connection = true, .other_child = true } },
-	{ "inetd: root with nothing open",
-	  SERVER_OPENSSH,
-	  true,
-	  { HOLDERS(H("sshd", 0, 151)), .per_connection = true } },
+	  { HOLDERS(C("sshd", 0, 1, LONE)), .per_connection = true } },
 	/* OpenSSH 10.5 */
 	{ "10.5: listener's child before its exec",
 	  SERVER_OPENSSH,
@@ -134,16 +168,20 @@ static const struct row rows[] = {
 	  SERVER_OPENSSH,
 	  false,
 	  { HOLDERS(H("sshd-session", 0, 0), H("sshd-session", 0, 9)), .parent_is_holder = true } },
-	{ "10.5: session alone", SERVER_OPENSSH, false, { HOLDERS(H("sshd-session", 0, 600)) } },
+	{ "10.5: session alone",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(C("sshd-session", 0, 600, LONE)) } },
 	{ "10.5: root",
 	  SERVER_OPENSSH,
 	  true,
-	  { HOLDERS(H("sshd-session", 0, 3), H("sshd-session", 0, 9)), .parent_is_holder = true } },
+	  { HOLDERS(C("sshd-session", 0, 0, CHLD), C("sshd-session", 0, 9, MONITOR)),
+	    .parent_is_holder = true } },
 	{ "10.5: user",
 	  SERVER_OPENSSH,
 	  true,
-	  { HOLDERS(H("sshd-session", ALICE, 0), H("sshd-session", 0, 9)), .parent_is_holder = true,
-	    .other_child = true } },
+	  { HOLDERS(C("sshd-session", ALICE, 0, CHLD), C("sshd-session", 0, 9, MONITOR)),
+	    .parent_is_holder = true, .other_child = true } },
 	/* what could not be read */
 	{ "openssh: a holder not known",
 	  SERVER_OPENSSH,

@@ -1,6 +1,7 @@
 #include "text/procstat.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #define PTS_MAJOR 136
@@ -10,9 +11,12 @@ struct cursor {
 	const char *end;
 };
 
-static bool is_digit(char c)
+/* The value of a digit; UINT_MAX: it is none. Letters as the kernel prints them. */
+static unsigned digit_value(char c)
 {
-	return c >= '0' && c <= '9';
+	if (c >= '0' && c <= '9')
+		return (unsigned)(c - '0');
+	return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : UINT_MAX;
 }
 
 /* A number in `base`, up to 64 bits; skips blanks before it. */
@@ -24,8 +28,8 @@ static bool take_number(struct cursor *cursor, unsigned base, uint64_t *ret_numb
 	while (cursor->at < cursor->end && (*cursor->at == ' ' || *cursor->at == '\t'))
 		cursor->at++;
 	start = cursor->at;
-	while (cursor->at < cursor->end && is_digit(*cursor->at)) {
-		unsigned digit = (unsigned)(*cursor->at - '0');
+	while (cursor->at < cursor->end && digit_value(*cursor->at) < 16) {
+		unsigned digit = digit_value(*cursor->at);
 
 		if (digit >= base || number > (UINT64_MAX - digit) / base)
 			return false;
@@ -148,9 +152,12 @@ int procstat_parse(const char *text, size_t size, struct procstat *ret_stat)
 
 int procstat_parse_status(const char *text, size_t size, struct procstat_status *ret_status)
 {
-	uint64_t uid, seccomp = 0, no_new_privs = 0;
+	uint64_t uid, caught, seccomp = 0, no_new_privs = 0;
+	struct cursor cursor;
 
 	if (!find_number(text, size, "Uid:", &uid) || uid > UINT32_MAX)
+		return -EINVAL;
+	if (!find_line(text, size, "SigCgt:", &cursor) || !take_number(&cursor, 16, &caught))
 		return -EINVAL;
 	/* A kernel that was built without seccomp has no such lines. */
 	(void)find_number(text, size, "Seccomp:", &seccomp);
@@ -158,6 +165,7 @@ int procstat_parse_status(const char *text, size_t size, struct procstat_status 
 	*ret_status = (struct procstat_status){
 		.uid = (uint32_t)uid,
 		.seccomp = (uint32_t)seccomp,
+		.caught = caught,
 		.no_new_privs = no_new_privs != 0,
 	};
 	return 0;

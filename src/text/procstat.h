@@ -28,6 +28,7 @@ struct procstat {
 struct procstat_status {
 	uint32_t uid;	  /* real */
 	uint32_t seccomp; /* 0 off, 1 strict, 2 filter */
+	uint64_t caught;  /* signals with a handler: bit N - 1 is signal N */
 	bool no_new_privs;
 };
 

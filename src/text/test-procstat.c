@@ -117,17 +117,20 @@ static void every_cut_is_refused_or_whole(void **state)
 
 static void reads_status(void **state)
 {
-	static const char text[] = "Name:\tx\\nUid:\t9\t9\nUmask:\t0022\nUid:\t102\t0\t0\t0\n"
-				   "NoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+	static const char text[] =
+		"Name:\tx\\nUid:\t9\t9\nUmask:\t0022\nUid:\t102\t0\t0\t0\n"
+		"SigCgt:\t00000000000140ef\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
 	struct procstat_status status;
 
 	(void)state;
 	assert_int_equal(procstat_parse_status(text, sizeof(text) - 1, &status), 0);
 	assert_int_equal(status.uid, 102);
 	assert_int_equal(status.seccomp, 2);
+	assert_int_equal(status.caught, 0x140ef);
 	assert_true(status.no_new_privs);
 	assert_int_equal(procstat_parse_status("Name:\tx\n", 8, &status), -EINVAL);
-	assert_int_equal(procstat_parse_status("Uid:\t5", 6, &status), 0);
+	assert_int_equal(procstat_parse_status("Uid:\t5", 6, &status), -EINVAL);
+	assert_int_equal(procstat_parse_status("Uid:\t5\nSigCgt:\t0", 16, &status), 0);
 	assert_int_equal(status.uid, 5);
 	assert_int_equal(status.seccomp, 0);
 	assert_false(status.no_new_privs);

@@ -137,8 +137,9 @@ static void look_at_session(struct finder *finder, struct seen *seen)
 		print_sample(seen, &sample, changed);
 		return;
 	}
-	print_line(json_pack("{s:I,s:b}", "cookie",
-			     (json_int_t)watch_facts(seen->watch)->identity.cookie, "ended", true));
+	print_line(json_pack("{s:I,s:i,s:b}", "cookie",
+			     (json_int_t)watch_facts(seen->watch)->identity.cookie, "local_port",
+			     (int)watch_facts(seen->watch)->local_port, "ended", true));
 	finder_forget(finder, &watch_facts(seen->watch)->identity);
 	watch_free(seen->watch);
 	seen->watch = NULL;
