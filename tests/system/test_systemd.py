@@ -122,3 +122,32 @@ def test_stopping_touches_no_session(machine):
 def test_the_state_is_where_it_belongs(machine):
     listing = machine.run("stat", "-c", "%A %U %G", "/run/sshidle", "/run/sshidle/state").stdout
     assert listing.splitlines() == ["drwxr-xr-x root root", "drwx------ sshidle sshidle"]
+
+
+def test_the_init_script(machine):
+    def script(word, status=0):
+        done = machine.run("/etc/init.d/sshidle", word, check=False)
+        assert done.returncode == status, f"{word}: {done.stdout}{done.stderr}"
+        return done.stdout + done.stderr
+
+    machine.run("systemctl", "stop", "sshidle")
+    assert "does not run" in script("status", 3)
+    script("reload", 7)
+    script("start")
+    idle = machine.log_in()
+    assert "runs, pid" in script("status")
+    assert "runs already" in script("start")
+    script("reload")
+    machine.write_config("IdleTimeoot 5s\n")
+    assert "IdleTimeoot" in script("reload", 1)
+    # A daemon that works is not stopped for a configuration that does not.
+    assert "IdleTimeoot" in script("restart", 1)
+    assert "runs, pid" in script("status")
+    machine.write_config(CONFIG)
+    script("restart")
+    assert LIMIT_S <= ended_after(idle, LIMIT_S + LATE_S)
+    script("stop")
+    script("stop")
+    assert "does not run" in script("status", 3)
+    script("nonsense", 2)
+    machine.run("systemctl", "start", "sshidle")
