@@ -32,7 +32,8 @@ check:
 	@$(PYTHON) scripts/check $(OPTIONS)
 
 install: all
-	@DESTDIR=$(DESTDIR) PYTHONUNBUFFERED=1 meson install -C build --no-rebuild --strip
+	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild --strip
+	@DESTDIR=$(DESTDIR) scripts/install-host $(SYSCONFDIR)
 
 uninstall: all
 	@DESTDIR=$(DESTDIR) $(PYTHON) scripts/uninstall build

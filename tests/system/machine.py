@@ -58,7 +58,7 @@ class Machine:
 
     def __init__(self, build, config):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sshidle-system-"))
-        self.cgroup = self.directory.name
+        self.cgroup = f"sshidle-system-{os.getpid()}"
         self.seed = self.directory / "seed"
         self.process = self.leader = None
         self.clients = []

@@ -19,8 +19,14 @@ pytestmark = pytest.mark.skipif(not shutil.which("meson"), reason="needs meson")
 
 
 def install(image):
-    return subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", image],
-                          check=True, capture_output=True, text=True).stdout
+    """As `make install`; returns what is said in the end."""
+    subprocess.run(["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", image],
+                   check=True, capture_output=True)
+    configs = list(image.rglob("sshidle.conf"))
+    return subprocess.run([ROOT / "scripts" / "install-host",
+                           "/" + str(configs[0].parent.relative_to(image))], check=True,
+                          env={**os.environ, "DESTDIR": str(image)}, capture_output=True,
+                          text=True).stdout
 
 
 def uninstall(image):
