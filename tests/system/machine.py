@@ -14,7 +14,7 @@ import pexpect
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PORT = 2022
-NOT_BOOTED = 77
+SETUP_FAILED = 70
 
 SSHD_SERVICE = """\
 [Service]
@@ -43,6 +43,9 @@ After=sysinit.target systemd-user-sessions.service test-sshd.service sshidle.ser
 SETUP = """\
 #!/bin/sh
 set -eu
+# Somebody on the host may be adding a user just now: that is not our file.
+rm -f /etc/passwd.lock /etc/shadow.lock /etc/group.lock /etc/gshadow.lock /etc/subuid.lock \\
+	/etc/subgid.lock
 getent passwd sshidle >/dev/null || useradd --system --user-group --no-create-home \\
 	--home-dir /nonexistent --shell /usr/sbin/nologin sshidle
 getent passwd sshidle-test >/dev/null || useradd -M -d / -s /bin/sh -p '*' sshidle-test
@@ -101,6 +104,7 @@ class Machine:
     def has_booted(self):
         if self.process.poll() is not None:
             said = (self.directory / "log").read_text(errors="replace").strip()
+            assert self.process.returncode != SETUP_FAILED, said
             raise NotBooted(said[-600:] or f"systemd-nspawn ended with {self.process.returncode}")
         self.leader = self.leader or self.find_leader()
         return self.leader and self.run("systemctl", "is-active", "test.target",
