@@ -28,10 +28,9 @@
 #include "observe/process.h"
 #include "observe/roster.h"
 
-#define WALK_EVERY_NS	 (60 * NS_PER_S)
-#define PENDING_EVERY_NS (50 * NS_PER_MS)
-#define YOUNG_EVERY_NS	 (200 * NS_PER_MS)
-#define YOUNG_AGES	 3 /* times a second: so long a process is asked again */
+#define WALK_EVERY_NS  (60 * NS_PER_S)
+#define YOUNG_EVERY_NS (200 * NS_PER_MS)
+#define YOUNG_AGES     3 /* times a second: so long a process is asked again */
 
 /* A server's process that holds no connection after this time is a listener or a helper. */
 #define SETTLED_NS (5 * NS_PER_S)
@@ -64,14 +63,15 @@ struct finder {
 	struct process_list young[YOUNG_AGES]; /* [0]: of this second */
 	struct pid_set walked, walking;	       /* pids at the last walk, and so far at this one */
 	DIR *walk;			       /* NULL: none under way */
-	int64_t walked_at_ns, pending_at_ns, young_at_ns, aged_at_ns;
+	int64_t walked_at_ns, young_at_ns, aged_at_ns;
 	int64_t deadline_ns; /* of this call */
 	int32_t last_pid;    /* all up to this one were asked; 0 at the start */
-	int32_t pending_pid; /* the pass over pending rows goes on here; 0: none under way */
+	int32_t pending_pid; /* this look's pass over the pending rows goes on here */
 	uint32_t privsep_uid;
 	uint32_t n_asked, n_denied; /* executables that could be read, and could not */
 	uint32_t troubles_seen, troubles_said;
 	bool walked_once;
+	bool under_way; /* a look that did not fit into one call */
 };
 
 static int64_t clock_ns(void)
@@ -348,12 +348,10 @@ static void ask_young(struct finder *finder, int64_t now_ns)
 	finder->young[0] = (struct process_list){ 0 };
 }
 
-static bool look_at_pending(struct finder *finder, int64_t now_ns)
+static bool look_at_pending(struct finder *finder)
 {
 	struct roster_row *row;
 
-	if (finder->pending_pid == 0 && now_ns - finder->pending_at_ns < PENDING_EVERY_NS)
-		return true;
 	while ((row = roster_from(&finder->roster, finder->pending_pid)) != NULL) {
 		finder->pending_pid = row->pid + 1;
 		if (row->state != ROSTER_PENDING)
@@ -362,8 +360,7 @@ static bool look_at_pending(struct finder *finder, int64_t now_ns)
 		if (is_late(finder))
 			return false;
 	}
-	finder->pending_pid = 0;
-	finder->pending_at_ns = now_ns;
+	finder->pending_pid = INT32_MAX;
 	return true;
 }
 
@@ -437,8 +434,15 @@ int finder_look(struct finder *finder, int64_t now_ns, int64_t slice_ns)
 	r = ask_window(finder);
 	if (r != 0)
 		return r;
-	ask_young(finder, now_ns);
-	if (!look_at_pending(finder, now_ns))
+	/* Once in each look, or a slow host would never get to its end. */
+	if (!finder->under_way) {
+		finder->under_way = true;
+		finder->pending_pid = 0;
+		ask_young(finder, now_ns);
+	}
+	if (!look_at_pending(finder))
 		return 1;
-	return walk(finder, now_ns);
+	r = walk(finder, now_ns);
+	finder->under_way = r == 1;
+	return r;
 }

@@ -27,12 +27,17 @@ static struct seen sessions[SESSIONS_MAX];
 
 static const char *const kinds[KIND_N] = { "shell", "sftp", "exec", "forward", "none" };
 
-static int64_t now_ns(void)
+static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	(void)clock_gettime(clock, &now);
 	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static int64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 static void on_found(void *context, struct watch *watch)
@@ -154,16 +159,19 @@ int main(int argc, char **argv)
 	if (finder_new(on_found, NULL, &finder) < 0)
 		return 1;
 	while (poll(&input, 1, rhythm_ms) == 0) {
-		int64_t from_ns = now_ns();
+		int64_t from_ns = now_ns(), found_ns, cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 		int r;
 
 		while ((r = finder_look(finder, now_ns(), 5 * NS_PER_MS)) == 1)
 			;
+		found_ns = now_ns() - from_ns;
 		print_trouble(finder_trouble(finder));
 		for (size_t i = 0; i < SESSIONS_MAX; i++)
 			if (sessions[i].watch)
 				look_at_session(finder, &sessions[i]);
-		print_line(json_pack("{s:I,s:i}", "look", (json_int_t)(now_ns() - from_ns),
+		print_line(json_pack("{s:I,s:I,s:I,s:i}", "look", (json_int_t)(now_ns() - from_ns),
+				     "find", (json_int_t)found_ns, "cpu",
+				     (json_int_t)(clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu_ns),
 				     "result", r));
 	}
 	for (size_t i = 0; i < SESSIONS_MAX; i++)
