@@ -29,7 +29,9 @@ void session_init(struct session *session, const struct session_facts *facts, in
 void session_deinit(struct session *session)
 {
 	free(session->channels);
+	free(session->record);
 	session->channels = NULL;
+	session->record = NULL;
 	session->n_channels = 0;
 }
 

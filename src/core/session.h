@@ -47,6 +47,7 @@ struct session {
 	struct ledger ledger;
 	struct ledger_traits traits;
 	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
+	char *record;		   /* owned: of a cut that has been ordered; NULL */
 	struct channel *channels;  /* owned; never empty once the first list came */
 	size_t n_channels;
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */

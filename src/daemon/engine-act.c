@@ -1,6 +1,7 @@
 /* From a verdict to an order for the monitor, a line in the log, and an event. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/duration.h"
@@ -200,21 +201,40 @@ static void cancel_warnings(struct entry *entry, const struct verdict *verdict)
 	engine_tell(entry, EVENT_CANCELLED, verdict->rule, -1, why);
 }
 
-static void begin_end(struct entry *entry, const struct verdict *verdict, const char *who)
+static void begin_end(struct entry *entry, const struct verdict *verdict)
 {
 	const struct session *session = &entry->session;
-	const struct policy *policy = &session->channels[verdict->channel].policy;
 
-	/* Copied: the list of channels may be another one when it is done. */
 	entry->ending = *verdict;
-	entry->limit_ns = policy->idle_timeout_ns;
-	(void)text_copy(policy->timeout_source, entry->source, sizeof(entry->source));
-	(void)text_copy(who, entry->who, sizeof(entry->who));
 	entry->last_use_at_ns =
 		session_channel_last_use(session, &session->channels[verdict->channel]).latest_ns;
 	if (verdict->rule != RULE_ASKED)
 		idle_words(session, &session->channels[verdict->channel], entry->reason,
 			   sizeof(entry->reason));
+}
+
+/*
+ * The record of a cut, all but its outcome.  Made before the order is given, as the list of channels may be
+ * another one when it is done, and saved, so that the next daemon can give it when this one does not live to.
+ */
+static void open_record(struct entry *entry)
+{
+	struct session *session = &entry->session;
+	const struct policy *policy = &session->channels[entry->ending.channel].policy;
+	char who[NAME_BYTES], tags[TAGS_BYTES], last[CLOCK_TEXT_BYTES], limit[DURATION_TEXT_BYTES];
+	char *record;
+
+	session_words(session, who);
+	session_tags(session, tags);
+	clock_format_utc(entry->last_use_at_ns, last);
+	duration_format_exact(policy->idle_timeout_ns, limit);
+	if (asprintf(&record, "cut session %s: %s  rule=%d %s limit=%s last=%s config=%s", who,
+		     entry->reason, entry->ending.rule, tags, limit, last,
+		     policy->timeout_source) < 0)
+		return;
+	free(session->record);
+	session->record = record;
+	engine_save_now(entry->engine);
 }
 
 static void order_cut(struct entry *entry, const struct verdict *verdict)
@@ -225,7 +245,8 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 
 	order.guard = guard_of(session, NULL);
 	order.hang_up = policy->after_cut == AFTER_HANGUP;
-	begin_end(entry, verdict, "");
+	begin_end(entry, verdict);
+	open_record(entry);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.",
 		       entry->reason);
 	entry->session.phase = PHASE_ENDING;
@@ -243,9 +264,10 @@ int act_cut_asked(struct entry *entry, const char *who, const char *message)
 		return -EALREADY;
 	text_escape(message ? message : "", false, said, sizeof(said));
 	order.hang_up = entry->session.channels[0].policy.after_cut == AFTER_HANGUP;
-	begin_end(entry, &verdict, who);
+	begin_end(entry, &verdict);
 	(void)snprintf(entry->reason, sizeof(entry->reason), "asked by %s%s%s", who,
 		       said[0] != '\0' ? ": " : "", said);
+	open_record(entry);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended by %s%s%s", who,
 		       said[0] != '\0' ? ": " : ".", said);
 	entry->session.phase = PHASE_ENDING;
@@ -260,7 +282,7 @@ static void order_hangup(struct entry *entry, const struct verdict *verdict)
 	struct order_hangup order = { .handle = entry->handle, .tty = channel->facts.tty };
 
 	order.guard = guard_of(session, channel);
-	begin_end(entry, verdict, "");
+	begin_end(entry, verdict);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.",
 		       entry->reason);
 	channel->hung_up_at_ns = engine_now_ns();
@@ -369,16 +391,10 @@ static void survivor_words(const struct order_cut_done *done, char *ret_text, si
 static void log_cut(const struct entry *entry, const struct order_cut_done *done)
 {
 	const struct session *session = &entry->session;
-	char who[NAME_BYTES], tags[TAGS_BYTES], survivors[1024], last[CLOCK_TEXT_BYTES];
-	char limit[DURATION_TEXT_BYTES];
+	char survivors[1024];
 
-	session_words(session, who);
-	session_tags(session, tags);
 	survivor_words(done, survivors, sizeof(survivors));
-	clock_format_utc(entry->last_use_at_ns, last);
-	duration_format_exact(entry->limit_ns, limit);
-	log_info("cut session %s: %s  rule=%d %s limit=%s last=%s config=%s signal=%u lives-on=%s",
-		 who, entry->reason, entry->ending.rule, tags, limit, last, entry->source,
+	log_info("%s signal=%u lives-on=%s", session->record ? session->record : "cut a session",
 		 done->signal, survivors);
 }
 
@@ -394,6 +410,8 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 		return;
 	}
 	session->phase = PHASE_OPEN;
+	free(session->record);
+	session->record = NULL;
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	if (entry->ending.rule != RULE_ASKED)
 		brake_take_back(&entry->engine->brake);

@@ -15,7 +15,6 @@
 #include "daemon/state.h"
 
 #define ENGINE_TROUBLES_MAX 16
-#define ENGINE_WHO_BYTES    64
 
 struct entry {
 	struct session session; /* first: the control socket's pointers are entries */
@@ -30,10 +29,8 @@ struct entry {
 	bool restored; /* taken up from a daemon that ran before; cleared by the first sample */
 	/* The end that is under way or was last asked for. */
 	struct verdict ending;
-	char who[ENGINE_WHO_BYTES];	    /* "" : the judge */
 	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
-	char source[160];
-	int64_t last_use_at_ns, limit_ns;
+	int64_t last_use_at_ns;
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 
@@ -87,3 +84,4 @@ void engine_look_now(struct entry *entry);
 void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int32_t tty,
 		 const char *reason);
 void engine_save_soon(struct engine *engine);
+void engine_save_now(struct engine *engine);

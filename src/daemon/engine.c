@@ -65,6 +65,12 @@ static int64_t save(struct engine *engine)
 	return clock_now_ns() - from_ns;
 }
 
+void engine_save_now(struct engine *engine)
+{
+	if (!engine->state)
+		(void)save(engine);
+}
+
 static void on_save(evutil_socket_t fd, short what, void *context)
 {
 	struct engine *engine = context;
@@ -299,6 +305,9 @@ static int take_looked(void *context, const void *message)
 	(void)message;
 	log_debug("first look done: %zu sessions", engine->n_entries);
 	/* What was not found by now has ended while nobody watched. */
+	for (size_t i = 0; state_record(engine->state, i); i++)
+		log_info("%s lives-on=unknown (sshidled was restarted meanwhile)",
+			 state_record(engine->state, i));
 	state_free(engine->state);
 	engine->state = NULL;
 	engine_save_soon(engine);

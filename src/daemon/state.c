@@ -99,13 +99,13 @@ static json_t *session_json(const struct session *session)
 	for (int use = 0; use < USE_N; use++)
 		(void)json_array_append_new(uses, bounds_json(&session->uses[use]));
 	return json_pack(
-		"{sI so sI sI sI sI sI sI so so so}", "id", (json_int_t)session->id, "identity",
+		"{sI so sI sI sI sI sI sI so so so ss*}", "id", (json_int_t)session->id, "identity",
 		identity_json(&session->facts.identity), "uid", (json_int_t)session->facts.uid,
 		"observed_at", (json_int_t)session->observed_at_ns, "first_seen",
 		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)session->warned_at_ns,
 		"reported_at", (json_int_t)session->reported_at_ns, "kept_until",
 		(json_int_t)session->kept_until_ns, "uses", uses, "channels", channels, "ledger",
-		ledger_json(&session->ledger));
+		ledger_json(&session->ledger), "record", session->record);
 }
 
 /* A new file, whole and on its way to the disk, takes the place of the old one. */
@@ -291,6 +291,18 @@ uint32_t state_find_id(const struct state *state, const struct session_identity 
 	if (!state || at >= json_array_size(state->sessions))
 		return 0;
 	return (uint32_t)get_int(json_array_get(state->sessions, at), "id");
+}
+
+const char *state_record(const struct state *state, size_t at)
+{
+	for (size_t i = 0; i < json_array_size(state->sessions); i++) {
+		const json_t *saved = json_array_get(state->sessions, i);
+		const char *record = json_string_value(json_object_get(saved, "record"));
+
+		if (record && at-- == 0)
+			return record;
+	}
+	return NULL;
 }
 
 uint32_t state_next_id(const struct state *state)

@@ -29,6 +29,10 @@ uint32_t state_next_id(const struct state *state);
  */
 bool state_restore(struct state *state, struct session *session);
 
+/* The records of cuts that had been ordered, of sessions that were not taken up: they ended while nobody watched.
+ * `at` counts from 0; NULL behind the last. */
+const char *state_record(const struct state *state, size_t at);
+
 /* The id that a session with this identity had; 0: none. */
 uint32_t state_find_id(const struct state *state, const struct session_identity *identity);
 

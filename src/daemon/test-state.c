@@ -95,9 +95,26 @@ static void everything_comes_back(void **context)
 	assert_int_equal(session.ledger.high_out, 9200);
 	assert_true(session.ledger.last.received == UINT64_C(1) << 40);
 	assert_int_equal(session.ledger.rekeys[0].seen, 2);
-	/* Only once. */
+	/* Only once; and what is taken up has not ended. */
 	assert_false(state_restore(state, &session));
+	assert_null(state_record(state, 0));
 	session_deinit(&session);
+	state_free(state);
+}
+
+static void a_record_outlives_the_daemon(void **context)
+{
+	struct state *state;
+
+	(void)context;
+	saved.record = strdup("cut session 41 of alice: no input for 15m  rule=5");
+	save();
+	free(saved.record);
+	saved.record = NULL;
+	assert_int_equal(state_load(file, &state), 0);
+	assert_string_equal(state_record(state, 0),
+			    "cut session 41 of alice: no input for 15m  rule=5");
+	assert_null(state_record(state, 1));
 	state_free(state);
 }
 
@@ -201,6 +218,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_comes_back),
+		cmocka_unit_test(a_record_outlives_the_daemon),
 		cmocka_unit_test(another_session_is_not_it),
 		cmocka_unit_test(the_future_is_not_believed),
 		cmocka_unit_test(a_foreign_file_is_an_empty_state),
