@@ -38,7 +38,7 @@ class Client:
         self.used = (self.started_at, self.started_at)
         self.tty = self.shell_pid = None
         self.port = self.from_port = self.session = self.user = None
-        self.end_text = None
+        self.end_text = self.why = None
         self.said_before = self.said_at = self.started_at
 
     def __repr__(self):

@@ -14,7 +14,7 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 from clients import (PROGRAMS, UP, Pipe, Terminal, connection_port, copy_options, drive, host_of)
-from daemon import POLL_S, Daemon, pairs_of
+from daemon import POLL_S, Daemon, VarlinkError, pairs_of
 from world import wait_until
 
 LIMIT_S = int(os.environ.get("SSHIDLE_E2E_LIMIT", "6"))
@@ -144,6 +144,8 @@ class Play:
             self.proved = True
         except BaseException as error:
             self.failure, self.where = error, where(error)
+            for client in self.clients:  # whatever becomes of them now is no news
+                self.expect_cut(self.belongs(client))
         finally:
             for client in self.clients:
                 client.close()
@@ -338,6 +340,7 @@ class Play:
         said = "\n    ".join(f"{line.at - now:+.2f} {line.text}" for line in lines[-12:])
         return (f"\n  used {client.used[0] - now:+.2f} to {client.used[1] - now:+.2f}"
                 f"\n  List: {[(at - now, one) for at, one in last]}\n  log:\n    {said}"
+                f"\n  when it was late, why said: {client.why}"
                 f"\n  client said: {client.text[-300:]!r}")
 
     def expect_cut(self, fits):
@@ -395,7 +398,8 @@ class Play:
         limit = limit or self.limit
         used = used or client.used
         self.expect_cut(self.belongs(client))
-        self.wait_end(client, used[1] + 2 * limit + self.allowed(limit) + coarse, others)
+        late_at = used[1] + limit + 0.9
+        self.wait_end(client, used[1] + 2 * limit + self.allowed(limit) + coarse, others, late_at)
         self.on_time(client, used, limit, coarse)
         if self.record_was_lost(client):
             return None
@@ -407,14 +411,24 @@ class Play:
             self.was_warned(client, used[0], client.ended_at, min(self.warning, limit / 2))
         return line
 
-    def wait_end(self, client, deadline, others=()):
+    def wait_end(self, client, deadline, others=(), late_at=None):
         """Waits for the end of one client; the others may say what they like."""
         alive = [client, *others]
         while not client.ended:
             now = time.monotonic()
+            if late_at and now > late_at and client.why is None:
+                client.why = self.explanation(client)
             assert now < deadline, f"{client} is idle and was not ended{self.about(client)}"
-            drive(alive, min(deadline, now + 0.5))
+            drive(alive, min(deadline, now + 0.3))
             alive = [one for one in alive if not one.ended]
+
+    def explanation(self, client):
+        """What Why says, for the message if the session is ended too late."""
+        try:
+            said = self.daemon.call("io.sshidle.Why", id=self.entry(client)["id"])["explanation"]
+        except (AssertionError, OSError, ValueError, VarlinkError) as error:
+            return str(error)
+        return {key: said[key] for key in ("channels", "facts", "next", "next_in_s", "rule")}
 
     def on_time(self, client, used, limit, coarse=0):
         """Not early at all, late by what is allowed; keeps the lateness for the summary."""
