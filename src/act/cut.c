@@ -56,6 +56,7 @@ int cut_new(struct watch *watch, const struct order_cut *request, int64_t now_ns
 	if (request->text[0] != '\0') {
 		struct notice_result shown = notice_show(watch, -1, request->text);
 
+		cut->guard.notice_bytes = shown.bytes;
 		if (shown.reached > 0) {
 			cut->notice_until_ns = now_ns + NOTICE_LEAST_NS;
 			cut->stage_until_ns = now_ns + NOTICE_FOR_NS;
@@ -168,6 +169,7 @@ void cut_result(const struct cut *cut, struct order_cut_done *ret_done)
 {
 	ret_done->result = cut->result;
 	ret_done->signal = cut->signal;
+	ret_done->notice_bytes = cut->guard.notice_bytes;
 	ret_done->n_survivors = 0;
 	for (size_t i = 0; i < cut->processes.n; i++) {
 		struct order_survivor *survivor;

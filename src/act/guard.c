@@ -26,8 +26,9 @@ static bool input_moved(const struct sample *sample, const struct order_guard *g
 static bool output_moved(const struct sample *sample, const struct order_guard *guard)
 {
 	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
+	int64_t more = ledger_plain_out(sample) - guard->plain_out;
 
-	return (sample->known & ledger) != ledger || ledger_plain_out(sample) != guard->plain_out;
+	return (sample->known & ledger) != ledger || more < 0 || more > guard->notice_bytes;
 }
 
 static bool traffic_moved(const struct sample *sample, const struct order_guard *guard)
@@ -59,6 +60,12 @@ int guard_check(struct watch *watch, const struct order_guard *guard)
 	return 0;
 }
 
+static bool terminal_moved(const struct channel_sample *terminal, const struct order_guard *guard)
+{
+	return !(terminal->known & TERMINAL_KNOWN) || !(terminal->known & TERMINAL_RAW) ||
+	       (terminal->known & TERMINAL_PENDING) || terminal->atime_s != guard->atime_s;
+}
+
 int guard_check_terminal(struct watch *watch, const struct order_guard *guard, int32_t tty)
 {
 	struct sample sample;
@@ -69,15 +76,12 @@ int guard_check_terminal(struct watch *watch, const struct order_guard *guard, i
 		return r;
 	if (changed)
 		return -EBUSY;
-	for (uint32_t i = 0; i < sample.n_channels; i++) {
-		const struct channel_sample *channel = &sample.channels[i];
-
-		if (channel->tty != tty)
-			continue;
-		if (!(channel->known & TERMINAL_KNOWN) || !(channel->known & TERMINAL_RAW) ||
-		    (channel->known & TERMINAL_PENDING) || channel->atime_s != guard->atime_s)
-			return -EBUSY;
-		return 0;
-	}
+	for (uint32_t i = 0; i < sample.n_channels; i++)
+		if (sample.channels[i].tty == tty)
+			/* No input at all on the connection is none for this terminal either. */
+			return terminal_moved(&sample.channels[i], guard) &&
+					       input_moved(&sample, guard)
+				       ? -EBUSY
+				       : 0;
 	return -ENOENT;
 }

@@ -15,7 +15,7 @@ struct hangup {
 	int64_t kill_at_ns, give_up_at_ns;
 	int32_t tty;
 	int32_t leader;
-	uint32_t signal;
+	uint32_t signal, notice_bytes;
 	int result;
 };
 
@@ -50,7 +50,7 @@ int hangup_new(struct watch *watch, const struct order_hangup *request, int64_t 
 		hangup_free(hangup);
 		return r;
 	}
-	(void)notice_show(watch, request->tty, request->text);
+	hangup->notice_bytes = notice_show(watch, request->tty, request->text).bytes;
 	hangup->tty = request->tty;
 	hangup->signal = SIGHUP;
 	hangup->kill_at_ns = now_ns + LEADER_FOR_NS;
@@ -90,6 +90,11 @@ int64_t hangup_step(struct hangup *hangup, int64_t now_ns)
 		(void)processes_signal(&hangup->processes, hangup->leader, SIGKILL);
 	}
 	return now_ns + LEADER_LOOK_NS;
+}
+
+uint32_t hangup_notice_bytes(const struct hangup *hangup)
+{
+	return hangup->notice_bytes;
 }
 
 void hangup_result(const struct hangup *hangup, struct order_hangup_done *ret_done)

@@ -23,4 +23,7 @@ void hangup_free(struct hangup *hangup);
 
 /* One step; when to call again, or TIME_NEVER when done. */
 int64_t hangup_step(struct hangup *hangup, int64_t now_ns);
+/* Of output that the last line on the terminal makes. */
+uint32_t hangup_notice_bytes(const struct hangup *hangup);
+
 void hangup_result(const struct hangup *hangup, struct order_hangup_done *ret_done);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -12,7 +13,20 @@
 
 #define NOTICE_BYTES 512
 
-static bool notice_write(const struct watch *watch, int32_t tty, const char *line)
+/* What the master gives for a line: a cooked terminal puts a \r before each \n. */
+static uint32_t bytes_at_master(int slave, const char *line, size_t length)
+{
+	struct termios mode;
+	uint32_t bytes = (uint32_t)length;
+
+	if (tcgetattr(slave, &mode) < 0 || !(mode.c_oflag & OPOST) || !(mode.c_oflag & ONLCR))
+		return bytes;
+	for (size_t i = 0; i < length; i++)
+		bytes += line[i] == '\n';
+	return bytes;
+}
+
+static bool notice_write(const struct watch *watch, int32_t tty, const char *line, uint32_t *bytes)
 {
 	size_t length = strlen(line);
 	auto_close int fd = -1;
@@ -21,7 +35,10 @@ static bool notice_write(const struct watch *watch, int32_t tty, const char *lin
 		return false;
 	/* One write: short lines go in whole or not at all (stopped and full terminals give EAGAIN). The
 	 * rest of a line that went in partly is not sent after it. */
-	return write(fd, line, length) == (ssize_t)length;
+	if (write(fd, line, length) != (ssize_t)length)
+		return false;
+	*bytes += bytes_at_master(fd, line, length);
+	return true;
 }
 
 struct notice_result notice_show(const struct watch *watch, int32_t tty, const char *text)
@@ -37,7 +54,7 @@ struct notice_result notice_show(const struct watch *watch, int32_t tty, const c
 	for (size_t i = 0; i < n; i++) {
 		if (channels[i].tty < 0 || (tty >= 0 && channels[i].tty != tty))
 			continue;
-		if (notice_write(watch, channels[i].tty, line))
+		if (notice_write(watch, channels[i].tty, line, &result.bytes))
 			result.reached++;
 		else
 			result.missed++;

@@ -6,7 +6,8 @@
 #include "observe/watch.h"
 
 struct notice_result {
-	uint32_t reached, missed;
+	uint32_t reached, missed; /* terminals */
+	uint32_t bytes;		  /* of output that the server will read from them for it */
 };
 
 /*

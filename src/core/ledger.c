@@ -9,6 +9,11 @@
  * moves its data with recv(2) and send(2), which the kernel does not count. */
 #define STUCK_MOST 2
 
+/* A notice is read by the server at once, unless the terminal is stopped; then its bytes come out later and
+ * count as output. */
+#define NOTICE_FOR_NS	    (2 * NS_PER_S)
+#define NOTICE_PACKETS_MOST 8
+
 /* A packet without user data, as tinyssh sends and receives for a client's keepalive. */
 #define KEEPALIVE_OUT_BYTES 52
 #define KEEPALIVE_IN_BYTES  44
@@ -128,6 +133,30 @@ static void step_find_rekey(struct ledger *ledger, struct ledger_step *step)
 	rekey_remember(ledger, step);
 }
 
+void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns)
+{
+	ledger->notice_bytes += bytes;
+	ledger->notice_until_ns = now_ns + NOTICE_FOR_NS;
+}
+
+static void step_take_notice(struct ledger *ledger, const struct ledger_traits *traits,
+			     int64_t now_ns, struct ledger_step *step)
+{
+	uint64_t taken =
+		step->out_bytes < ledger->notice_bytes ? step->out_bytes : ledger->notice_bytes;
+
+	if (now_ns > ledger->notice_until_ns)
+		ledger->notice_bytes = 0;
+	if (ledger->notice_bytes == 0 || taken == 0)
+		return;
+	ledger->notice_bytes -= taken;
+	step->out_bytes -= taken;
+	/* Each packet that it went out in had its padding. */
+	if (traits->padding_bytes != 0 && step->out_bytes % traits->padding_bytes == 0 &&
+	    step->out_bytes <= NOTICE_PACKETS_MOST * traits->padding_bytes)
+		step->out_bytes = 0;
+}
+
 /* Answers to a client's keepalives: random padding was read for each, nothing else happened. */
 static void step_take_padding(const struct ledger_traits *traits, struct ledger_step *step)
 {
@@ -172,6 +201,7 @@ bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
 	step.unusable = ledger->unusable;
 	if (!touched)
 		step_find_rekey(ledger, &step);
+	step_take_notice(ledger, traits, sample->at_ns, &step);
 	step_take_padding(traits, &step);
 	ledger->step = step;
 	ledger->last = *sample;

@@ -17,6 +17,7 @@
  *   a rekey              the privileged monitor's signature; the same amount each time for one
  *                        connection. An amount is believed when it has been seen LEDGER_REKEY_TRUST times,
  *                        each of which counted as use. One that a sample cut in two counts as use: late, never early
+ *   our own notices      what the daemon writes to the terminals comes out of them as output
  *   tinyssh's padding    32 bytes of /dev/urandom read for each packet sent
  *
  * and says what it cannot take out: a child that was reaped (its whole life's bytes were added).
@@ -58,6 +59,8 @@ struct ledger {
 	struct sample last;	 /* without channels */
 	struct ledger_step step; /* the last one */
 	int64_t high_in, high_out;
+	int64_t notice_until_ns; /* so long is output taken for a notice of ours ... */
+	uint64_t notice_bytes;	 /* ... and so much of it is still to come */
 	uint32_t n_rekeys, next_rekey;
 	uint32_t stuck;	 /* samples in a row in which data flowed past the counters */
 	uint32_t behind; /* samples in a row that were behind */
@@ -68,6 +71,9 @@ struct ledger {
 /* plain_in and plain_out as the sample has them, before the high-water mark. */
 int64_t ledger_plain_in(const struct sample *sample);
 int64_t ledger_plain_out(const struct sample *sample);
+
+/* The daemon has written to the session's terminals: so many bytes of output in the next moments are its own. */
+void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns);
 
 /*
  * True when the sample was taken inside a system call of the server and says nothing: it is not to be

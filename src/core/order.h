@@ -20,7 +20,9 @@ struct order_guard {
 	int64_t atime_s;	     /* of one terminal */
 	uint64_t traffic;	     /* forward_written + forward_read */
 	uint32_t forward_opened;
-	uint32_t uses; /* USE_BIT()s to be checked; 0: do it whatever moved */
+	uint32_t uses;	       /* USE_BIT()s to be checked; 0: do it whatever moved */
+	uint32_t notice_bytes; /* of output that our own line makes: 0 from the engine */
+	uint32_t reserved;
 };
 
 struct order_warn {
@@ -50,8 +52,10 @@ struct order_survivor {
 
 struct order_cut_done {
 	uint32_t handle;
-	int32_t result;	      /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
-	uint32_t signal;      /* that it took to end the server's process: 0 none */
+	int32_t result;	       /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
+	uint32_t signal;       /* that it took to end the server's process: 0 none */
+	uint32_t notice_bytes; /* of output that our own line made, when it was not cut */
+	uint32_t reserved;
 	uint32_t n_survivors; /* all of them, the first ones are named */
 	struct order_survivor survivors[ORDER_SURVIVORS_MAX];
 };

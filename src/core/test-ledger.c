@@ -173,6 +173,36 @@ static void padding_is_no_output(void **state)
 	assert_int_equal(step.out_bytes, 232);
 }
 
+/* What the daemon writes to a terminal is not the session's output. */
+static void a_notice_is_no_output(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	ledger_expect_notice(&ledger, 100, 10 * NS_PER_S);
+	net(&sample, 0, 136, 0);
+	sample.rchar += 100;
+	sample.at_ns = 11 * NS_PER_S;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.out_bytes, 0);
+	sample.rchar += 1;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.out_bytes, 1);
+	/* It was not read in time: then what comes is output. */
+	ledger_expect_notice(&ledger, 100, 20 * NS_PER_S);
+	sample.rchar += 100;
+	sample.at_ns = 30 * NS_PER_S;
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_int_equal(step.out_bytes, 100);
+	/* tinyssh's packets have padding. */
+	ledger_expect_notice(&ledger, 100, 30 * NS_PER_S);
+	sample.rchar += 100 + 2 * 32;
+	assert_true(ledger_step(&ledger, &padding, &sample, false, &step));
+	assert_int_equal(step.out_bytes, 0);
+}
+
 static void a_reaped_child_does_not_hide_keys(void **state)
 {
 	struct ledger ledger;
@@ -233,6 +263,7 @@ int main(void)
 		cmocka_unit_test(forwards_do_not_hide_keys),
 		cmocka_unit_test(a_rekey_is_learned),
 		cmocka_unit_test(padding_is_no_output),
+		cmocka_unit_test(a_notice_is_no_output),
 		cmocka_unit_test(a_reaped_child_does_not_hide_keys),
 		cmocka_unit_test(a_ledger_that_does_not_fit_is_noticed),
 	};

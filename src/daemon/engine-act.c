@@ -344,6 +344,8 @@ void act_on_verdict(struct entry *entry)
 	const struct verdict *verdict = &entry->verdict;
 	struct channel *channel = &session->channels[verdict->channel];
 
+	if (verdict->rule == RULE_IN_USE)
+		entry->refused = 0;
 	cancel_warnings(entry, verdict);
 	note_held(entry, verdict);
 	switch (verdict->action) {
@@ -410,15 +412,16 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 		return;
 	}
 	session->phase = PHASE_OPEN;
+	ledger_expect_notice(&session->ledger, done->notice_bytes, engine_now_ns());
 	free(session->record);
 	session->record = NULL;
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	if (entry->ending.rule != RULE_ASKED)
 		brake_take_back(&entry->engine->brake);
 	session_words(session, who);
-	if (done->result == -EBUSY)
-		log_debug("session %s was used at the last moment; not cut", who);
-	else
+	if (done->result == -EBUSY && entry->refused++ == 0)
+		log_info("session %s was used at the last moment and is not cut", who);
+	else if (done->result != -EBUSY)
 		log_error("session %s could not be ended: %s", who, strerror(-done->result));
 }
 
@@ -434,10 +437,11 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 		for (size_t i = 0; i < session->n_channels; i++)
 			if (session->channels[i].facts.tty == done->tty)
 				entry->session.channels[i].hung_up_at_ns = 0;
-		if (done->result == -EBUSY)
-			log_debug("pts/%d of session %s was used at the last moment", done->tty,
-				  who);
-		else
+		if (done->result == -EBUSY && entry->refused++ == 0)
+			log_info(
+				"pts/%d of session %s was used at the last moment and is not hung up",
+				done->tty, who);
+		else if (done->result != -EBUSY)
 			log_error("pts/%d of session %s could not be hung up: %s", done->tty, who,
 				  strerror(-done->result));
 		return;

@@ -31,6 +31,7 @@ struct entry {
 	struct verdict ending;
 	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
 	int64_t last_use_at_ns;
+	uint32_t refused;    /* orders in a row; told once */
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 

@@ -247,9 +247,12 @@ static int take_closed(void *context, const void *message)
 static int take_warned(void *context, const void *message)
 {
 	const struct link_warned *warned = message;
-	const struct entry *entry = table_find_handle(context, warned->handle);
+	struct entry *entry = table_find_handle(context, warned->handle);
 
-	if (entry && warned->missed > 0)
+	if (!entry)
+		return 0;
+	ledger_expect_notice(&entry->session.ledger, warned->bytes, clock_now_ns());
+	if (warned->missed > 0)
 		log_info("session %u: the warning did not reach %u of %u terminals (stopped or "
 			 "full)",
 			 entry->session.id, warned->missed, warned->reached + warned->missed);
@@ -303,7 +306,6 @@ static int take_looked(void *context, const void *message)
 	struct engine *engine = context;
 
 	(void)message;
-	log_debug("first look done: %zu sessions", engine->n_entries);
 	/* What was not found by now has ended while nobody watched. */
 	for (size_t i = 0; state_record(engine->state, i); i++)
 		log_info("%s lives-on=unknown (sshidled was restarted meanwhile)",
@@ -311,7 +313,6 @@ static int take_looked(void *context, const void *message)
 	state_free(engine->state);
 	engine->state = NULL;
 	engine_save_soon(engine);
-	engine->options->ready(engine->options->context);
 	return 0;
 }
 
@@ -557,6 +558,7 @@ int engine_run(const struct engine_options *options)
 	(void)signal(SIGPIPE, SIG_IGN);
 	r = engine_init(&engine);
 	if (r == 0) {
+		options->ready(options->context);
 		(void)event_base_dispatch(engine.base);
 		if (!engine.state)
 			(void)save(&engine);

@@ -87,7 +87,7 @@ struct engine_options {
 	int32_t monitor_pid;
 	int link_fd;		      /* to the monitor; taken over */
 	int control_fd;		      /* bound and listening; taken over */
-	void (*ready)(void *context); /* called once, when the first look is done */
+	void (*ready)(void *context); /* called once, when nothing can fail any more */
 	void *context;
 };
 

@@ -73,7 +73,7 @@ struct link_closed {
 struct link_warned {
 	uint32_t handle;
 	uint32_t reached, missed; /* terminals */
-	uint32_t reserved;
+	uint32_t bytes;		  /* of output that it makes */
 };
 
 struct link_trouble {

@@ -366,6 +366,7 @@ static int take_warn(void *context, const void *message)
 	result = notice_show(monitored->watch, order->tty, order->text);
 	reply.reached = result.reached;
 	reply.missed = result.missed;
+	reply.bytes = result.bytes;
 	send_message(context, LINK_WARNED, &reply, sizeof(reply));
 	return 0;
 }
@@ -401,6 +402,7 @@ static int take_hangup(void *context, const void *message)
 	const struct order_hangup *order = message;
 	struct monitored *monitored = find(context, order->handle);
 	struct order_hangup_done done = { .handle = order->handle, .tty = order->tty };
+	struct link_warned shown = { .handle = order->handle };
 
 	if (!terminated(order->text))
 		return -EPROTO;
@@ -413,6 +415,8 @@ static int take_hangup(void *context, const void *message)
 		send_message(context, LINK_HANGUP_DONE, &done, sizeof(done));
 		send_sample(monitored, true);
 	} else {
+		shown.bytes = hangup_notice_bytes(monitored->hangup);
+		send_message(context, LINK_WARNED, &shown, sizeof(shown));
 		step(monitored);
 	}
 	return 0;
