@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,20 +285,25 @@ static int take_trouble(void *context, const void *message)
 {
 	const struct link_trouble *trouble = message;
 	struct engine *engine = context;
-	char text[ORDER_TEXT_BYTES], escaped[ORDER_TEXT_BYTES];
+	const struct entry *entry = table_find_handle(engine, trouble->handle);
+	char text[ORDER_TEXT_BYTES], escaped[ORDER_TEXT_BYTES], where[48] = "", *line;
 
 	memcpy(text, trouble->text, sizeof(text));
 	text[sizeof(text) - 1] = '\0';
 	text_escape(text, false, escaped, sizeof(escaped));
 	for (size_t i = 0; i < engine->n_troubles; i++)
-		if (text_equal(engine->troubles[i], escaped))
+		if (strstr(engine->troubles[i], escaped))
 			return 0;
-	log_warning("%s", escaped);
-	if (engine->n_troubles < ENGINE_TROUBLES_MAX) {
-		engine->troubles[engine->n_troubles] = strdup(escaped);
-		if (engine->troubles[engine->n_troubles])
-			engine->n_troubles++;
-	}
+	if (entry)
+		(void)snprintf(where, sizeof(where),
+			       "session %u, and others like it: ", entry->session.id);
+	if (asprintf(&line, "%s%s", where, escaped) < 0)
+		return 0;
+	log_warning("%s", line);
+	if (engine->n_troubles < ENGINE_TROUBLES_MAX)
+		engine->troubles[engine->n_troubles++] = line;
+	else
+		free(line);
 	return 0;
 }
 

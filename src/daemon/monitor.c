@@ -297,6 +297,18 @@ static void become_ready(struct monitor *monitor)
 	monitor->options->ready(monitor->options->context);
 }
 
+/* What hides sessions from the finder, told to the engine as troubles of the host. */
+static void send_finder_trouble(struct monitor *monitor)
+{
+	struct link_trouble message = { .handle = 0 };
+	const char *text = finder_trouble(monitor->finder);
+
+	if (!text)
+		return;
+	(void)text_copy(text, message.text, sizeof(message.text));
+	send_message(monitor, LINK_TROUBLE, &message, sizeof(message));
+}
+
 static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	struct monitor *monitor = context;
@@ -308,6 +320,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	if (r < 0)
 		log_error("/proc cannot be read: %s; no new sessions are found", strerror(-r));
+	send_finder_trouble(monitor);
 	if (r == 1)
 		next_ns = NS_PER_MS;
 	if (r != 1 && !monitor->looked) {
