@@ -39,7 +39,7 @@ uninstall: all
 	@DESTDIR=$(DESTDIR) $(PYTHON) scripts/uninstall build
 
 format:
-	@git ls-files -- 'src/*.[ch]' 'tests/*.[ch]' | xargs clang-format-14 -i
+	@find src tests -name '*.[ch]' -exec clang-format-14 -i {} +
 
 clean:
 	rm -rf build build-sanitize

@@ -7,6 +7,7 @@ complains about CLEAN, is itself the failure.
 
 import collections
 import os
+import shutil
 import subprocess
 import tempfile
 
@@ -33,7 +34,7 @@ class Tree:
 
     def files(self):
         """Paths of what belongs to the project: tracked, or new and not ignored."""
-        if not os.path.exists(self.path(".git")):
+        if not os.path.exists(self.path(".git")) or not shutil.which("git"):
             return self.walk()
         done = subprocess.run(["git", "-c", "safe.directory=*", "-C", self.root, "ls-files", "-z",
                                "--cached", "--others", "--exclude-standard"],
