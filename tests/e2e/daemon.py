@@ -1,7 +1,7 @@
 """The daemon under test: starts, kills and asks one sshidled with a configuration of its own.
 
 A Daemon keeps every log line with the time at which it came (`lines`, over all restarts) and, once
-watch() was called, what List said five times a second (`history`).  Waiting is always for one of
+watch() was called, what List said five times a second of the sessions at its ports (`history`).  Waiting is always for one of
 the two.
 """
 
@@ -98,7 +98,7 @@ class Daemon:
         self.config_path = world.path("daemons", name, "sshidle.conf")
         self.runtime = world.path("daemons", name, "run")
         self.log_path = world.path("daemons", name, "log")
-        self.process = None
+        self.process, self.ports = None, set()
         self.lines, self.history, self.troubles, self.kills = [], [], [], []
         self.accepted = "^$"
         self.changed = threading.Condition()
@@ -110,7 +110,11 @@ class Daemon:
         return f"{self.runtime}/io.sshidle"
 
     def configure(self, text):
-        """Writes the configuration; takes effect with the next start or reload."""
+        """Writes the configuration; takes effect with the next start or reload.
+
+        Its ports are those whose sessions are watched: others on this host are none of ours.
+        """
+        self.ports |= set(map(int, re.findall(r"LocalPort (\d+)", text)))
         with open(self.config_path + ".new", "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(self.config_path + ".new", self.config_path)
@@ -293,6 +297,7 @@ class Daemon:
             except (OSError, ValueError, VarlinkError):
                 client = None
                 continue
+            sessions = [one for one in sessions if one["local_port"] in self.ports]
             with self.changed:
                 self.history.append(Snapshot(time.monotonic(), sessions))
                 self.changed.notify_all()
@@ -319,15 +324,12 @@ class Daemon:
                 self.changed.wait(left)
 
     def summary(self):
-        """What the last snapshot says of the ports of the configuration, shortly."""
+        """What the last snapshot says, shortly."""
         if not self.history:
             return "List never answered"
-        with open(self.config_path, encoding="utf-8") as file:
-            ports = set(map(int, re.findall(r"LocalPort (\d+)", file.read())))
         last = self.history[-1]
         rows = [f"{one['id']}:{one['user']}@{one['from']}:{one['from_port']}>{one['local_port']}"
-                f"/{one['server']}/{one['kind']}/{one['state']}" for one in last.sessions
-                if one["local_port"] in ports]
+                f"/{one['server']}/{one['kind']}/{one['state']}" for one in last.sessions]
         rows = "\n    ".join(rows) or "nothing"
         return f"List {time.monotonic() - last.at:.1f} s ago:\n    {rows}"
 

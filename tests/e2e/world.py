@@ -5,6 +5,7 @@ carry the pid of the run, so that runs side by side never meet, and so that what
 behind can be told from what is in use.
 """
 
+import collections
 import contextlib
 import fcntl
 import grp
@@ -115,6 +116,27 @@ class Echo(threading.Thread):
                 connection.sendall(data)
 
 
+class Hiccups(threading.Thread):
+    """Measures how late this host lets a process run that is due."""
+
+    PAUSE_S, WINDOW_S, HOPS, MOST_S = 0.02, 10, 3, 4
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.late = collections.deque(maxlen=int(self.WINDOW_S / self.PAUSE_S))
+        self.start()
+
+    def run(self):
+        while True:
+            due = time.monotonic() + self.PAUSE_S
+            time.sleep(self.PAUSE_S)
+            self.late.append(time.monotonic() - due)
+
+    def allowance(self):
+        """What to allow for it: server, monitor, engine and client all wait for their turn."""
+        return min(self.MOST_S, self.HOPS * max(list(self.late), default=0))
+
+
 class World:
     """The private surroundings of one test process."""
 
@@ -125,6 +147,7 @@ class World:
         self.lock = threading.RLock()
         self.users, self.groups, self.made = {}, [], {}
         self.ports = set()
+        self.hiccups = Hiccups()
         self.cleanups = []
         os.makedirs("/run/sshd", exist_ok=True)
         with self.accounts():
