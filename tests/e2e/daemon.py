@@ -1,8 +1,8 @@
 """The daemon under test: starts, kills and asks one sshidled with a configuration of its own.
 
 A Daemon keeps every log line with the time at which it came (`lines`, over all restarts) and, once
-watch() was called, what List said five times a second of the sessions at its ports (`history`).  Waiting is always for one of
-the two.
+watch() was called, what List said five times a second of the sessions at its ports (`history`).
+Waiting is always for one of the two.
 """
 
 import collections

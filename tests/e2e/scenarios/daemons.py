@@ -463,7 +463,7 @@ def events(play):
     wait_until(lambda: len(own.descriptors()) == 2, 2, "")
     drive([listener], time.monotonic() + 0.5)
     term = play.shell()
-    drive([term, listener], term.used[1] + 0.75 * play.limit)
+    play.sees_warning(term, 2 * play.limit)
     term.type("e")
     play.ends(term, others=[listener])
     drive([listener], time.monotonic() + 1)
