@@ -152,7 +152,8 @@ class Machine:
 
     def run(self, *argv, check=True):
         """Runs a command in the container."""
-        done = subprocess.run([*self.inside("--mount", "--pid", "--net", "--uts", "--ipc"), *argv],
+        done = subprocess.run([*self.inside("--mount", "--pid", "--net", "--uts", "--ipc",
+                                            "--root", "--wd"), *argv],
                               capture_output=True, text=True, check=False,
                               stdin=subprocess.DEVNULL, timeout=60)
         assert not check or done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
