@@ -129,9 +129,10 @@ static int64_t step_ended(struct cut *cut, int64_t now_ns)
 
 static int64_t step_survey(struct cut *cut, int64_t now_ns)
 {
-	if (now_ns >= cut->stage_until_ns || processes_count_alive(&cut->processes) == 0)
-		return finish(cut, 0);
-	return now_ns + SURVEY_LOOK_NS;
+	if (now_ns < cut->stage_until_ns && processes_count_alive(&cut->processes) > 0)
+		return now_ns + SURVEY_LOOK_NS;
+	processes_record_strays(&cut->processes, watch_facts(cut->watch));
+	return finish(cut, 0);
 }
 
 static int64_t step_escalate(struct cut *cut, enum cut_stage next, int signal, int64_t now_ns)

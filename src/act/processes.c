@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "observe/process.h"
+#include "observe/strays.h"
 
 /* The pidfd is of the process that was found, not of a later one with its pid. */
 static int pidfd_of(const struct watch_process *facts, int *ret_fd)
@@ -27,6 +28,14 @@ static int pidfd_of(const struct watch_process *facts, int *ret_fd)
 	return 0;
 }
 
+static const struct process_record *record_find(const struct processes *processes, int32_t pid)
+{
+	for (size_t i = 0; i < processes->n; i++)
+		if (processes->records[i].facts.pid == pid)
+			return &processes->records[i];
+	return NULL;
+}
+
 void processes_record(struct processes *processes, const struct watch *watch)
 {
 	struct watch_process found[PROCESSES_MAX];
@@ -36,6 +45,22 @@ void processes_record(struct processes *processes, const struct watch *watch)
 	for (int i = 0; i < n; i++) {
 		struct process_record *record = &processes->records[processes->n];
 
+		record->facts = found[i];
+		if (pidfd_of(&found[i], &record->pidfd) == 0)
+			processes->n++;
+	}
+}
+
+void processes_record_strays(struct processes *processes, const struct session_facts *facts)
+{
+	struct watch_process found[PROCESSES_MAX];
+	int n = strays_find(facts, found, PROCESSES_MAX);
+
+	for (int i = 0; i < n && processes->n < PROCESSES_MAX; i++) {
+		struct process_record *record = &processes->records[processes->n];
+
+		if (record_find(processes, found[i].pid))
+			continue;
 		record->facts = found[i];
 		if (pidfd_of(&found[i], &record->pidfd) == 0)
 			processes->n++;
@@ -54,14 +79,6 @@ static int record_signal(const struct process_record *record, int signal)
 	if (syscall(SYS_pidfd_send_signal, record->pidfd, signal, NULL, 0) < 0)
 		return -errno;
 	return 0;
-}
-
-static const struct process_record *record_find(const struct processes *processes, int32_t pid)
-{
-	for (size_t i = 0; i < processes->n; i++)
-		if (processes->records[i].facts.pid == pid)
-			return &processes->records[i];
-	return NULL;
 }
 
 int processes_signal(const struct processes *processes, int32_t pid, int signal)

@@ -407,6 +407,7 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 
 	if (done->result == 0) {
 		entry->engine->cuts++;
+		entry->told = true;
 		log_cut(entry, done);
 		engine_tell(entry, EVENT_CUT, entry->ending.rule, -1, entry->reason);
 		return;
@@ -469,8 +470,9 @@ void act_closed(struct entry *entry)
 {
 	char who[NAME_BYTES], tags[TAGS_BYTES];
 
-	if (entry->session.phase == PHASE_ENDING)
-		return; /* told when the cut was done */
+	/* An order that came too late is not answered: it ended by itself after all. */
+	if (entry->told)
+		return;
 	session_words(&entry->session, who);
 	session_tags(&entry->session, tags);
 	log_info("session %s ended by itself  %s", who, tags);

@@ -25,6 +25,7 @@ struct entry {
 	size_t n_groups;
 	uint32_t handle;
 	bool groups_known;
+	bool told;     /* the record of its end was given */
 	bool held;     /* told once that the brake holds it */
 	bool restored; /* taken up from a daemon that ran before; cleared by the first sample */
 	/* The end that is under way or was last asked for. */

@@ -33,6 +33,7 @@
 #endif
 
 #define CASE_GROUPS 256
+#define NICE	    (-10)
 
 struct start {
 	const struct options *options;
@@ -111,6 +112,12 @@ static void raise_file_limit(void)
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
+}
+
+/* On a host that is busy to its limits the daemon should still keep its time; it needs little of it. */
+static void raise_priority(void)
+{
+	(void)setpriority(PRIO_PROCESS, 0, NICE);
 }
 
 static void detach(void)
@@ -295,6 +302,7 @@ static int start_daemon(struct options *options)
 		return 1;
 	}
 	raise_file_limit();
+	raise_priority();
 	(void)umask(022);
 	if (!options->foreground && go_background(options, &start.waiting_fd) < 0) {
 		log_error("cannot go to the background: %s", strerror(errno));

@@ -1,5 +1,7 @@
 """pytest's side: private surroundings, one stage for each module, reasons for what cannot run."""
 
+import contextlib
+import fcntl
 import os
 import sys
 
@@ -37,17 +39,27 @@ def world():
     own.close()
 
 
+@contextlib.contextmanager
+def host_to_itself():
+    """One stage at a time, over all workers and runs: some sixty sessions that log in and end together are
+    as much as two cores take without making every session late."""
+    with open("/run/lock/sshidle-e2e", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="module")
 def stage(request, world):
     """The module's STAGE, with everything that was selected running."""
     wanted = {item.callspec.params["case"] for item in request.session.items
               if item.module is request.module and "case" in getattr(item, "fixturenames", ())}
     own = request.module.STAGE
-    try:
-        own.start(world, wanted)
-        yield own
-    finally:
-        own.close()
+    with host_to_itself():
+        try:
+            own.start(world, wanted)
+            yield own
+        finally:
+            own.close()
 
 
 @pytest.fixture
