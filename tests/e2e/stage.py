@@ -463,8 +463,8 @@ class Play:
         lines = [line for line in lines if line.at < end]
         assert lines, f"{client} was ended without a warning{self.about(client)}"
         given = end - lines[-1].at
-        assert given >= stood - self.slack(), f"{client}: the warning stood for {given:.2f} s only" \
-                                     f"{self.about(client)}"
+        assert given >= stood - self.slack(), \
+            f"{client}: the warning stood for {given:.2f} s only{self.about(client)}"
         assert pairs_of(lines[-1]).get("rule") == "4", lines[-1].text
         self.sees_warning(client)
 

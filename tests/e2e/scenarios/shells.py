@@ -47,7 +47,7 @@ def slow_typist(play):
 def typing_unread(play):
     """Keys go to a program that never reads them: the terminal's own times show nothing."""
     term = play.shell()
-    term.type("sleep 1003; sleep 1\r", "sleep 1\r\n")
+    term.type("echo up-$((40+2)) -; sleep 1003\r", UP)
     play.lives([term], act=lambda: term.type("z"), every=0.5)
     play.ends(term)
 
@@ -156,7 +156,7 @@ def agent_asked_by_script(play):
 def paste(play):
     """64 KiB at once, then nothing: all of it arrives, then the limit runs."""
     term = play.shell()
-    term.type("cat >~/pasted; wc -c ~/pasted\r", r"pasted\r\n")
+    term.type("echo up-$((40+2)) -; cat >~/pasted; wc -c ~/pasted\r", UP)
     lines = "".join(f"{number:07d} {'p' * 55}\n" for number in range(1024))
     assert len(lines) == 65536
     term.send(lines)
