@@ -52,7 +52,7 @@ def host_to_itself():
 def stage(request, world):
     """The module's STAGE, with everything that was selected running."""
     wanted = {item.callspec.params["case"] for item in request.session.items
-              if item.module is request.module and "case" in getattr(item, "fixturenames", ())}
+              if item.module is request.module and hasattr(item, "callspec")}
     own = request.module.STAGE
     with host_to_itself():
         try:
