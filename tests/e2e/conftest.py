@@ -41,8 +41,8 @@ def world():
 
 @contextlib.contextmanager
 def host_to_itself():
-    """One stage at a time, over all workers and runs: some sixty sessions that log in and end together are
-    as much as two cores take without making every session late."""
+    """One stage at a time, over all workers and runs: some sixty sessions that log in and end
+    together are as much as two cores take without making every session late."""
     with open("/run/lock/sshidle-e2e", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
