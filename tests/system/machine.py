@@ -46,9 +46,11 @@ set -eu
 # Somebody on the host may be adding a user just now: that is not our file.
 rm -f /etc/passwd.lock /etc/shadow.lock /etc/group.lock /etc/gshadow.lock /etc/subuid.lock \\
 	/etc/subgid.lock
-getent passwd sshidle >/dev/null || useradd --system --user-group --no-create-home \\
-	--home-dir /nonexistent --shell /usr/sbin/nologin sshidle
-getent passwd sshidle-test >/dev/null || useradd -M -d / -s /bin/sh -p '*' sshidle-test
+# Users of the host may come and go meanwhile, and what runs under their numbers with them.
+userdel -f sshidle 2>/dev/null || :
+useradd --system --uid 61701 --user-group --no-create-home --home-dir /nonexistent \\
+	--shell /usr/sbin/nologin sshidle
+useradd -M --uid 61702 -d / -s /bin/sh -p '*' sshidle-test
 """
 
 
