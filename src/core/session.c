@@ -13,6 +13,9 @@
 /* The smallest answer of an agent: length and type; its request has the same head. */
 #define AGENT_MESSAGE_BYTES 5
 
+/* So many samples in a row in which the server had not read what came, 20 ms apart: a second. */
+#define UNDECIDED_MOST 50
+
 /* CPU time is counted in ticks: less than one is nothing. */
 #define WORK_LEAST_NS (10 * NS_PER_MS)
 
@@ -195,7 +198,7 @@ static void observe_silence(struct session *session, const struct sample *sample
 	}
 }
 
-/* Bytes that the server has not read yet may be input; it came when data came last. */
+/* Bytes that the server does not read may be input; it came when data came last. */
 static void observe_waiting(struct session *session, const struct sample *sample, int64_t from_ns)
 {
 	if (sample->waiting == 0)
@@ -280,13 +283,28 @@ static void observe(struct session *session, const struct sample *sample, bool h
 	session->observed_at_ns = sample->from_ns;
 }
 
+/*
+ * Bytes came that the server has not read yet.  On a busy host that is often an answer to a keepalive in its
+ * moment between the network and the server, so it is not called use at once: the next sample will tell. A server that
+ * does not read for longer is another matter.
+ */
+static bool is_undecided(struct session *session, const struct sample *sample)
+{
+	if (sample->waiting == 0 || ledger_plain_in(sample) > session->ledger.high_in) {
+		session->undecided = 0;
+		return false;
+	}
+	return ++session->undecided <= UNDECIDED_MOST;
+}
+
 bool session_observe(struct session *session, const struct sample *sample)
 {
 	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
 	bool has_ledger = (sample->known & ledger) == ledger;
 	struct sample whole;
 
-	if (has_ledger && ledger_is_behind(&session->ledger, sample)) {
+	if (has_ledger &&
+	    (ledger_is_behind(&session->ledger, sample) || is_undecided(session, sample))) {
 		session->reaped_before |= (sample->known & SAMPLE_REAPED) != 0;
 		return false;
 	}

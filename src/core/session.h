@@ -59,6 +59,7 @@ struct session {
 	int64_t acked_before_ns; /* last_ack_recv */
 	uint32_t known;		 /* of the last sample */
 	uint32_t forward_opened;
+	uint32_t undecided; /* samples in a row with bytes that the server had not read */
 	uint32_t id;
 	enum session_phase phase;
 	bool reaped_before;	       /* in a sample that said nothing */
@@ -80,7 +81,8 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 
 /*
  * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken inside a
- * system call of the server and says nothing (ledger.h); nothing changed, take another one soon.
+ * system call of the server (ledger.h), or before the server had read what came, and says nothing; nothing
+ * changed, take another one soon.
  */
 bool session_observe(struct session *session, const struct sample *sample);
 

@@ -85,7 +85,8 @@ static void a_key_lies_between_two_samples(void **state)
 	session_deinit(&session);
 }
 
-/* The server has not read it yet: it may be input. */
+/* The server has not read it yet: it may be input, or an answer on its way. The next samples tell; a server that does
+ * not read for a second has input. */
 static void waiting_bytes_count(void **state)
 {
 	struct session session;
@@ -97,8 +98,24 @@ static void waiting_bytes_count(void **state)
 	sample.received += 44;
 	sample.waiting = 44;
 	sample.last_data_recv_ns = 10 * S;
+	for (int i = 0; i < 50; i++)
+		assert_false(session_observe(&session, &sample));
+	assert_true(session.observed_at_ns == 100 * S);
 	assert_true(session_observe(&session, &sample));
 	assert_true(session.channels[0].input.latest_ns >= 190 * S);
+	/* Read in time it was what the ledger says. */
+	sample.waiting = 0;
+	sample.rchar += 44;
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 300 * S);
+	sample.received += 44;
+	sample.waiting = 44;
+	assert_false(session_observe(&session, &sample));
+	sample.waiting = 0;
+	sample.rchar += 44;
+	sample.wchar++;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].input.latest_ns == 300 * S);
 	session_deinit(&session);
 }
 
