@@ -110,6 +110,7 @@ static void waiting_bytes_count(void **state)
 	later(&sample, 300 * S);
 	sample.received += 44;
 	sample.waiting = 44;
+	sample.last_data_recv_ns = 0;
 	assert_false(session_observe(&session, &sample));
 	sample.waiting = 0;
 	sample.rchar += 44;
