@@ -1,9 +1,14 @@
 #include "core/ledger.h"
 
-/* A rekey, told from everything else (measured on OpenSSH 9.2 and 10.5; keys 35, keepalives 52, a
- * channel's opening 85 bytes a segment): this much on the net each way, in segments this full. */
+/*
+ * A rekey, told from everything else: so much protocol on the net each way, not counting what so many segments
+ * with a key, a keepalive or a request have (measured on OpenSSH 9.2 and 10.5: keys 35, chaff 36, keepalives
+ * 52, requests up to 85 bytes; a rekey's 2,780 come in three). Keepalives in the same step do not blur it.
+ */
 #define REKEY_NET_BYTES	    900
-#define REKEY_SEGMENT_BYTES 250
+#define REKEY_SEGMENT_BYTES 60
+/* So many samples in a row may find a rekey under way, 20 ms apart. */
+#define REKEY_LOOKS_MOST 50
 
 /* So many samples in a row with data on the socket that the io counters did not see: the server
  * moves its data with recv(2) and send(2), which the kernel does not count. */
@@ -80,12 +85,17 @@ static void note_stuck(struct ledger *ledger, const struct sample *sample)
 		ledger->unusable = true;
 }
 
+/* What came in besides the user's bytes and small packets. */
+static uint64_t rekey_protocol(const struct ledger_step *step)
+{
+	uint64_t plain = step->in_bytes + step->forwarded_in_bytes;
+
+	return less(step->net_in_bytes, plain + REKEY_SEGMENT_BYTES * step->segments_in);
+}
+
 static bool rekey_shaped(const struct ledger_step *step)
 {
-	uint64_t protocol = less(step->net_in_bytes, step->in_bytes);
-
-	return step->net_out_bytes >= REKEY_NET_BYTES && protocol >= REKEY_NET_BYTES &&
-	       protocol > REKEY_SEGMENT_BYTES * step->segments_in;
+	return step->net_out_bytes >= REKEY_NET_BYTES && rekey_protocol(step) >= REKEY_NET_BYTES;
 }
 
 /* Fills whether `in` alone, and `in` with `out`, are amounts to be trusted. */
@@ -179,31 +189,73 @@ static void ledger_prime(struct ledger *ledger, const struct sample *sample)
 	ledger->primed = true;
 }
 
+/* The differences between a sample and the one before; the marks stay where they are. */
+static struct ledger_step step_of(const struct ledger *ledger, const struct sample *sample)
+{
+	const struct sample *last = &ledger->last;
+	int64_t high_in = ledger->high_in, high_out = ledger->high_out;
+
+	return (struct ledger_step){
+		.in_bytes = above(ledger_plain_in(sample), &high_in),
+		.out_bytes = above(ledger_plain_out(sample), &high_out),
+		.net_in_bytes = less(sample->received, last->received),
+		.net_out_bytes = less(sample->sent, last->sent),
+		.segments_in = less(sample->segments_in, last->segments_in),
+		.forwarded_in_bytes = less(sample->forward_written, last->forward_written),
+		.traffic_bytes = less(sample->forward_written, last->forward_written) +
+				 less(sample->forward_read, last->forward_read),
+		.reaped = (sample->known & SAMPLE_REAPED) != 0,
+	};
+}
+
+/* Less than any rekey of this connection has; 1 as long as none is known. */
+static uint64_t rekey_least(const struct ledger *ledger)
+{
+	uint64_t least_bytes = UINT64_MAX;
+
+	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
+		if (ledger->rekeys[i].seen >= LEDGER_REKEY_TRUST &&
+		    ledger->rekeys[i].in_bytes < least_bytes)
+			least_bytes = ledger->rekeys[i].in_bytes;
+	return least_bytes == UINT64_MAX ? 1 : least_bytes;
+}
+
+bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)
+{
+	struct ledger_step step;
+
+	if (!ledger->primed || ledger->unusable)
+		return false;
+	step = step_of(ledger, sample);
+	if (rekey_protocol(&step) < REKEY_NET_BYTES ||
+	    (step.net_out_bytes >= REKEY_NET_BYTES && step.in_bytes >= rekey_least(ledger))) {
+		ledger->mid_rekey = 0;
+		return false;
+	}
+	if (++ledger->mid_rekey <= REKEY_LOOKS_MOST)
+		return true;
+	ledger->mid_rekey = 0;
+	return false;
+}
+
 bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
 		 const struct sample *sample, bool touched, struct ledger_step *ret_step)
 {
-	struct ledger_step step = { 0 };
-	const struct sample *last = &ledger->last;
+	struct ledger_step step;
 
 	if (!ledger->primed) {
 		ledger_prime(ledger, sample);
 		return false;
 	}
 	note_stuck(ledger, sample);
-	step.traffic_bytes = less(sample->forward_written, last->forward_written) +
-			     less(sample->forward_read, last->forward_read);
-	step.in_bytes = above(ledger_plain_in(sample), &ledger->high_in);
-	step.out_bytes = above(ledger_plain_out(sample), &ledger->high_out);
-	step.net_in_bytes = less(sample->received, last->received);
-	step.net_out_bytes = less(sample->sent, last->sent);
-	step.segments_in = less(sample->segments_in, last->segments_in);
-	step.reaped = (sample->known & SAMPLE_REAPED) != 0;
+	step = step_of(ledger, sample);
+	(void)above(ledger_plain_in(sample), &ledger->high_in);
+	(void)above(ledger_plain_out(sample), &ledger->high_out);
 	step.unusable = ledger->unusable;
 	if (!touched)
 		step_find_rekey(ledger, &step);
 	step_take_notice(ledger, traits, sample->at_ns, &step);
 	step_take_padding(traits, &step);
-	ledger->step = step;
 	ledger->last = *sample;
 	*ret_step = step;
 	return true;

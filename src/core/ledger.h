@@ -47,25 +47,26 @@ struct ledger_rekey {
 struct ledger_step {
 	uint64_t in_bytes, out_bytes; /* plain, forwarded traffic taken out */
 	uint64_t net_in_bytes, net_out_bytes, segments_in;
-	uint64_t traffic_bytes; /* on forwarded sockets, both ways */
-	bool reaped;		/* in and out are no counts in this step */
-	bool rekey;		/* all of `in` was a rekey whose amount is known */
-	bool rekey_out;		/* ... and all of `out` too */
-	bool unusable;		/* the counters do not fit a server that reads and writes */
+	uint64_t traffic_bytes;	     /* on forwarded sockets, both ways */
+	uint64_t forwarded_in_bytes; /* those that came from the client */
+	bool reaped;		     /* in and out are no counts in this step */
+	bool rekey;		     /* all of `in` was a rekey whose amount is known */
+	bool rekey_out;		     /* ... and all of `out` too */
+	bool unusable;		     /* the counters do not fit a server that reads and writes */
 };
 
 struct ledger {
 	struct ledger_rekey rekeys[LEDGER_REKEYS_MAX];
-	struct sample last;	 /* without channels */
-	struct ledger_step step; /* the last one */
+	struct sample last; /* without channels */
 	int64_t high_in, high_out;
 	int64_t notice_until_ns; /* so long is output taken for a notice of ours ... */
 	uint64_t notice_bytes;	 /* ... and so much of it is still to come */
 	uint32_t n_rekeys, next_rekey;
-	uint32_t stuck;	 /* samples in a row in which data flowed past the counters */
-	uint32_t behind; /* samples in a row that were behind */
-	bool primed;	 /* `last` is valid */
-	bool unusable;	 /* from now on: this server's I/O is not counted by the kernel */
+	uint32_t stuck;	    /* samples in a row in which data flowed past the counters */
+	uint32_t behind;    /* samples in a row that were behind */
+	uint32_t mid_rekey; /* samples in a row that met a rekey under way */
+	bool primed;	    /* `last` is valid */
+	bool unusable;	    /* from now on: this server's I/O is not counted by the kernel */
 };
 
 /* plain_in and plain_out as the sample has them, before the high-water mark. */
@@ -80,6 +81,9 @@ void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns)
  * taken in. After too many of them in a row the ledger is called unusable instead.
  */
 bool ledger_is_behind(struct ledger *ledger, const struct sample *sample);
+
+/* True when the sample met a rekey under way: its parts would look like use, so it is not to be taken in either. */
+bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample);
 
 /*
  * Takes in one sample that knows SAMPLE_IO and SAMPLE_SOCKET. Returns false and only remembers it when

@@ -53,6 +53,19 @@ static const struct channel *channel_before(const struct session *session,
 	return NULL;
 }
 
+/* A new channel has been used by being opened: when its child started, if that is known. */
+static struct channel channel_opened(const struct channel_facts *facts, struct bounds seen)
+{
+	int64_t latest_ns = facts->started_at_ns + AGE_SLACK_NS;
+
+	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns) {
+		seen.latest_ns = latest_ns;
+		if (seen.earliest_ns > facts->started_at_ns - AGE_SLACK_NS)
+			seen.earliest_ns = facts->started_at_ns - AGE_SLACK_NS;
+	}
+	return (struct channel){ .opened = seen, .input = seen, .work = seen };
+}
+
 int session_set_channels(struct session *session, const struct channel_facts *facts, size_t n,
 			 int64_t from_ns, int64_t at_ns)
 {
@@ -69,7 +82,7 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 		if (before)
 			channels[i] = *before;
 		else
-			channels[i] = (struct channel){ .opened = now, .input = now, .work = now };
+			channels[i] = channel_opened(&facts[i], now);
 		channels[i].facts = facts[i];
 	}
 	free(session->channels);
@@ -124,7 +137,8 @@ static void use_input(struct session *session, const struct sample *sample,
 	bool untouched[FACTS_CHANNELS_MAX] = { false };
 	bool elsewhere;
 
-	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++)
+	for (size_t i = 0; sample->n_channels == session->n_channels && i < session->n_channels;
+	     i++)
 		untouched[i] = terminal_untouched(&session->channels[i], &sample->channels[i],
 						  from_realtime_ns);
 	elsewhere = input_has_place(session, sample, step, untouched);
@@ -269,12 +283,15 @@ static void observe(struct session *session, const struct sample *sample, bool h
 			bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 		session->forward_opened = sample->forward_opened;
 	}
-	if (!complete || !has_ledger)
-		use_everything(session, sample, from_ns);
-	else
+	if (has_ledger)
 		observe_ledger(session, sample, from_ns);
+	else
+		use_everything(session, sample, from_ns);
+	session->unsure = (struct bounds){ 0 };
 	if (complete)
 		observe_channels(session, sample, from_ns);
+	else
+		session->unsure = (struct bounds){ from_ns, sample->at_ns };
 	if (sample->known & SAMPLE_SOCKET) {
 		observe_waiting(session, sample, from_ns);
 		observe_silence(session, sample);
@@ -304,7 +321,8 @@ bool session_observe(struct session *session, const struct sample *sample)
 	struct sample whole;
 
 	if (has_ledger &&
-	    (ledger_is_behind(&session->ledger, sample) || is_undecided(session, sample))) {
+	    (ledger_is_behind(&session->ledger, sample) || is_undecided(session, sample) ||
+	     ledger_is_mid_rekey(&session->ledger, sample))) {
 		session->reaped_before |= (sample->known & SAMPLE_REAPED) != 0;
 		return false;
 	}
@@ -355,7 +373,7 @@ struct bounds session_channel_use(const struct session *session, const struct ch
 
 struct bounds session_channel_last_use(const struct session *session, const struct channel *channel)
 {
-	struct bounds last = channel->opened;
+	struct bounds last = bounds_later(channel->opened, session->unsure);
 	struct bounds work = channel->work;
 
 	if (channel->facts.kind == KIND_NONE)

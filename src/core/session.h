@@ -47,8 +47,10 @@ struct session {
 	struct ledger ledger;
 	struct ledger_traits traits;
 	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
-	char *record;		   /* owned: of a cut that has been ordered; NULL */
-	struct channel *channels;  /* owned; never empty once the first list came */
+	struct bounds
+		unsure; /* when the list of channels was last not certain; nothing since it is again */
+	char *record;		  /* owned: of a cut that has been ordered; NULL */
+	struct channel *channels; /* owned; never empty once the first list came */
 	size_t n_channels;
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;

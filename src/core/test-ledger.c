@@ -156,6 +156,43 @@ static void a_rekey_is_learned(void **state)
 	assert_false(step.rekey);
 }
 
+/* Keepalives in the same step do not blur it, and its halves wait for each other. */
+static void a_rekey_under_way(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (int i = 0; i < LEDGER_REKEY_TRUST; i++) {
+		rekey(&sample, 96, 92);
+		assert_false(ledger_is_mid_rekey(&ledger, &sample));
+		assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	}
+	net(&sample, 60 * 52, 60 * 52, 60);
+	net(&sample, 2000, 1500, 2);
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	sample.wchar += 5;
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	net(&sample, 780, 872, 1);
+	sample.wchar += 91;
+	sample.rchar += 92;
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(step.rekey && step.rekey_out);
+	/* Typing and pasting are never taken for one. */
+	net(&sample, 96 * 35, 96 * 35, 96);
+	sample.wchar += 96;
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_false(step.rekey);
+	/* It does not wait for ever. */
+	net(&sample, 2780, 0, 3);
+	for (int i = 0; i < 50; i++)
+		assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+}
+
 static void padding_is_no_output(void **state)
 {
 	struct ledger ledger;
@@ -262,6 +299,7 @@ int main(void)
 		cmocka_unit_test(behind_for_ever_is_unusable),
 		cmocka_unit_test(forwards_do_not_hide_keys),
 		cmocka_unit_test(a_rekey_is_learned),
+		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),
 		cmocka_unit_test(a_reaped_child_does_not_hide_keys),

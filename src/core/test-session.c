@@ -128,15 +128,21 @@ static void an_incomplete_list_counts(void **state)
 
 	(void)state;
 	sample = start(&session, 2);
+	sample.last_data_recv_ns = 0;
 	later(&sample, 200 * S);
 	sample.n_channels = 1;
 	assert_true(session_observe(&session, &sample));
-	assert_true(session.channels[1].input.latest_ns == 200 * S);
+	assert_true(session_channel_last_use(&session, &session.channels[1]).latest_ns == 200 * S);
 	later(&sample, 300 * S);
 	sample.n_channels = 2;
 	sample.known &= ~(uint32_t)SAMPLE_CHANNELS;
 	assert_true(session_observe(&session, &sample));
-	assert_true(session.channels[1].input.latest_ns == 300 * S);
+	assert_true(session_channel_last_use(&session, &session.channels[1]).latest_ns == 300 * S);
+	/* As soon as it is certain again that nothing was opened, it was no use. */
+	later(&sample, 400 * S);
+	sample.known |= SAMPLE_CHANNELS;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session_channel_last_use(&session, &session.channels[1]).latest_ns <= 100 * S);
 	session_deinit(&session);
 }
 
@@ -173,6 +179,21 @@ static void a_new_list_keeps_the_clocks(void **state)
 		    session.channels[1].opened.latest_ns == 110 * S);
 	assert_int_equal(session_set_channels(&session, terminals + 1, 1, 200 * S, 210 * S), 0);
 	assert_true(session.channels[0].opened.latest_ns == 110 * S);
+	session_deinit(&session);
+}
+
+/* The child's start says when a channel was opened, however late it is seen. */
+static void a_channel_is_opened_when_its_child_starts(void **state)
+{
+	struct channel_facts list[2] = { terminals[0], terminals[1] };
+	struct session session;
+
+	(void)state;
+	(void)start(&session, 1);
+	list[1].started_at_ns = 103 * S;
+	assert_int_equal(session_set_channels(&session, list, 2, 100 * S, 110 * S), 0);
+	assert_true(session.channels[1].opened.latest_ns >= 103 * S);
+	assert_true(session.channels[1].opened.latest_ns < 104 * S);
 	session_deinit(&session);
 }
 
@@ -213,6 +234,7 @@ int main(void)
 		cmocka_unit_test(an_incomplete_list_counts),
 		cmocka_unit_test(a_reaped_child_is_not_forgotten),
 		cmocka_unit_test(a_new_list_keeps_the_clocks),
+		cmocka_unit_test(a_channel_is_opened_when_its_child_starts),
 		cmocka_unit_test(the_window_of_the_access_time),
 	};
 

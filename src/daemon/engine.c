@@ -18,6 +18,9 @@
 #define SAVE_AFTER_NS	 (1 * NS_PER_S)
 #define SAVE_COST_FACTOR 200
 
+/* An id that was given out after the last write must not be given out again after a kill -9. */
+#define ID_HEADROOM 64
+
 /* After a sample that said nothing. */
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 
@@ -55,10 +58,10 @@ static const struct session *next_session(void *context, const struct session *a
 	return engine_next_session(context, after);
 }
 
-static int64_t save(struct engine *engine)
+static int64_t save(struct engine *engine, uint32_t next_id)
 {
 	int64_t from_ns = clock_now_ns();
-	int r = state_save(engine->options->state_file, engine->next_id, next_session, engine);
+	int r = state_save(engine->options->state_file, next_id, next_session, engine);
 
 	if (r < 0)
 		log_error("%s cannot be written: %s; a restart would begin all idle times anew",
@@ -69,7 +72,7 @@ static int64_t save(struct engine *engine)
 void engine_save_now(struct engine *engine)
 {
 	if (!engine->state)
-		(void)save(engine);
+		(void)save(engine, engine->next_id + ID_HEADROOM);
 }
 
 static void on_save(evutil_socket_t fd, short what, void *context)
@@ -81,7 +84,7 @@ static void on_save(evutil_socket_t fd, short what, void *context)
 	(void)what;
 	if (engine->state)
 		return; /* before the first look is done the old state is worth more */
-	cost_ns = save(engine);
+	cost_ns = save(engine, engine->next_id + ID_HEADROOM);
 	engine->save_not_before_ns = clock_now_ns() + cost_ns * SAVE_COST_FACTOR;
 }
 
@@ -418,7 +421,7 @@ int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t unt
 		return -EALREADY;
 	entry->session.kept_until_ns = until_ns;
 	act_kept(entry, who);
-	engine_save_soon(engine);
+	engine_save_now(engine);
 	engine_look_now(entry);
 	return 0;
 }
@@ -567,7 +570,7 @@ int engine_run(const struct engine_options *options)
 		options->ready(options->context);
 		(void)event_base_dispatch(engine.base);
 		if (!engine.state)
-			(void)save(&engine);
+			(void)save(&engine, engine.next_id);
 	} else if (r != -EINVAL) {
 		log_error("cannot start: %s", strerror(-r));
 	}

@@ -15,6 +15,7 @@
 #include "daemon/clock.h"
 #include "daemon/link.h"
 #include "observe/finder.h"
+#include "observe/process.h"
 #include "observe/watch.h"
 
 /* The first look at a big host is done in slices, so that nothing else has to wait long. */
@@ -140,6 +141,10 @@ static void send_channels(struct monitored *monitored, const struct sample *samp
 	message.uid = watch_facts(monitored->watch)->uid;
 	message.n_channels = (uint32_t)n;
 	memcpy(message.channels, channels, n * sizeof(*channels));
+	for (size_t i = 0; i < n; i++)
+		if (channels[i].pid != 0)
+			message.channels[i].started_at_ns =
+				clock_now_ns() - process_age_ns(channels[i].start_ticks);
 	send_message(monitored->monitor, LINK_CHANNELS, &message,
 		     link_channels_bytes(message.n_channels));
 }

@@ -112,15 +112,26 @@ static json_t *session_json(const struct session *session)
 static int write_file(const char *file, const json_t *root)
 {
 	char temporary[4096];
+	auto_free char *text = json_dumps(root, JSON_COMPACT);
 	auto_close int fd = -1;
+	size_t length, done = 0;
+	ssize_t n;
 
 	if (snprintf(temporary, sizeof(temporary), "%s.new", file) >= (int)sizeof(temporary))
 		return -ENAMETOOLONG;
+	if (!text)
+		return -ENOMEM;
 	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (json_dumpfd(root, fd, JSON_COMPACT) < 0)
-		return errno != 0 ? -errno : -EIO;
+	/* In one go: jansson writes to a descriptor token by token. */
+	length = strlen(text);
+	while (done < length) {
+		n = write(fd, text + done, length - done);
+		if (n < 0)
+			return -errno;
+		done += (size_t)n;
+	}
 	/* No fsync: the state is of use in this boot only. */
 	if (rename(temporary, file) < 0)
 		return -errno;

@@ -20,7 +20,7 @@ int finder_new(finder_found_fn *found, void *context, struct finder **ret_finder
 void finder_free(struct finder *finder);
 
 /*
- * One look. Does at most about `slice_ns` of work; returns 1 when there is more to do (call again soon), 0
+ * One look. Does at most about `slice_ns` of work (CPU time); returns 1 when there is more to do (call again soon), 0
  * when the look is complete, or -errno when /proc cannot be read at all.
  */
 int finder_look(struct finder *finder, int64_t now_ns, int64_t slice_ns);
