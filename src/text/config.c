@@ -176,7 +176,7 @@ void config_parser_file(struct config_parser *parser, const char *file, const ch
 			size_t length)
 {
 	struct config_parser inner = *parser;
-	const char *const end = text + length;
+	const char *const end = length > 0 ? text + length : text;
 	const size_t n_blocks = parser->config->n_blocks;
 
 	inner.file = file;

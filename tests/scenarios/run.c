@@ -32,6 +32,7 @@
 #define DONE_MAX	    64
 #define EVENTS_MAX	    200000
 #define WORDS_MAX	    12
+#define LINES_MAX	    1000
 #define LINE_BYTES	    512
 #define KEY_NET_BYTES	    35
 #define KEEPALIVE_NET_BYTES 52
@@ -73,6 +74,8 @@ static struct actor actors[SESSIONS_MAX];
 static int n_actors;
 static struct event *events;
 static int n_events;
+static char *kept_lines[LINES_MAX];
+static int n_kept;
 static struct config *config;
 static struct brake brake;
 static int64_t wall_offset_ns = WALL_START_S * NS_PER_S - START_NS;
@@ -631,16 +634,27 @@ static void add_event(int64_t at_ns, char **from, int n)
 	n_events++;
 }
 
+/* The words of the events point into it. */
+static char *keep_line(const char *line)
+{
+	if (n_kept == LINES_MAX)
+		fail("too many lines");
+	kept_lines[n_kept] = strdup(line);
+	if (!kept_lines[n_kept])
+		fail("out of memory");
+	return kept_lines[n_kept++];
+}
+
 static void read_line(char *line)
 {
-	char *kept = strdup(line), *parts[WORDS_MAX + 6];
+	char *kept, *parts[WORDS_MAX + 6];
 	int n;
 
 	if (strncmp(line, "config ", 7) == 0) {
 		configure(line + 7);
-		free(kept);
 		return;
 	}
+	kept = keep_line(line);
 	n = split(kept, parts);
 	if (n == 0 || parts[0][0] == '#')
 		return;
@@ -707,6 +721,8 @@ int main(int argc, char **argv)
 	r = run_file(argv[1]);
 	config_free(config);
 	brake_deinit(&brake);
+	for (int i = 0; i < n_kept; i++)
+		free(kept_lines[i]);
 	free(events);
 	return r;
 }
