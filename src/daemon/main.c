@@ -260,10 +260,24 @@ static int run_monitor(struct start *start, int link_fd, pid_t engine)
 	return r;
 }
 
+/* A stop or reload in the first moments waits for the monitor's handlers (monitor_run() takes it up). */
+static void hold_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static int split(struct start *start)
 {
 	int ends[2];
 	pid_t pid;
+
+	hold_signals();
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
 		log_error("no link between the processes: %s", strerror(errno));

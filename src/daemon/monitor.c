@@ -481,6 +481,7 @@ static void on_reload(evutil_socket_t number, short what, void *context)
 static int monitor_init(struct monitor *monitor, struct event *signals[3])
 {
 	struct link_setup setup = { .rows = monitor_rows, .lost = on_lost };
+	sigset_t none;
 	int r;
 
 	monitor->base = event_base_new();
@@ -503,6 +504,9 @@ static int monitor_init(struct monitor *monitor, struct event *signals[3])
 	for (int i = 0; i < 3; i++)
 		if (event_add(signals[i], NULL) < 0)
 			return -ENOMEM;
+	/* What came since the start (main.c holds it back) is handled now. */
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	return 0;
 }
 
