@@ -16,7 +16,8 @@
 
 /* How long the last line may take to reach the client before the line is lost. */
 #define NOTICE_FOR_NS (300 * NS_PER_MS)
-/* The kernel moves it from the slave to the master in the background: before that nothing is seen there. */
+/* The kernel moves it from the slave to the master in the background: before that nothing is seen
+ * there. */
 #define NOTICE_LEAST_NS (40 * NS_PER_MS)
 #define NOTICE_LOOK_NS	(10 * NS_PER_MS)
 #define ESCALATE_FOR_NS (5 * NS_PER_S)

@@ -3,15 +3,16 @@
  *
  *   notice     a line on its terminals, a moment for it to reach the client
  *   shutdown   shutdown(SHUT_RDWR) on the borrowed socket: to the server it is a lost line, so it
- *              cleans up fully (login records, PAM, agent sockets), for every server and without a signal
- *   escalate   still there 5 s later: SIGTERM, another 5 s later SIGKILL, to the ledger process and never
- *              to OpenSSH's monitor (killing that ends nothing)
- *   hang up    commands without a terminal get no hang-up from any server: SIGHUP to them, unless they
- *              were started to outlive their session (own session id)
+ *              cleans up fully (login records, PAM, agent sockets), for every server, without a
+ *              signal
+ *   escalate   still there 5 s later: SIGTERM, another 5 s later SIGKILL, to the ledger process
+ *              and never to OpenSSH's monitor (killing that ends nothing)
+ *   hang up    commands without a terminal get no hang-up from any server: SIGHUP to them, unless
+ *              they were started to outlive their session (own session id)
  *   survey     which of the session's processes live on
  *
- * Time is a parameter and nothing waits: call cut_step() when it asks for it, and when the ledger process
- * has ended.
+ * Time is a parameter and nothing waits: call cut_step() when it asks for it, and when the ledger
+ * process has ended.
  */
 #pragma once
 

@@ -4,7 +4,8 @@
 
 #include "core/ledger.h"
 
-/* A ledger below the mark was read inside a system call and could hide a key: that is movement too. */
+/* A ledger below the mark was read inside a system call and could hide a key: that is movement too.
+ */
 
 /* Nothing at all has come in since the verdict's sample: that is proof without any ledger. */
 static bool silent_since(const struct sample *sample, int64_t since_ns)

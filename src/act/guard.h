@@ -6,8 +6,10 @@
 #include "core/order.h"
 #include "observe/watch.h"
 
-/* 0: nothing that counts has moved. -EBUSY: something has, or it cannot be seen. -ESRCH: already ended. */
+/* 0: nothing that counts has moved. -EBUSY: something has, or it cannot be seen. -ESRCH: already
+ * ended. */
 int guard_check(struct watch *watch, const struct order_guard *guard);
 
-/* The same for one terminal: nothing was read from it and nothing waits in it, or no input came at all. */
+/* The same for one terminal: nothing was read from it and nothing waits in it, or no input came at
+ * all. */
 int guard_check_terminal(struct watch *watch, const struct order_guard *guard, int32_t tty);

@@ -2,8 +2,8 @@
  * Hangs up one terminal of a connection whose other channels are in use.
  *
  * TIOCVHANGUP would do it in one call but needs CAP_SYS_ADMIN (measured), which the monitor shall
- * not hold.  What the kernel does on a hang-up is done by signals instead: SIGHUP and SIGCONT to the
- * session leader (the shell passes it on to its jobs), and where that is ignored SIGKILL to the
+ * not hold.  What the kernel does on a hang-up is done by signals instead: SIGHUP and SIGCONT to
+ * the session leader (the shell passes it on to its jobs), and where that is ignored SIGKILL to the
  * leader 1 s later: when a session leader ends, the kernel hangs up its terminal.
  */
 #pragma once

@@ -33,8 +33,8 @@ static bool notice_write(const struct watch *watch, int32_t tty, const char *lin
 
 	if (watch_open_terminal(watch, tty, &fd) < 0)
 		return false;
-	/* One write: short lines go in whole or not at all (stopped and full terminals give EAGAIN). The
-	 * rest of a line that went in partly is not sent after it. */
+	/* One write: short lines go in whole or not at all (stopped and full terminals give
+	 * EAGAIN). The rest of a line that went in partly is not sent after it. */
 	if (write(fd, line, length) != (ssize_t)length)
 		return false;
 	*bytes += bytes_at_master(fd, line, length);

@@ -1,4 +1,5 @@
-/* Processes of a session, recorded before its end so that each can be told from a later one with the same pid. */
+/* Processes of a session, recorded before its end so that each can be told from a later one with
+ * the same pid. */
 #pragma once
 
 #include <stdbool.h>
@@ -21,12 +22,13 @@ struct processes {
 
 /* Records the session's processes, at most PROCESSES_MAX; those that end meanwhile are left out. */
 void processes_record(struct processes *processes, const struct watch *watch);
-/* Adds those of the user that left the session before (observe/strays.h), as far as there is room. */
+/* Adds those of the user that left the session before (observe/strays.h), as far as there is room.
+ */
 void processes_record_strays(struct processes *processes, const struct session_facts *facts);
 void processes_deinit(struct processes *processes);
 
-/* SIGHUP and SIGCONT to the commands without a terminal, as a terminal's hang-up would send; not to what has
- * left the session id of its command (setsid, daemons). Returns how many. */
+/* SIGHUP and SIGCONT to the commands without a terminal, as a terminal's hang-up would send; not to
+ * what has left the session id of its command (setsid, daemons). Returns how many. */
 unsigned processes_hang_up_commands(const struct processes *processes);
 
 /* One signal through its pidfd to the recorded process `pid`. -ESRCH. */

@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -27,15 +30,29 @@ static const struct level {
 static struct {
 	const char *name;
 	bool to_stderr;
+	bool to_journal; /* standard error leads to systemd's journal: sd-daemon(3) has the prefix */
 	enum log_level most;
 	unsigned lost; /* lines that standard error did not take */
-} state = { "sshidle", true, LOG_LEVEL_INFO, 0 };
+} state = { "sshidle", true, false, LOG_LEVEL_INFO, 0 };
+
+/* JOURNAL_STREAM names the stream by device and inode; it may be inherited while the stream is not. */
+static bool stderr_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t device, inode;
+	struct stat status;
+
+	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
+	       status.st_ino == inode;
+}
 
 void log_open(const char *name, bool to_stderr, enum log_level most)
 {
 	state.name = name;
 	state.to_stderr = to_stderr;
 	state.most = most;
+	state.to_journal = to_stderr && stderr_is_journal();
 	/* At once: after the rights are dropped /dev/log may be out of reach. */
 	if (!to_stderr)
 		openlog(name, LOG_PID | LOG_NDELAY, LOG_AUTHPRIV);
@@ -61,7 +78,11 @@ static void line_to_stderr(enum log_level level, const char *text)
 	if (state.lost > 0)
 		(void)text_append(line, sizeof(line), "%s: warning: %u log lines were lost\n",
 				  state.name, state.lost);
-	(void)text_append(line, sizeof(line) - 1, "%s: %s%s", state.name, levels[level].word, text);
+	if (state.to_journal)
+		(void)text_append(line, sizeof(line) - 1, "<%d>%s", levels[level].priority, text);
+	else
+		(void)text_append(line, sizeof(line) - 1, "%s: %s%s", state.name,
+				  levels[level].word, text);
 	length = strlen(line);
 	line[length++] = '\n';
 	if (write_stderr(line, length))

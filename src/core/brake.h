@@ -17,8 +17,8 @@ struct brake {
 	bool held; /* an alarm was given and the brake has not been free since */
 };
 
-/* Keeps what it knows of past cuts as far as it fits. -ENOMEM leaves the old setting; -EINVAL for 0 or
- * more than BRAKE_MOST. */
+/* Keeps what it knows of past cuts as far as it fits. -ENOMEM leaves the old setting; -EINVAL for 0
+ * or more than BRAKE_MOST. */
 int brake_set(struct brake *brake, uint32_t most, int64_t span_ns);
 void brake_deinit(struct brake *brake);
 

@@ -58,15 +58,15 @@ struct session_facts {
 
 /* One open channel.  Kinds shell, sftp and exec have a child process; forward and none have not. */
 struct channel_facts {
-	uint64_t start_ticks;  /* of the child, 0 without one */
-	int64_t started_at_ns; /* the same as a time, 0 when not known */
-	int32_t pid;	       /* direct child of the ledger process, 0 without one */
-	int32_t tty;	       /* N of /dev/pts/N, -1 without a terminal */
-	uint32_t kind;	       /* enum channel_kind */
-	uint32_t reserved;     /* 0 */
-	char command
-		[FACTS_COMMAND_BYTES]; /* of an exec channel: its command line as text, cut off at
-					      the end; else empty.  Foreign bytes: escape before print */
+	uint64_t start_ticks;		   /* of the child, 0 without one */
+	int64_t started_at_ns;		   /* the same as a time, 0 when not known */
+	int32_t pid;			   /* direct child of the ledger process, 0 without one */
+	int32_t tty;			   /* N of /dev/pts/N, -1 without a terminal */
+	uint32_t kind;			   /* enum channel_kind */
+	uint32_t reserved;		   /* 0 */
+	char command[FACTS_COMMAND_BYTES]; /* of an exec channel: its command line as text, cut off
+					      at the end; else empty.  Foreign bytes: escape before
+					      print */
 };
 
 enum sample_known {
@@ -109,8 +109,9 @@ struct sample {
 	uint64_t waiting;	    /* SIOCINQ: received, not yet read by the server */
 	int64_t last_data_recv_ns;  /* ages */
 	int64_t last_ack_recv_ns;
-	/* On forwarded sockets, read after io, each socket from the moment it was first seen on (what it
-	 * moved before is in wchar and rchar of samples that are past).  Sums that never shrink. */
+	/* On forwarded sockets, read after io, each socket from the moment it was first seen on
+	 * (what it moved before is in wchar and rchar of samples that are past).  Sums that never
+	 * shrink. */
 	uint64_t forward_written;
 	uint64_t forward_read;
 	uint32_t forward_opened; /* forwarded sockets first seen so far */

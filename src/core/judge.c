@@ -2,8 +2,8 @@
 
 #include <stddef.h>
 
-/* How often a session is looked at, as a share of its limit: a use is known to lie between two looks, so
- * a cut is late by at most this (the goal is max(1 s, 2 %)). */
+/* How often a session is looked at, as a share of its limit: a use is known to lie between two
+ * looks, so a cut is late by at most this (the goal is max(1 s, 2 %)). */
 #define RHYTHM_PER_MILLE    16
 #define RHYTHM_FLOOR_NS	    (800 * NS_PER_MS)
 #define RHYTHM_LEAST_NS	    (50 * NS_PER_MS)
@@ -148,7 +148,8 @@ static void judge_connection(const struct session *session, int64_t now_ns, bool
 			verdict->rule = RULE_WARN;
 			if (!warned)
 				verdict->action = VERDICT_WARN;
-			/* Also after a reload that shortened the limit the warning stands its time. */
+			/* Also after a reload that shortened the limit the warning stands its time.
+			 */
 			verdict->end_at_ns =
 				most(verdict->end_at_ns,
 				     (warned ? session->warned_at_ns : now_ns) + warn_for_ns);
@@ -205,7 +206,8 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 	return true;
 }
 
-/* Of a connection in use: is there a terminal that is not? The first that asks for an action goes first. */
+/* Of a connection in use: is there a terminal that is not? The first that asks for an action goes
+ * first. */
 static void judge_terminals(const struct session *session, int64_t now_ns, bool brake,
 			    struct verdict *verdict)
 {

@@ -1,8 +1,8 @@
 /*
  * The judge: what is to be done about a session, by a numbered ladder of rules.
  *
- * A pure function of the session, its policies (in its channels) and the time of its last sample.  The
- * rule's number is in the log line, in `sshidle why`, and is the number of its row in the test.
+ * A pure function of the session, its policies (in its channels) and the time of its last sample.
+ * The rule's number is in the log line, in `sshidle why`, and is the number of its row in the test.
  * Verdict and next look come from the same place, so they cannot disagree: until `next_look_ns`
  * the verdict is the same unless new evidence comes.
  *

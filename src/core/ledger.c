@@ -1,9 +1,10 @@
 #include "core/ledger.h"
 
 /*
- * A rekey, told from everything else: so much protocol on the net each way, not counting what so many segments
- * with a key, a keepalive or a request have (measured on OpenSSH 9.2 and 10.5: keys 35, chaff 36, keepalives
- * 52, requests up to 85 bytes; a rekey's 2,780 come in three). Keepalives in the same step do not blur it.
+ * A rekey, told from everything else: so much protocol on the net each way, not counting what so
+ * many segments with a key, a keepalive or a request have (measured on OpenSSH 9.2 and 10.5: keys
+ * 35, chaff 36, keepalives 52, requests up to 85 bytes; a rekey's 2,780 come in three). Keepalives
+ * in the same step do not blur it.
  */
 #define REKEY_NET_BYTES	    900
 #define REKEY_SEGMENT_BYTES 60
@@ -14,8 +15,8 @@
  * moves its data with recv(2) and send(2), which the kernel does not count. */
 #define STUCK_MOST 2
 
-/* A notice is read by the server at once, unless the terminal is stopped; then its bytes come out later and
- * count as output. */
+/* A notice is read by the server at once, unless the terminal is stopped; then its bytes come out
+ * later and count as output. */
 #define NOTICE_FOR_NS	    (2 * NS_PER_S)
 #define NOTICE_PACKETS_MOST 8
 
@@ -78,8 +79,8 @@ static bool is_stuck(const struct sample *now, const struct sample *last)
 
 static void note_stuck(struct ledger *ledger, const struct sample *sample)
 {
-	/* Between the read of the counters and the read of the socket a packet may pass, so one such
-	 * sample is nothing. A healthy server catches up in the next. */
+	/* Between the read of the counters and the read of the socket a packet may pass, so one
+	 * such sample is nothing. A healthy server catches up in the next. */
 	ledger->stuck = is_stuck(sample, &ledger->last) ? ledger->stuck + 1 : 0;
 	if (ledger->stuck > STUCK_MOST)
 		ledger->unusable = true;

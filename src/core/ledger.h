@@ -15,8 +15,8 @@
  * A step of the ledger is not always a user.  ledger_step() takes out what is recognised:
  *
  *   a rekey              the privileged monitor's signature; the same amount each time for one
- *                        connection. An amount is believed when it has been seen LEDGER_REKEY_TRUST times,
- *                        each of which counted as use. One that a sample cut in two counts as use: late, never early
+ *                        connection. An amount is believed when it has been seen
+ *                        LEDGER_REKEY_TRUST times, each of which counted as use
  *   our own notices      what the daemon writes to the terminals comes out of them as output
  *   tinyssh's padding    32 bytes of /dev/urandom read for each packet sent
  *
@@ -73,7 +73,8 @@ struct ledger {
 int64_t ledger_plain_in(const struct sample *sample);
 int64_t ledger_plain_out(const struct sample *sample);
 
-/* The daemon has written to the session's terminals: so many bytes of output in the next moments are its own. */
+/* The daemon has written to the session's terminals: so many bytes of output in the next moments
+ * are its own. */
 void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns);
 
 /*
@@ -82,7 +83,8 @@ void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns)
  */
 bool ledger_is_behind(struct ledger *ledger, const struct sample *sample);
 
-/* True when the sample met a rekey under way: its parts would look like use, so it is not to be taken in either. */
+/* True when the sample met a rekey under way: its parts would look like use, so it is not to be
+ * taken in either. */
 bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample);
 
 /*

@@ -1,8 +1,8 @@
 /*
  * Orders: what the engine has the monitor do to a session, and what came of it.
  *
- * A verdict rests on a sample that is a moment old when its order is carried out; the guard says what
- * must not have moved since.
+ * A verdict rests on a sample that is a moment old when its order is carried out; the guard says
+ * what must not have moved since.
  */
 #pragma once
 

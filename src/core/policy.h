@@ -38,9 +38,9 @@ struct policy {
  * What Match compares with.  Strings are foreign text; what is not known fits no pattern, not even
  * `*` or a negation: NULL, no groups, port 0, SERVER_N, KIND_N.  An empty command is none.
  *
- * As long as the user is not known (dropbear and tinyssh without a child show none), every block that asks for a user
- * or a group may be meant: of the limits that are possible the longest holds, all that may count as use does, and
- * report goes before disconnect.
+ * As long as the user is not known (dropbear and tinyssh without a child show none), every block
+ * that asks for a user or a group may be meant: of the limits that are possible the longest holds,
+ * all that may count as use does, and report goes before disconnect.
  */
 struct policy_query {
 	const char *user;

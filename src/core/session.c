@@ -222,8 +222,9 @@ static void observe_waiting(struct session *session, const struct sample *sample
 		bounds_use(&session->channels[i].input, from_ns, sample->at_ns);
 }
 
-/* The CPU time that makes work of a span since the anchor: the policy's share of it. Spans below an eighth of the
- * limit count as that eighth, or a single burst of a program that polls would be work. */
+/* The CPU time that makes work of a span since the anchor: the policy's share of it. Spans below an
+ * eighth of the limit count as that eighth, or a single burst of a program that polls would be
+ * work. */
 static int64_t work_threshold_ns(const struct policy *policy, int64_t span_ns)
 {
 	int64_t eighth_ns = policy->idle_timeout_ns / 8, least_ns;
@@ -301,9 +302,9 @@ static void observe(struct session *session, const struct sample *sample, bool h
 }
 
 /*
- * Bytes came that the server has not read yet.  On a busy host that is often an answer to a keepalive in its
- * moment between the network and the server, so it is not called use at once: the next sample will tell. A server that
- * does not read for longer is another matter.
+ * Bytes came that the server has not read yet.  On a busy host that is often an answer to a
+ * keepalive in its moment between the network and the server, so it is not called use at once: the
+ * next sample will tell. A server that does not read for longer is another matter.
  */
 static bool is_undecided(struct session *session, const struct sample *sample)
 {
@@ -383,7 +384,8 @@ struct bounds session_channel_last_use(const struct session *session, const stru
 			last = bounds_later(last, session_channel_use(session, channel, use));
 	if (!(channel->policy.counts & USE_BIT(USE_WORK)) || !has_child(channel))
 		return last;
-	/* Work alone keeps a channel only so long: a job that hangs in a loop is no way around the limit. */
+	/* Work alone keeps a channel only so long: a job that hangs in a loop is no way around the
+	 * limit. */
 	if (channel->policy.work_max_ns != TIME_NEVER)
 		bounds_none_after(&work, last.latest_ns + channel->policy.work_max_ns);
 	return bounds_later(last, work);

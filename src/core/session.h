@@ -7,8 +7,8 @@
  *
  * Input belongs to the connection: the ledger cannot tell channels apart.  A terminal that
  * certainly did not get it is left out: its line discipline is raw before and after (every key is
- * then readable at once), nothing waits in it, nothing was read from it (its access time stands), and
- * something else is there that explains the input.  Everything else counts for all of them.
+ * then readable at once), nothing waits in it, nothing was read from it (its access time stands),
+ * and something else is there that explains the input.  Everything else counts for all of them.
  */
 #pragma once
 
@@ -47,9 +47,9 @@ struct session {
 	struct ledger ledger;
 	struct ledger_traits traits;
 	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
-	struct bounds
-		unsure; /* when the list of channels was last not certain; nothing since it is again */
-	char *record;		  /* owned: of a cut that has been ordered; NULL */
+	struct bounds unsure; /* when the list of channels was last not certain; nothing since it is
+				 again */
+	char *record;	      /* owned: of a cut that has been ordered; NULL */
 	struct channel *channels; /* owned; never empty once the first list came */
 	size_t n_channels;
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */
@@ -68,23 +68,23 @@ struct session {
 	char user[SESSION_USER_BYTES]; /* "" while unknown; foreign text */
 };
 
-/* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until a
- * sample says better. Zeroes the rest. */
+/* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until
+ * a sample says better. Zeroes the rest. */
 void session_init(struct session *session, const struct session_facts *facts, int64_t now_ns);
 void session_deinit(struct session *session);
 
 /*
- * Takes a new list of channels, seen in [from_ns, at_ns]. Channels that were there before (same child,
- * terminal and kind) keep their clocks; new ones are opened now. Policies of new ones are zeroed: the
- * caller resolves them. -ENOMEM leaves the old list.
+ * Takes a new list of channels, seen in [from_ns, at_ns]. Channels that were there before (same
+ * child, terminal and kind) keep their clocks; new ones are opened now. Policies of new ones are
+ * zeroed: the caller resolves them. -ENOMEM leaves the old list.
  */
 int session_set_channels(struct session *session, const struct channel_facts *facts, size_t n,
 			 int64_t from_ns, int64_t at_ns);
 
 /*
- * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken inside a
- * system call of the server (ledger.h), or before the server had read what came, and says nothing; nothing
- * changed, take another one soon.
+ * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken
+ * inside a system call of the server (ledger.h), or before the server had read what came, and says
+ * nothing; nothing changed, take another one soon.
  */
 bool session_observe(struct session *session, const struct sample *sample);
 

@@ -1,10 +1,10 @@
 /*
  * The access time of a terminal as evidence.
  *
- * The kernel moves it in steps: it is the second of the first read in each window of 8 s (windows at
- * multiples of 8 of the epoch), and later reads in the same window change nothing (measured,
- * Linux 6.18; fs: tty_update_time).  The owner can set it to anything, so an old value proves nothing
- * by itself; only movement, and standing still under observation, are evidence.
+ * The kernel moves it in steps: it is the second of the first read in each window of 8 s (windows
+ * at multiples of 8 of the epoch), and later reads in the same window change nothing (measured,
+ * Linux 6.18; fs: tty_update_time).  The owner can set it to anything, so an old value proves
+ * nothing by itself; only movement, and standing still under observation, are evidence.
  */
 #pragma once
 

@@ -150,7 +150,8 @@ static void a_rekey_is_learned(void **state)
 	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
 	assert_false(step.rekey);
 	assert_int_equal(step.in_bytes, 96);
-	/* A terminal that was read from is evidence of typing, and nothing is learned from such a step. */
+	/* A terminal that was read from is evidence of typing, and nothing is learned from such a
+	 * step. */
 	rekey(&sample, 96, 92);
 	assert_true(ledger_step(&ledger, &plain, &sample, true, &step));
 	assert_false(step.rekey);

@@ -85,8 +85,8 @@ static void a_key_lies_between_two_samples(void **state)
 	session_deinit(&session);
 }
 
-/* The server has not read it yet: it may be input, or an answer on its way. The next samples tell; a server that does
- * not read for a second has input. */
+/* The server has not read it yet: it may be input, or an answer on its way. The next samples tell;
+ * a server that does not read for a second has input. */
 static void waiting_bytes_count(void **state)
 {
 	struct session session;
@@ -197,7 +197,8 @@ static void a_channel_is_opened_when_its_child_starts(void **state)
 	session_deinit(&session);
 }
 
-/* Reads within the same 8 s do not show, so a terminal that was read at their beginning may have got the key. */
+/* Reads within the same 8 s do not show, so a terminal that was read at their beginning may have
+ * got the key. */
 static void the_window_of_the_access_time(void **state)
 {
 	struct session session;

@@ -77,7 +77,8 @@ bool control_client_owns(const struct control_client *client, const struct sessi
 /* Queues one message; takes it over. Without memory for it the client is closed. */
 void control_client_send(struct control_client *client, json_t *message);
 
-/* Queues one event, already encoded with its NUL. Frees the client if it does not take its events. */
+/* Queues one event, already encoded with its NUL. Frees the client if it does not take its events.
+ */
 void control_client_send_event(struct control_client *client, const char *text, size_t n);
 
 /* The queue itself, for replies too large to be built as one object. */

@@ -50,7 +50,8 @@ static void session_tags(const struct session *session, char ret_text[static TAG
 		    session->facts.peer_port, session->facts.identity.pid);
 }
 
-/* "no input", "no input, output or work": what did not happen, of all that counts for the channel. */
+/* "no input", "no input, output or work": what did not happen, of all that counts for the channel.
+ */
 static void lack_words(const struct channel *channel, char *ret_text, size_t size)
 {
 	unsigned left = 0;
@@ -214,8 +215,9 @@ static void begin_end(struct entry *entry, const struct verdict *verdict)
 }
 
 /*
- * The record of a cut, all but its outcome.  Made before the order is given, as the list of channels may be
- * another one when it is done, and saved, so that the next daemon can give it when this one does not live to.
+ * The record of a cut, all but its outcome.  Made before the order is given, as the list of
+ * channels may be another one when it is done, and saved, so that the next daemon can give it when
+ * this one does not live to.
  */
 static void open_record(struct entry *entry)
 {

@@ -36,8 +36,8 @@ static void forget_groups(struct entry *entry)
 	entry->groups_known = false;
 }
 
-/* Asked of the system once for each session, and only when the configuration has a Match Group: it may
- * have to ask a directory server. */
+/* Asked of the system once for each session, and only when the configuration has a Match Group: it
+ * may have to ask a directory server. */
 static void learn_groups(struct entry *entry)
 {
 	struct passwd *user = getpwnam(entry->session.user);

@@ -13,8 +13,8 @@
 #include "daemon/control.h"
 #include "daemon/engine-table.h"
 
-/* The state is written this long after the first change, and not again before so many times what the
- * last write took: on a host with many sessions it then costs half a percent of a core. */
+/* The state is written this long after the first change, and not again before so many times what
+ * the last write took: on a host with many sessions it then costs half a percent of a core. */
 #define SAVE_AFTER_NS	 (1 * NS_PER_S)
 #define SAVE_COST_FACTOR 200
 
@@ -120,8 +120,8 @@ static void look_at(struct entry *entry, int64_t at_ns)
 	(void)event_add(entry->look, &after);
 }
 
-/* Judges on what is known and acts on it. Old evidence never ends a session: the judge's time is the
- * last sample's. */
+/* Judges on what is known and acts on it. Old evidence never ends a session: the judge's time is
+ * the last sample's. */
 static void decide(struct entry *entry)
 {
 	struct session *session = &entry->session;

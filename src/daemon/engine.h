@@ -62,7 +62,8 @@ struct verdict engine_verdict(struct engine *engine, const struct session *sessi
 void engine_reason(const struct session *session, const struct verdict *verdict, char *ret_text,
 		   size_t size);
 
-/* Ends a session now. `who` is for the log ("root", "alice"); `message` may be NULL. -EALREADY: it is being ended. */
+/* Ends a session now. `who` is for the log ("root", "alice"); `message` may be NULL. -EALREADY: it
+ * is being ended. */
 int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message);
 
 /* No warning and no end until `until_ns`; 0 takes it back. */
@@ -72,8 +73,9 @@ int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t unt
 int64_t engine_keep_max_ns(struct engine *engine, const struct session *session);
 
 /*
- * Reads the configuration again. 0, or -EINVAL with the problems as lines in `ret_problems` (malloc'ed array of
- * malloc'ed strings, owned by the caller); the running configuration then stays.
+ * Reads the configuration again. 0, or -EINVAL with the problems as lines in `ret_problems`
+ * (malloc'ed array of malloc'ed strings, owned by the caller); the running configuration then
+ * stays.
  */
 int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n);
 

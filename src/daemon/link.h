@@ -1,9 +1,9 @@
 /*
  * The link between engine and monitor: fixed-size messages over one socketpair.
  *
- * Each side has a table of the messages it takes: type, size, and what to do.  The size is compared by
- * equality (a message with a list has exactly as many elements as it says), anything else ends the
- * link, and with it both processes: neither trusts the other to be well.
+ * Each side has a table of the messages it takes: type, size, and what to do.  The size is compared
+ * by equality (a message with a list has exactly as many elements as it says), anything else ends
+ * the link, and with it both processes: neither trusts the other to be well.
  */
 #pragma once
 
@@ -85,7 +85,8 @@ struct link_trouble {
 struct event_base;
 struct link;
 
-/* `message` has exactly the size that the table gives for its type. 0, or -EPROTO to end the link. */
+/* `message` has exactly the size that the table gives for its type. 0, or -EPROTO to end the link.
+ */
 typedef int link_handler(void *context, const void *message);
 
 /* In which stage of the link a message is legal. */

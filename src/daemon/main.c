@@ -114,7 +114,8 @@ static void raise_file_limit(void)
 	}
 }
 
-/* On a host that is busy to its limits the daemon should still keep its time; it needs little of it. */
+/* On a host that is busy to its limits the daemon should still keep its time; it needs little of
+ * it. */
 static void raise_priority(void)
 {
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
@@ -260,7 +261,8 @@ static int run_monitor(struct start *start, int link_fd, pid_t engine)
 	return r;
 }
 
-/* A stop or reload in the first moments waits for the monitor's handlers (monitor_run() takes it up). */
+/* A stop or reload in the first moments waits for the monitor's handlers (monitor_run() takes it
+ * up). */
 static void hold_signals(void)
 {
 	sigset_t set;

@@ -13,6 +13,6 @@ struct monitor_options {
 	void *context;
 };
 
-/* Runs until SIGTERM or SIGINT (returns 0), or until the engine is gone (returns 1). Never touches a
- * session on its way out. */
+/* Runs until SIGTERM or SIGINT (returns 0), or until the engine is gone (returns 1). Never touches
+ * a session on its way out. */
 int monitor_run(const struct monitor_options *options);

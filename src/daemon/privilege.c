@@ -39,7 +39,8 @@ int privilege_engine(const struct privilege_user *user)
 	if (setgroups(0, NULL) < 0 || setresgid(user->gid, user->gid, user->gid) < 0)
 		return -errno;
 	capng_clear(CAPNG_SELECT_BOTH);
-	/* The bounding set can only be emptied while CAP_SETPCAP is there: before the uid changes. */
+	/* The bounding set can only be emptied while CAP_SETPCAP is there: before the uid changes.
+	 */
 	if (capng_apply(CAPNG_SELECT_BOUNDS) < 0)
 		return -EPERM;
 	if (setresuid(user->uid, user->uid, user->uid) < 0)

@@ -9,7 +9,8 @@
 #include "observe/sockets.h"
 #include "observe/terminal.h"
 
-/* Where sshd makes displays for forwarded X11: X11DisplayOffset is 10, and more than these are rare. */
+/* Where sshd makes displays for forwarded X11: X11DisplayOffset is 10, and more than these are
+ * rare. */
 #define X11_PORT_FIRST 6010
 #define X11_PORT_LAST  6099
 
@@ -22,7 +23,8 @@ struct listing {
 	bool has_x11;
 };
 
-/* Unix sockets that libraries inside the server talk to; everything else with a path was forwarded. */
+/* Unix sockets that libraries inside the server talk to; everything else with a path was forwarded.
+ */
 static const char *const system_paths[] = { "/run/dbus/",  "/run/systemd/", "/run/nscd/",
 					    "/run/nslcd/", "/run/user/",    "/lib/sss/",
 					    "/run/samba/", "/dev/log" };
@@ -152,8 +154,8 @@ static bool has_children(const struct procstat *stat)
 }
 
 /*
- * With the server's own executable: sftp inside of it, or a process on its way to an exec, which may
- * take long when sshd runs ~/.ssh/rc before it.
+ * With the server's own executable: sftp inside of it, or a process on its way to an exec, which
+ * may take long when sshd runs ~/.ssh/rc before it.
  */
 static void list_own_child(struct listing *listing, const struct procstat *stat, bool young)
 {
@@ -174,7 +176,8 @@ static void list_child(struct listing *listing, int32_t pid)
 	enum server_id id;
 	bool young;
 
-	/* A child that has just gone is seen at the next look: the list of children is another one then. */
+	/* A child that has just gone is seen at the next look: the list of children is another one
+	 * then. */
 	if (process_stat(pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X')
 		return;
 	if (process_executable(pid, name) < 0)
@@ -211,7 +214,8 @@ static void list_tcp(struct listing *listing, const struct sockets_row *row)
 	}
 }
 
-/* The agent's own socket and the connections to it are no forward of their own: they serve a channel. */
+/* The agent's own socket and the connections to it are no forward of their own: they serve a
+ * channel. */
 static void list_unix(struct listing *listing, const struct socket_facts *facts)
 {
 	if (listing->query->server->is_agent(facts->local_path)) {
@@ -240,9 +244,9 @@ static void list_sockets(struct listing *listing)
 }
 
 /*
- * A forwarded display is there for a shell or a command and only waits: while no program shows a window it is no
- * channel. A connection to it is one, as traffic there may be a person at work. Without a shell or
- * command it is no display but an ordinary forward that has such a port.
+ * A forwarded display is there for a shell or a command and only waits: while no program shows a
+ * window it is no channel. A connection to it is one, as traffic there may be a person at work.
+ * Without a shell or command it is no display but an ordinary forward that has such a port.
  */
 static void list_forward(struct listing *listing)
 {

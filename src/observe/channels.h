@@ -1,6 +1,6 @@
 /*
- * The channels of a session, read from its ledger process: terminals by their masters, commands and sftp by the
- * direct children, forwards by the sockets.
+ * The channels of a session, read from its ledger process: terminals by their masters, commands and
+ * sftp by the direct children, forwards by the sockets.
  */
 #pragma once
 
@@ -31,12 +31,13 @@ struct channels {
 	size_t n;
 	int32_t *forwards; /* descriptors of the forwarded TCP sockets */
 	size_t n_forwards;
-	uint32_t
-		child_uid; /* of a child that runs something else than the server; UINT32_MAX: none */
-	bool complete;	   /* nothing is missing and each kind is certain */
-	bool young;	   /* a child is younger than CHANNELS_SETTLED_NS */
-	bool agent;	   /* an agent is forwarded */
-	bool unmeasured; /* a forwarded connection to a unix socket: the kernel counts nothing there */
+	uint32_t child_uid; /* of a child that runs something else than the server; UINT32_MAX: none
+			     */
+	bool complete;	    /* nothing is missing and each kind is certain */
+	bool young;	    /* a child is younger than CHANNELS_SETTLED_NS */
+	bool agent;	    /* an agent is forwarded */
+	bool unmeasured; /* a forwarded connection to a unix socket: the kernel counts nothing there
+			  */
 };
 
 /* -ESRCH: the process has ended. -EPERM: borrowing is refused. */

@@ -87,7 +87,8 @@ static void family_deinit(struct family *family)
 	cleanup_close(&family->pidfd);
 }
 
-/* A connection that came from outside: neither a listener nor one that was accepted on a forwarded port
+/* A connection that came from outside: neither a listener nor one that was accepted on a forwarded
+ * port
  * ("-R"). That leaves the connecting ends of "-L". */
 static bool is_candidate(const struct family *family, const struct sockets_row *row)
 {
@@ -365,7 +366,8 @@ static void fill_facts(const struct family *family, uint32_t ledger_uid,
 
 static int family_read(struct family *family, enum connection_state *state)
 {
-	/* The pidfd first: what is read while it lives is of this process, however pids are reused. */
+	/* The pidfd first: what is read while it lives is of this process, however pids are reused.
+	 */
 	int r = process_open(family->query->pid, &family->pidfd);
 
 	*state = CONNECTION_NONE;

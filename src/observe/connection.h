@@ -1,6 +1,6 @@
 /*
- * What a server's process is: a listener, a part of a connection, or the ledger process of one; and whether
- * somebody has logged in there.
+ * What a server's process is: a listener, a part of a connection, or the ledger process of one; and
+ * whether somebody has logged in there.
  *
  * Holders are the processes of one server's executables that have the connection's socket open. The
  * ledger process is the one of them none of whose children is a holder.
@@ -34,9 +34,9 @@ struct connection_query {
 };
 
 /*
- * Looks at one process. The facts' cookie and start are set from CONNECTION_HELPER on (cookie 0 when a helper's is not known), all
- * the rest when it is CONNECTION_OPEN; then the caller owns the pidfd. -ESRCH: it has ended. -EPERM: borrowing is
- * refused.
+ * Looks at one process. The facts' cookie and start are set from CONNECTION_HELPER on (cookie 0
+ * when a helper's is not known), all the rest when it is CONNECTION_OPEN; then the caller owns the
+ * pidfd. -ESRCH: it has ended. -EPERM: borrowing is refused.
  */
 int connection_examine(const struct connection_query *query, enum connection_state *ret_state,
 		       struct connection *ret_connection);

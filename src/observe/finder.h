@@ -20,13 +20,14 @@ int finder_new(finder_found_fn *found, void *context, struct finder **ret_finder
 void finder_free(struct finder *finder);
 
 /*
- * One look. Does at most about `slice_ns` of work (CPU time); returns 1 when there is more to do (call again soon), 0
- * when the look is complete, or -errno when /proc cannot be read at all.
+ * One look. Does at most about `slice_ns` of work (CPU time); returns 1 when there is more to do
+ * (call again soon), 0 when the look is complete, or -errno when /proc cannot be read at all.
  */
 int finder_look(struct finder *finder, int64_t now_ns, int64_t slice_ns);
 
 /* As watch_trouble(), of what cannot be seen on this host at all. */
 const char *finder_trouble(struct finder *finder);
 
-/* The watch of this connection was freed: forget it, so that what remains of its server may be found again. */
+/* The watch of this connection was freed: forget it, so that what remains of its server may be
+ * found again. */
 void finder_forget(struct finder *finder, const struct session_identity *identity);

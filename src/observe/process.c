@@ -18,12 +18,14 @@
 
 #define PATH_BYTES 96
 
-/* stat is the longest: 52 numbers of at most 20 digits, and the name. status is cut off, after what we need. */
+/* stat is the longest: 52 numbers of at most 20 digits, and the name. status is cut off, after what
+ * we need. */
 #define TEXT_BYTES 4096
 
 static int vanished(int error)
 {
-	/* A process that ended while it is read: ENOENT for its directory, ESRCH for a file in it. */
+	/* A process that ended while it is read: ENOENT for its directory, ESRCH for a file in it.
+	 */
 	return error == ENOENT ? -ESRCH : -error;
 }
 

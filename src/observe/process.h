@@ -1,8 +1,8 @@
 /*
  * Reads what /proc says of one process.
  *
- * Any process may vanish at any moment, also between two reads: that is -ESRCH and no trouble.  -EACCES or -EPERM: a
- * capability (SYS_PTRACE, DAC_READ_SEARCH) is missing.
+ * Any process may vanish at any moment, also between two reads: that is -ESRCH and no trouble.
+ * -EACCES or -EPERM: a capability (SYS_PTRACE, DAC_READ_SEARCH) is missing.
  */
 #pragma once
 
@@ -51,7 +51,8 @@ int process_io(int32_t pid, struct procstat_io *ret_io);
 /* See procstat_join_command(). */
 int process_command(int32_t pid, char *ret_command, size_t size);
 
-/* Appends the children that thread `thread` of `pid` has, zombies included, in the order of their birth. */
+/* Appends the children that thread `thread` of `pid` has, zombies included, in the order of their
+ * birth. */
 int process_thread_children(int32_t pid, int32_t thread, struct process_list *list);
 
 /* Appends the children of all threads. */
@@ -78,5 +79,6 @@ int process_last_pid(int32_t *ret_pid);
 /* pidfd_open(2), born close-on-exec. */
 int process_open(int32_t pid, int *ret_pidfd);
 
-/* A copy of descriptor `fd` of the process, owned by the caller. -EPERM: refused (Yama, capabilities). -EBADF: there is none. */
+/* A copy of descriptor `fd` of the process, owned by the caller. -EPERM: refused (Yama,
+ * capabilities). -EBADF: there is none. */
 int process_borrow(int pidfd, int fd, int *ret_fd);

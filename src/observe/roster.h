@@ -1,6 +1,7 @@
 /*
- * The processes of servers that the finder knows, by pid: which are to be looked at again, which rest, which belong to a
- * session.  A sorted array, as most pids come in ascending order and the whole of it is walked each second.
+ * The processes of servers that the finder knows, by pid: which are to be looked at again, which
+ * rest, which belong to a session.  A sorted array, as most pids come in ascending order and the
+ * whole of it is walked each second.
  */
 #pragma once
 

@@ -131,7 +131,8 @@ int socket_cookie(int fd, uint64_t *ret_cookie)
 
 /*
  * Before Linux 4.19 there are no bytes_sent and bytes_retrans: acknowledged plus queued is the same
- * number, but of two moments; an acknowledgement in between makes it too small, so the ledger shows use where there is none.
+ * number, but of two moments; an acknowledgement in between makes it too small, so the ledger shows
+ * use where there is none.
  */
 static uint64_t bytes_sent(int fd, const struct tcp_info *info, socklen_t size)
 {

@@ -37,5 +37,6 @@ int socket_describe(int fd, struct socket_facts *ret_facts);
 /* SO_COOKIE: never used twice within one boot (socket(7)). */
 int socket_cookie(int fd, uint64_t *ret_cookie);
 
-/* First SIOCINQ, then TCP_INFO: what arrives in between makes the bytes read too few, never too many. */
+/* First SIOCINQ, then TCP_INFO: what arrives in between makes the bytes read too few, never too
+ * many. */
 int socket_count(int fd, struct socket_counters *ret_counters);

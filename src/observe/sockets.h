@@ -19,7 +19,8 @@ struct sockets {
 	size_t n;
 };
 
-/* Borrows each socket for a moment. -EPERM: borrowing is refused. One that was closed meanwhile is left out. */
+/* Borrows each socket for a moment. -EPERM: borrowing is refused. One that was closed meanwhile is
+ * left out. */
 int sockets_read(int pidfd, const struct process_descriptors *descriptors,
 		 struct sockets *ret_sockets);
 void sockets_deinit(struct sockets *sockets);

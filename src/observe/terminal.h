@@ -14,5 +14,6 @@ int terminal_number(int master, int32_t *ret_tty);
 /* The slave: O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC. Owned by the caller. -EIO: hung up. */
 int terminal_open_slave(int master, int *ret_fd);
 
-/* Reads atime_s and the TERMINAL_ bits other than TERMINAL_WORK into `sample`; none of them on failure. */
+/* Reads atime_s and the TERMINAL_ bits other than TERMINAL_WORK into `sample`; none of them on
+ * failure. */
 int terminal_sample(int master, struct channel_sample *sample);

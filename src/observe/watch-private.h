@@ -1,4 +1,5 @@
-/* The inside of a watch, shared by its two files: watch.c (its life, what it lends) and watch-sample.c. */
+/* The inside of a watch, shared by its two files: watch.c (its life, what it lends) and
+ * watch-sample.c. */
 #pragma once
 
 #include "observe/channels.h"

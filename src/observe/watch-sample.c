@@ -10,8 +10,8 @@
 #include "observe/terminal.h"
 #include "observe/work.h"
 
-/* What reaped children spent is told in ticks, rounded down, while the living are exact: the sum of a tree
- * shrinks by so little when processes end. More than that has left the tree. */
+/* What reaped children spent is told in ticks, rounded down, while the living are exact: the sum of
+ * a tree shrinks by so little when processes end. More than that has left the tree. */
 #define WORK_ROUNDING_NS (100 * NS_PER_MS)
 
 /* What moved between two samples. */
@@ -146,9 +146,9 @@ static int read_children(struct watch *watch, struct process_list *ret_children)
 }
 
 /*
- * A child that has gone has its whole life's bytes added to the counters: they are read again, so that the jump is
- * certainly in the sample that tells of the reaping. The list is read again too, as the kernel may
- * leave out a living child when another one goes while it is read.
+ * A child that has gone has its whole life's bytes added to the counters: they are read again, so
+ * that the jump is certainly in the sample that tells of the reaping. The list is read again too,
+ * as the kernel may leave out a living child when another one goes while it is read.
  */
 static int read_again(struct watch *watch, struct sample *sample, struct process_list *children)
 {
@@ -198,7 +198,8 @@ static bool count_changed(struct watch *watch, const struct moves *moves)
 	return changed;
 }
 
-/* A command keeps the text under which it was seen first, once the shell has had time to become it. */
+/* A command keeps the text under which it was seen first, once the shell has had time to become it.
+ */
 static void keep_commands(const struct channels *old, struct channels *new)
 {
 	for (size_t i = 0; i < new->n && !old->young; i++) {
@@ -313,7 +314,8 @@ static void sample_forwards(struct watch *watch, struct sample *sample, const st
 	/* One that has gone since the list was read: what it moved last counts as input. */
 	if (r < 0)
 		watch->listed = false;
-	/* Nothing was counted on a unix socket, but nothing moved there either if the ledger stands still. */
+	/* Nothing was counted on a unix socket, but nothing moved there either if the ledger stands
+	 * still. */
 	if (!watch->channels.unmeasured || !moves->plain)
 		sample->known |= SAMPLE_FORWARDS;
 }

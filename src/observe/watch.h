@@ -40,26 +40,29 @@ const struct session_facts *watch_facts(const struct watch *watch);
 const struct channel_facts *watch_channels(const struct watch *watch, size_t *ret_n);
 
 /*
- * Takes one sample. Looks at the channels anew when anything moved on the socket since the last time;
- * `ret_changed` says that their list (or the uid) is not the one of the sample before. Facts that cannot be read
- * are missing from ret_sample->known, that is no error. -ESRCH: the ledger process has ended.
+ * Takes one sample. Looks at the channels anew when anything moved on the socket since the last
+ * time; `ret_changed` says that their list (or the uid) is not the one of the sample before. Facts
+ * that cannot be read are missing from ret_sample->known, that is no error. -ESRCH: the ledger
+ * process has ended.
  */
 int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_changed);
 
 /*
- * How often at most a sample reads the CPU time of the channels' process trees, 12 us for each process:
- * 0, as at the start, is never, 1 with each sample. Only a sample that has read it has TERMINAL_WORK.
+ * How often at most a sample reads the CPU time of the channels' process trees, 12 us for each
+ * process: 0, as at the start, is never, 1 with each sample. Only a sample that has read it has
+ * TERMINAL_WORK.
  */
 void watch_set_work_rhythm(struct watch *watch, int64_t rhythm_ns);
 
-/* A copy of the connection's socket, checked by its cookie. Owned by the caller. -ESRCH, -EPERM, -ESTALE. */
+/* A copy of the connection's socket, checked by its cookie. Owned by the caller. -ESRCH, -EPERM,
+ * -ESTALE. */
 int watch_borrow_socket(const struct watch *watch, int *ret_fd);
 
 /*
  * The slave side of one of the session's terminals, opened through the server's own master
  * (TIOCGPTPEER: no path, so neither reuse of the number nor a mount namespace of the user can lead
- * elsewhere), O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_RDWR. Owned by the caller. -ENOENT: the session has no
- * such terminal.
+ * elsewhere), O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_RDWR. Owned by the caller. -ENOENT: the session
+ * has no such terminal.
  */
 int watch_open_terminal(const struct watch *watch, int32_t tty, int *ret_fd);
 
@@ -68,11 +71,11 @@ int watch_borrow_master(const struct watch *watch, int32_t tty, int *ret_fd);
 
 /*
  * The processes of the session: all descendants of the ledger process's children, as far as their
- * parentage shows (a process that was left by its parents is not found). At most `size`; returns how many
- * were found, or -errno.
+ * parentage shows (a process that was left by its parents is not found). At most `size`; returns
+ * how many were found, or -errno.
  */
 int watch_processes(const struct watch *watch, struct watch_process *ret_processes, size_t size);
 
-/* Sentences about what cannot be read or does not fit, for the log, said once: NULL when there is nothing
- * new. */
+/* Sentences about what cannot be read or does not fit, for the log, said once: NULL when there is
+ * nothing new. */
 const char *watch_trouble(struct watch *watch);

@@ -8,12 +8,13 @@
 
 #include "observe/process.h"
 
-/* Called for each process of a tree, parents before their children. A negative value ends the walk. */
+/* Called for each process of a tree, parents before their children. A negative value ends the walk.
+ */
 typedef int work_visit_fn(void *context, const struct procstat *stat);
 
 /*
- * Visits `root` and all its descendants, zombies left out. A process that was left by its parent is no longer
- * among them. At most WORK_PROCESSES_MAX: -E2BIG. -ESRCH: the root has ended.
+ * Visits `root` and all its descendants, zombies left out. A process that was left by its parent is
+ * no longer among them. At most WORK_PROCESSES_MAX: -E2BIG. -ESRCH: the root has ended.
  */
 #define WORK_PROCESSES_MAX 65536
 int work_walk(int32_t root, work_visit_fn *visit, void *context);

@@ -1,8 +1,8 @@
 /*
  * Dropbear.  One process for each connection, root throughout (since 2025.89 it may become the user
  * after login).  As a daemon it keeps the writing end of a pipe into the listener until somebody
- * has logged in (svr-auth.c).  Started for each connection ("-i") nothing tells, until a channel opens or
- * the time for a login (AUTH_TIMEOUT, 300 s) is over.
+ * has logged in (svr-auth.c).  Started for each connection ("-i") nothing tells, until a channel
+ * opens or the time for a login (AUTH_TIMEOUT, 300 s) is over.
  *
  * The user shows only in a child: its real uid.
  */
@@ -16,7 +16,8 @@ static const char *const executables[] = { "dropbear", "dropbearmulti", NULL };
 
 static bool dropbear_is_authenticated(const struct server_shape *shape)
 {
-	/* A second holder is a coming shell until its exec: it would be taken for the ledger process. */
+	/* A second holder is a coming shell until its exec: it would be taken for the ledger
+	 * process. */
 	if (shape->n_holders != 1 || !shape->holders[0].known || shape->pipe_to_listener)
 		return false;
 	if (!shape->per_connection)

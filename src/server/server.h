@@ -43,7 +43,8 @@ struct server {
 	const char *name;
 	const char *const *executables; /* file names, NULL at the end */
 	struct ledger_traits traits;
-	/* A child with the server's own executable and without the connection is an sftp channel. */
+	/* A child with the server's own executable and without the connection is an sftp channel.
+	 */
 	bool internal_sftp;
 	/* Some of its executables are clients too (a multi-call binary). */
 	bool may_be_client;

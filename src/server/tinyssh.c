@@ -1,7 +1,8 @@
 /*
- * TinySSH.  One process for each connection, root throughout, started by tcpserver, inetd or a socket unit.
- * Nothing tells whether somebody has logged in, until the channel opens or the time for a login
- * (alarm(60), set anew at the key exchange) is over.  It has one channel and no forwarding.
+ * TinySSH.  One process for each connection, root throughout, started by tcpserver, inetd or a
+ * socket unit. Nothing tells whether somebody has logged in, until the channel opens or the time
+ * for a login (alarm(60), set anew at the key exchange) is over.  It has one channel and no
+ * forwarding.
  *
  * Each packet it sends has padding read from /dev/urandom: 32 bytes of rchar.
  */

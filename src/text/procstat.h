@@ -39,7 +39,8 @@ struct procstat_io {
 /* What a link in /proc/PID/fd leads to. */
 enum procstat_target { TARGET_OTHER, TARGET_SOCKET, TARGET_PIPE, TARGET_MASTER };
 
-/* All of them: -EINVAL when the text is not what the kernel writes. `size` is the length of the text, which need not be terminated. */
+/* All of them: -EINVAL when the text is not what the kernel writes. `size` is the length of the
+ * text, which need not be terminated. */
 int procstat_parse(const char *text, size_t size, struct procstat *ret_stat);
 int procstat_parse_status(const char *text, size_t size, struct procstat_status *ret_status);
 int procstat_parse_io(const char *text, size_t size, struct procstat_io *ret_io);
@@ -50,11 +51,12 @@ int procstat_parse_fdinfo(const char *text, size_t size, uint32_t *ret_flags);
 /* The last pid handed out: the last field of /proc/loadavg. */
 int procstat_parse_loadavg(const char *text, size_t size, int32_t *ret_last_pid);
 
-/* "socket:[123]", "pipe:[45]" and the multiplexers of pseudo terminals; the inode is 0 for others. */
+/* "socket:[123]", "pipe:[45]" and the multiplexers of pseudo terminals; the inode is 0 for others.
+ */
 enum procstat_target procstat_parse_link(const char *text, uint64_t *ret_inode);
 
 /*
- * /proc/PID/cmdline as text for people: the arguments joined by spaces; of a shell's "-c X" only X.  Always
- * terminated, cut off at the end. Foreign bytes stay as they are.
+ * /proc/PID/cmdline as text for people: the arguments joined by spaces; of a shell's "-c X" only X.
+ * Always terminated, cut off at the end. Foreign bytes stay as they are.
  */
 void procstat_join_command(const char *text, size_t text_size, char *ret_command, size_t size);

@@ -1,6 +1,6 @@
 /*
- * Runs one scenario under a virtual clock: the real core (ledger, bounds, policy, judge, brake) and the real
- * configuration parser, on a world that is only numbers.
+ * Runs one scenario under a virtual clock: the real core (ledger, bounds, policy, judge, brake) and
+ * the real configuration parser, on a world that is only numbers.
  *
  *     config IdleTimeout 15m; IdleWarning 60s
  *     at 0s    open alice openssh pts/3
@@ -9,9 +9,10 @@
  *     at 28m1s expect warn rule=4
  *     from 0s to 1h every 1s keepalive
  *
- * The world keeps the counters that the kernel would; the loop takes a sample when the judge asked for one,
- * folds it and judges, as the engine does.  `expect` names what was done since the last `expect` of that
- * session; anything else that was done is an error.  Words: see the table `words` below.
+ * The world keeps the counters that the kernel would; the loop takes a sample when the judge asked
+ * for one, folds it and judges, as the engine does.  `expect` names what was done since the last
+ * `expect` of that session; anything else that was done is an error.  Words: see the table `words`
+ * below.
  */
 #include <ctype.h>
 #include <errno.h>
