@@ -39,12 +39,14 @@ static struct {
 static bool stderr_is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	uintmax_t device, inode;
 	struct stat status;
+	char own[64];
 
-	return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
-	       fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device &&
-	       status.st_ino == inode;
+	if (!stream || fstat(STDERR_FILENO, &status) < 0)
+		return false;
+	(void)snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)status.st_dev,
+		       (uintmax_t)status.st_ino);
+	return text_equal(own, stream);
 }
 
 void log_open(const char *name, bool to_stderr, enum log_level most)
