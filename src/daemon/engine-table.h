@@ -68,6 +68,9 @@ struct entry *table_find_handle(const struct engine *engine, uint32_t handle);
 /* engine-policy.c: configuration and who the user is */
 void policy_apply(struct entry *entry);
 void policy_learn_user(struct entry *entry, uint32_t uid);
+/* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
+ * the warning is given again. */
+void policy_forget_warnings(struct session *session, int64_t now_ns);
 int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n);
 int64_t policy_look_every_ns(const struct engine *engine);
 

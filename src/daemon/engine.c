@@ -177,6 +177,8 @@ static int take_channels(void *context, const void *message)
 		entry->restored = state_restore(engine->state, session);
 	policy_learn_user(entry, list->uid != UINT32_MAX ? list->uid : session->facts.uid);
 	policy_apply(entry);
+	if (entry->restored && first)
+		policy_forget_warnings(session, list->at_ns);
 	if (first)
 		act_opened(entry);
 	return 0;

@@ -50,7 +50,8 @@ def two_daemons(play):
 
 @scenario(own=True)
 def sigterm_leaves_sessions(play):
-    """SIGTERM touches no session; the idle time goes on counting while no daemon runs."""
+    """SIGTERM touches no session; the idle time goes on counting while no daemon runs, and a warning
+    stands before the end even if one was given before."""
     own = play.own_daemon()
     term = play.shell()
     sleeping = play.command("echo up-$((40+2)) $$; exec sleep 1010")
