@@ -25,8 +25,9 @@ WARNING_S = 2
 SLACK_S = float(os.environ.get("SSHIDLE_E2E_SLACK", "0.75"))
 
 # What a kill -9 may cost: state is saved a second after something changed, and a session is seen
-# within a second.  What was not saved is known only to lie before the first look after it.
-RESTART_S = 2.5
+# within a second.  What was not saved is known only to lie before the first look after it; and a
+# warning whose end passed meanwhile stands again for its time.
+RESTART_S = 2.5 + WARNING_S
 
 # Where input comes in that is no typing at this terminal (that of another one, answers of an
 # agent), only the terminal's own times tell; the kernel keeps them in steps of this size.
