@@ -4,9 +4,6 @@
 
 #include "core/ledger.h"
 
-/* A ledger below the mark was read inside a system call and could hide a key: that is movement too.
- */
-
 /* Nothing at all has come in since the verdict's sample: that is proof without any ledger. */
 static bool silent_since(const struct sample *sample, int64_t since_ns)
 {
@@ -14,22 +11,27 @@ static bool silent_since(const struct sample *sample, int64_t since_ns)
 	       sample->at_ns - sample->last_data_recv_ns < since_ns;
 }
 
+static bool has_ledger(const struct sample *sample)
+{
+	return (sample->known & SAMPLE_LEDGER) == SAMPLE_LEDGER;
+}
+
+/* A ledger below the mark was read inside a system call and could hide a key: that is movement too.
+ */
 static bool input_moved(const struct sample *sample, const struct order_guard *guard)
 {
-	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
 
 	if (silent_since(sample, guard->observed_at_ns))
 		return false;
-	return (sample->known & ledger) != ledger || sample->waiting > 0 ||
+	return !has_ledger(sample) || sample->waiting > 0 ||
 	       ledger_plain_in(sample) != guard->plain_in;
 }
 
 static bool output_moved(const struct sample *sample, const struct order_guard *guard)
 {
-	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
 	int64_t more = ledger_plain_out(sample) - guard->plain_out;
 
-	return (sample->known & ledger) != ledger || more < 0 || more > guard->notice_bytes;
+	return !has_ledger(sample) || more < 0 || more > guard->notice_bytes;
 }
 
 static bool traffic_moved(const struct sample *sample, const struct order_guard *guard)

@@ -118,14 +118,11 @@ void command_print_overview(void)
 
 enum command_exit command_usage(const struct command *command, const char *format, ...)
 {
-	char text[512], escaped[1024];
 	va_list arguments;
 
 	va_start(arguments, format);
-	(void)vsnprintf(text, sizeof(text), format, arguments);
+	output_error_list(format, arguments);
 	va_end(arguments);
-	output_escape(text, escaped, sizeof(escaped));
-	(void)fprintf(stderr, "sshidle: %s\n", escaped);
 	if (command)
 		command_print_synopsis(command, true);
 	return COMMAND_USAGE;

@@ -197,16 +197,22 @@ void output_json(const json_t *value, bool one_line)
 		(void)putchar('\n');
 }
 
-void output_error(const char *format, ...)
+void output_error_list(const char *format, va_list arguments)
 {
 	char text[2048], escaped[4096];
+
+	(void)vsnprintf(text, sizeof(text), format, arguments);
+	output_escape(text, escaped, sizeof(escaped));
+	(void)fprintf(stderr, "sshidle: %s\n", escaped);
+}
+
+void output_error(const char *format, ...)
+{
 	va_list arguments;
 
 	va_start(arguments, format);
-	(void)vsnprintf(text, sizeof(text), format, arguments);
+	output_error_list(format, arguments);
 	va_end(arguments);
-	output_escape(text, escaped, sizeof(escaped));
-	(void)fprintf(stderr, "sshidle: %s\n", escaped);
 }
 
 void output_span(const json_t *seconds, const char *none, char *ret_text, size_t size)

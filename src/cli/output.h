@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,7 @@ void output_json(const json_t *value, bool one_line);
 
 /* "sshidle: ..." on standard error; foreign parts are made harmless. */
 void output_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void output_error_list(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 
 /* A span of a reply in words; null is `none`. */
 void output_span(const json_t *seconds, const char *none, char *ret_text, size_t size);

@@ -79,6 +79,9 @@ enum sample_known {
 	SAMPLE_AGENT = 1 << 5,	  /* not a lack: the session forwards an agent */
 };
 
+/* What a sample must know for a reading of the ledger. */
+#define SAMPLE_LEDGER (SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS)
+
 enum terminal_known {
 	TERMINAL_KNOWN = 1 << 0,   /* all of the terminal's fields were read */
 	TERMINAL_RAW = 1 << 1,	   /* ICANON is off: each key is readable (or read) at once */

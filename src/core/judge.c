@@ -61,12 +61,6 @@ static int64_t channel_end_ns(const struct session *session, const struct channe
 		   channel->policy.idle_timeout_ns);
 }
 
-/* A warning that is not much shorter than the limit would stand all the time. */
-static int64_t warning_ns(const struct policy *policy)
-{
-	return least(policy->idle_warning_ns, policy->idle_timeout_ns / 2);
-}
-
 static bool can_warn(const struct session *session)
 {
 	for (size_t i = 0; i < session->n_channels; i++)
@@ -137,7 +131,7 @@ static void judge_connection(const struct session *session, int64_t now_ns, bool
 			     struct verdict *verdict)
 {
 	const struct policy *policy = &session->channels[verdict->channel].policy;
-	int64_t warn_for_ns = warning_ns(policy);
+	int64_t warn_for_ns = policy_warning_ns(policy);
 	bool warned = false;
 
 	if (policy->idle_action == ACTION_DISCONNECT && warn_for_ns > 0 && can_warn(session)) {
@@ -176,7 +170,7 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 			   struct verdict *ret_verdict)
 {
 	const struct channel *channel = &session->channels[index];
-	int64_t warn_for_ns = warning_ns(&channel->policy);
+	int64_t warn_for_ns = policy_warning_ns(&channel->policy);
 	struct verdict verdict = { .channel = index, .rule = RULE_TERMINAL_WARN };
 	bool warned;
 
@@ -230,9 +224,9 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 		}
 		if (end_ns > now_ns)
 			verdict->next_look_ns = least(verdict->next_look_ns, end_ns);
-		if (end_ns - warning_ns(&channel->policy) > now_ns)
-			verdict->next_look_ns =
-				least(verdict->next_look_ns, end_ns - warning_ns(&channel->policy));
+		if (end_ns - policy_warning_ns(&channel->policy) > now_ns)
+			verdict->next_look_ns = least(verdict->next_look_ns,
+						      end_ns - policy_warning_ns(&channel->policy));
 	}
 }
 

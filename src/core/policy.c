@@ -57,3 +57,10 @@ void policy_resolve(const struct config *config, const struct policy_query *quer
 		.after_cut = (enum after_cut)values[SETTING_AFTER_CUT].number,
 	};
 }
+
+int64_t policy_warning_ns(const struct policy *policy)
+{
+	int64_t half_ns = policy->idle_timeout_ns / 2;
+
+	return policy->idle_warning_ns < half_ns ? policy->idle_warning_ns : half_ns;
+}

@@ -58,6 +58,10 @@ struct policy_query {
 void policy_resolve(const struct config *config, const struct policy_query *query,
 		    struct policy *ret_policy);
 
+/* How long before the end a warning is due: a warning that is not much shorter than the limit would
+ * stand all the time, so at most half of that. */
+int64_t policy_warning_ns(const struct policy *policy);
+
 /* The words of the configuration, the command line and the log; "unknown" beyond the last one. */
 const char *policy_server_name(enum server_id server);
 const char *policy_kind_name(enum channel_kind kind);

@@ -317,8 +317,7 @@ static bool is_undecided(struct session *session, const struct sample *sample)
 
 bool session_observe(struct session *session, const struct sample *sample)
 {
-	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
-	bool has_ledger = (sample->known & ledger) == ledger;
+	bool has_ledger = (sample->known & SAMPLE_LEDGER) == SAMPLE_LEDGER;
 	struct sample whole;
 
 	if (has_ledger &&
@@ -389,4 +388,14 @@ struct bounds session_channel_last_use(const struct session *session, const stru
 	if (channel->policy.work_max_ns != TIME_NEVER)
 		bounds_none_after(&work, last.latest_ns + channel->policy.work_max_ns);
 	return bounds_later(last, work);
+}
+
+uint32_t session_kind(const struct session *session)
+{
+	uint32_t kind = KIND_NONE;
+
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].facts.kind < kind)
+			kind = session->channels[i].facts.kind;
+	return kind;
 }

@@ -95,3 +95,6 @@ struct bounds session_channel_use(const struct session *session, const struct ch
 /* The last use of a channel: the latest of all that its policy counts, its opening included. */
 struct bounds session_channel_last_use(const struct session *session,
 				       const struct channel *channel);
+
+/* A connection is named by its most telling channel; the kinds (enum channel_kind) are in that order. */
+uint32_t session_kind(const struct session *session);

@@ -31,14 +31,11 @@ static void session_words(const struct session *session, char ret_text[static NA
 
 static void session_tags(const struct session *session, char ret_text[static TAGS_BYTES])
 {
-	uint32_t kind = session->n_channels > 0 ? session->channels[0].facts.kind : KIND_NONE;
 	const char *before = " tty=";
 
 	(void)snprintf(ret_text, TAGS_BYTES, "server=%s", server_name(session->facts.server));
-	for (size_t i = 1; i < session->n_channels; i++)
-		if (session->channels[i].facts.kind < kind)
-			kind = session->channels[i].facts.kind;
-	text_append(ret_text, TAGS_BYTES, " kind=%s", policy_kind_name((enum channel_kind)kind));
+	text_append(ret_text, TAGS_BYTES, " kind=%s",
+		    policy_kind_name((enum channel_kind)session_kind(session)));
 	for (size_t i = 0; i < session->n_channels; i++) {
 		if (session->channels[i].facts.tty < 0)
 			continue;

@@ -100,20 +100,13 @@ void policy_apply(struct entry *entry)
 	}
 }
 
-static int64_t warning_ns(const struct policy *policy)
-{
-	int64_t half_ns = policy->idle_timeout_ns / 2;
-
-	return policy->idle_warning_ns < half_ns ? policy->idle_warning_ns : half_ns;
-}
-
 void policy_forget_warnings(struct session *session, int64_t now_ns)
 {
 	int64_t longest_ns = 0;
 
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
-		int64_t for_ns = warning_ns(&channel->policy);
+		int64_t for_ns = policy_warning_ns(&channel->policy);
 
 		if (now_ns >= channel->warned_at_ns + for_ns)
 			channel->warned_at_ns = 0;

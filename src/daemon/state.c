@@ -213,7 +213,7 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	ledger->last.received = (uint64_t)get_int(saved, "received");
 	ledger->last.segments_in = (uint64_t)get_int(saved, "segments_in");
 	ledger->last.waiting = (uint64_t)get_int(saved, "waiting");
-	ledger->last.known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS;
+	ledger->last.known = SAMPLE_LEDGER;
 	ledger->unusable = json_is_true(json_object_get(saved, "unusable"));
 	for (size_t i = 0; i < json_array_size(rekeys) && i < LEDGER_REKEYS_MAX; i++) {
 		const json_t *pair = json_array_get(rekeys, i);

@@ -110,17 +110,6 @@ static int64_t until(int64_t at_ns, const struct view_clock *clock)
 	return at_ns > clock->now_ns ? at_ns - clock->now_ns : 0;
 }
 
-/* A connection is named by its most telling channel; the kinds are in that order. */
-static uint32_t session_kind(const struct session *session)
-{
-	uint32_t kind = KIND_NONE;
-
-	for (size_t i = 0; i < session->n_channels; i++)
-		if (session->channels[i].facts.kind < kind)
-			kind = session->channels[i].facts.kind;
-	return kind;
-}
-
 static json_t *tty_new(int32_t tty)
 {
 	return json_sprintf("pts/%d", tty);
