@@ -183,8 +183,10 @@ def test_shell(world, look, server, clients):
     check_session(line, server, port)
     channel = line["channels"][0]
     assert channel["tty"] == client.tty
-    assert channel["known"] & (TERMINAL_KNOWN | TERMINAL_WORK) == TERMINAL_KNOWN | TERMINAL_WORK
+    # The line may be of the moment in which the terminal was there and its shell was not.
     look.wait(port, lambda line: line["processes"] == 1, "the shell alone")
+    known = TERMINAL_KNOWN | TERMINAL_WORK
+    look.wait(port, lambda line: line["channels"][0]["known"] & known == known, "work")
 
     client.send("sleep 1000\r")
     look.wait(port, lambda line: line["processes"] == 2, "the sleep")
