@@ -77,6 +77,8 @@ enum sample_known {
 	SAMPLE_REAPED = 1 << 4,	  /* not a lack: a direct child has gone since the last sample, so
 				      wchar and rchar grew by what that child did in its life */
 	SAMPLE_AGENT = 1 << 5,	  /* not a lack: the session forwards an agent */
+	SAMPLE_NO_PING = 1 << 6,  /* a ping was asked for and could not be sent */
+	SAMPLE_DESCRIPTORS = 1 << 7, /* n_descriptors */
 };
 
 /* What a sample must know for a reading of the ledger. */
@@ -112,6 +114,10 @@ struct sample {
 	uint64_t waiting;	    /* SIOCINQ: received, not yet read by the server */
 	int64_t last_data_recv_ns;  /* ages */
 	int64_t last_ack_recv_ns;
+	uint64_t acked;	 /* bytes that the client's machine has acknowledged */
+	uint64_t unsent; /* bytes that wait in the kernel because the client's window is full */
+	int64_t pinged_at_ns;	/* a ping was sent then, after all else was read; 0: none */
+	uint64_t n_descriptors; /* open in the ledger process */
 	/* On forwarded sockets, read after io, each socket from the moment it was first seen on
 	 * (what it moved before is in wchar and rchar of samples that are past).  Sums that never
 	 * shrink. */

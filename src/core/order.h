@@ -25,6 +25,31 @@ struct order_guard {
 	uint32_t reserved;
 };
 
+/* The kernel's own care for a connection: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT,
+ * TCP_USER_TIMEOUT, as getsockopt(2) gives them. */
+struct order_keepalive {
+	int32_t on, idle_s, interval_s, count, user_timeout_ms;
+};
+
+/*
+ * Sets them on the connection's socket.  What stood there before the first change is put back
+ * when the order says so and when the daemon leaves.
+ */
+struct order_tune {
+	uint32_t handle;
+	uint32_t put_back;		 /* 1: `wanted` is not looked at */
+	uint32_t original_known;	 /* 1: changed by an earlier daemon; it stood at ... */
+	struct order_keepalive original; /* ... this */
+	struct order_keepalive wanted;
+};
+
+struct order_tuned {
+	uint32_t handle;
+	int32_t result;
+	uint32_t changed; /* 1: the values differ from the original ones now */
+	struct order_keepalive original;
+};
+
 struct order_warn {
 	uint32_t handle;
 	int32_t tty; /* -1: all of the session's terminals */

@@ -20,6 +20,7 @@ enum link_type {
 	LINK_WARN,
 	LINK_CUT,
 	LINK_HANGUP,
+	LINK_TUNE,
 	/* monitor to engine */
 	LINK_OPENED,
 	LINK_CHANNELS,
@@ -28,6 +29,7 @@ enum link_type {
 	LINK_WARNED,
 	LINK_CUT_DONE,
 	LINK_HANGUP_DONE,
+	LINK_TUNED,
 	LINK_TROUBLE,
 	LINK_LOOKED,
 	LINK_RELOAD,
@@ -41,6 +43,8 @@ struct link_settings {
 struct link_sample {
 	uint32_t handle;
 	uint32_t with_work; /* 1: read the CPU time of the process trees too */
+	uint32_t with_ping; /* 1: ask the client's machine for a sign of life, after the reading */
+	uint32_t reserved;
 };
 
 struct link_opened {
@@ -65,7 +69,18 @@ struct link_sampled {
 	struct sample sample;
 };
 
+/* How a connection was when it ended, where the kernel has told (SKNLGRP_INET_TCP_DESTROY). */
+struct link_last_words {
+	int64_t last_data_recv_ns; /* ages at the end */
+	int64_t last_ack_recv_ns;
+	uint32_t known;	      /* 1: all of this was told */
+	uint32_t probes;      /* keepalives or window probes without an answer */
+	uint32_t retransmits; /* of the oldest data, without an answer */
+	uint32_t from_peer;   /* 1: the client's end closed or reset it */
+};
+
 struct link_closed {
+	struct link_last_words last_words;
 	uint32_t handle;
 	uint32_t reserved;
 };

@@ -12,11 +12,13 @@ LAYERS = {
     "observe": {"base", "core", "text", "server"},
     "act": {"base", "core", "observe"},
     "daemon": {"base", "core", "text", "server", "observe", "act"},
-    "cli": {"base", "text"},
+    "native": {"base", "core", "text", "server", "observe"},
+    "audit": {"base", "core", "text", "server"},
+    "cli": {"base", "core", "text", "server", "native", "audit"},
 }
 
 # Made by the build: names, paths and version of this installation.
-GENERATED = {"config.h": {"daemon", "cli"}}
+GENERATED = {"config.h": {"daemon", "cli", "native", "audit"}}
 
 
 def check(tree):
