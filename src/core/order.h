@@ -22,7 +22,18 @@ struct order_guard {
 	uint32_t forward_opened;
 	uint32_t uses;	       /* USE_BIT()s to be checked; 0: do it whatever moved */
 	uint32_t notice_bytes; /* of output that our own line makes: 0 from the engine */
-	uint32_t reserved;
+	uint32_t alive;	       /* enum order_alive */
+};
+
+/*
+ * A sign of life that holds an end for unresponsiveness back (rules 10 and 11): the ages at the
+ * second look, taken from its time, give a moment later than `observed_at_ns`. Ages that cannot be
+ * read count as a sign of life. It is looked at also where `uses` is 0.
+ */
+enum order_alive {
+	ORDER_ALIVE_ANY = 0,	 /* not looked at */
+	ORDER_ALIVE_HOST = 1,	 /* no acknowledgement and no data since */
+	ORDER_ALIVE_PROGRAM = 2, /* no data since; acknowledgements are the kernel's */
 };
 
 /* The kernel's own care for a connection: SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT,
