@@ -162,6 +162,9 @@ int socket_count(int fd, struct socket_counters *ret_counters)
 		.segments_in = info.tcpi_data_segs_in,
 		.last_data_recv_ns = info.tcpi_last_data_recv * NS_PER_MS,
 		.last_ack_recv_ns = info.tcpi_last_ack_recv * NS_PER_MS,
+		/* Of Linux 4.1 and 4.6: where a socket can be borrowed (5.6) both are there. */
+		.acked = info.tcpi_bytes_acked,
+		.unsent = info.tcpi_notsent_bytes,
 	};
 	return 0;
 }

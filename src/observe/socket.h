@@ -30,6 +30,8 @@ struct socket_counters {
 	uint64_t segments_in;
 	int64_t last_data_recv_ns; /* ages */
 	int64_t last_ack_recv_ns;
+	uint64_t acked;	 /* bytes that the peer has acknowledged */
+	uint64_t unsent; /* bytes that were written and not sent even once: the window is full */
 };
 
 int socket_describe(int fd, struct socket_facts *ret_facts);

@@ -35,7 +35,8 @@ struct watch {
 	struct forward forward;
 	struct counters last;
 	uint64_t inode; /* of the connection's socket */
-	uint64_t n_descriptors;
+	uint64_t
+		n_descriptors; /* when something last moved on the socket; 0: the kernel does not tell */
 	int64_t work_rhythm_ns;
 	int64_t work_read_at_ns;
 	uint32_t troubles_seen, troubles_said;

@@ -65,6 +65,8 @@ static int read_socket(struct watch *watch, struct sample *sample)
 	sample->segments_in = counters.segments_in;
 	sample->last_data_recv_ns = counters.last_data_recv_ns;
 	sample->last_ack_recv_ns = counters.last_ack_recv_ns;
+	sample->acked = counters.acked;
+	sample->unsent = counters.unsent;
 	sample->known |= SAMPLE_SOCKET;
 	return 0;
 }
@@ -191,8 +193,10 @@ static bool count_changed(struct watch *watch, const struct moves *moves)
 	bool changed;
 
 	/* Before Linux 6.2 there is no count: any packet may have opened something. */
-	if (process_count_descriptors(watch->facts.identity.pid, &n) < 0)
+	if (process_count_descriptors(watch->facts.identity.pid, &n) < 0) {
+		watch->n_descriptors = 0;
 		return moves->net;
+	}
 	changed = n != watch->n_descriptors;
 	watch->n_descriptors = n;
 	return changed;
@@ -410,6 +414,9 @@ int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_chang
 		sample.known |= SAMPLE_REAPED;
 	sample_forwards(watch, &sample, &moves);
 	sample_channels(watch, &sample, &moves);
+	sample.n_descriptors = watch->n_descriptors;
+	if (watch->n_descriptors > 0)
+		sample.known |= SAMPLE_DESCRIPTORS;
 	sample.at_ns = clock_ns(CLOCK_MONOTONIC);
 	sample.realtime_offset_ns = clock_ns(CLOCK_REALTIME) - sample.at_ns;
 	*ret_sample = sample;

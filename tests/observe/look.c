@@ -120,6 +120,12 @@ static void print_sample(struct seen *seen, const struct sample *sample, bool ch
 				     json_pack("{s:I,s:i,s:i}", "cost", (json_int_t)seen->cost_ns,
 					       "processes", count_processes(seen->watch), "opened",
 					       (int)sample->forward_opened));
+	(void)json_object_update_new(
+		line, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "at", (json_int_t)sample->at_ns,
+				"data_age", (json_int_t)sample->last_data_recv_ns, "ack_age",
+				(json_int_t)sample->last_ack_recv_ns, "acked",
+				(json_int_t)sample->acked, "unsent", (json_int_t)sample->unsent,
+				"descriptors", (json_int_t)sample->n_descriptors));
 	print_line(line);
 }
 
