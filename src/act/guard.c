@@ -41,17 +41,33 @@ static bool traffic_moved(const struct sample *sample, const struct order_guard 
 	       sample->forward_opened != guard->forward_opened;
 }
 
+/* See enum order_alive. */
+static bool is_alive(const struct sample *sample, const struct order_guard *guard)
+{
+	int64_t age_ns = sample->last_data_recv_ns;
+
+	if (guard->alive == ORDER_ALIVE_ANY)
+		return false;
+	if (guard->alive == ORDER_ALIVE_HOST && sample->last_ack_recv_ns < age_ns)
+		age_ns = sample->last_ack_recv_ns;
+	return !(sample->known & SAMPLE_SOCKET) || sample->at_ns - age_ns > guard->observed_at_ns;
+}
+
 int guard_check(struct watch *watch, const struct order_guard *guard)
 {
 	struct sample sample;
 	bool changed = false;
 	int r;
 
-	if (guard->uses == 0)
+	if (guard->uses == 0 && guard->alive == ORDER_ALIVE_ANY)
 		return 0;
 	r = watch_sample(watch, &sample, &changed);
 	if (r < 0)
 		return r;
+	if (is_alive(&sample, guard))
+		return -EBUSY;
+	if (guard->uses == 0)
+		return 0;
 	if (changed || !(sample.known & SAMPLE_CHANNELS))
 		return -EBUSY;
 	if ((guard->uses & USE_BIT(USE_INPUT)) && input_moved(&sample, guard))
