@@ -58,6 +58,9 @@ void config_free(struct config *config)
 	}
 	for (size_t i = 0; i < config->n_sources; i++)
 		free(config->sources[i]);
+	for (size_t i = 0; i < CONTROL_N; i++)
+		free(config->controls[i]);
+	free(config->profile);
 	free(config->blocks);
 	free(config->sources);
 	free(config);
@@ -130,6 +133,62 @@ bool config_set(struct config *config, size_t block, size_t setting, int64_t num
 		return false;
 	*value = (struct config_value){ .number = number, .source = source };
 	return true;
+}
+
+static int copy_values(struct config *config, const struct config_value *from, size_t block)
+{
+	struct config_value *to = config->blocks[block].values;
+
+	for (size_t i = 0; i < SETTING_N; i++) {
+		int r;
+
+		if (!from[i].source)
+			continue;
+		to[i].number = from[i].number;
+		r = config_add_source(config, from[i].source, &to[i].source);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* The Match blocks, behind those that are there. */
+static int copy_blocks(struct config *config, const struct config *from)
+{
+	int r = 0;
+
+	for (size_t i = 1; r == 0 && i < from->n_blocks; i++) {
+		const struct config_block *block = &from->blocks[i];
+		size_t copy;
+
+		r = config_add_block(config, 0, &copy);
+		for (size_t j = 0; r == 0 && j < block->n_criteria; j++)
+			r = config_add_criterion(config, copy, block->criteria[j].id,
+						 block->criteria[j].list);
+		if (r == 0)
+			r = copy_values(config, block->values, copy);
+	}
+	return r;
+}
+
+int config_join(const struct config *first, const struct config *config, struct config **ret_config)
+{
+	struct config *joined;
+	int r = config_new(&joined);
+
+	if (r < 0)
+		return r;
+	r = copy_values(joined, config->blocks[0].values, 0);
+	if (r == 0)
+		r = copy_blocks(joined, first);
+	if (r == 0)
+		r = copy_blocks(joined, config);
+	if (r < 0) {
+		config_free(joined);
+		return r;
+	}
+	*ret_config = joined;
+	return 0;
 }
 
 int64_t config_default(size_t setting)

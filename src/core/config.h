@@ -60,11 +60,17 @@ struct config_block {
 	struct config_value values[SETTING_N];
 };
 
+/* Why a session is cut, as a profile has it; a control of a standard is served by one of them. */
+enum config_control { CONTROL_IDLE, CONTROL_UNRESPONSIVE, CONTROL_N };
+
 struct config {
 	struct config_block *blocks; /* [0] is outside of any Match */
 	size_t n_blocks;
 	char **sources;
 	size_t n_sources;
+	char *profile; /* owned; a name or an absolute path, NULL: none */
+	const char *profile_source;
+	char *controls[CONTROL_N]; /* owned; "pci-dss-4.0:8.2.8", NULL: none; from the profile */
 };
 
 /* An empty configuration: all defaults. -ENOMEM. */
@@ -82,6 +88,13 @@ int config_add_source(struct config *config, const char *source, const char **re
 /* Sets a value unless the block has one already: then false. */
 bool config_set(struct config *config, size_t block, size_t setting, int64_t number,
 		const char *source);
+
+/*
+ * A configuration of its own with the Match blocks of `first` before those of `config`; what stands
+ * outside of any Match is that of `config` alone.  -ENOMEM.
+ */
+int config_join(const struct config *first, const struct config *config,
+		struct config **ret_config);
 
 /* What holds when nothing is set. */
 int64_t config_default(size_t setting);
