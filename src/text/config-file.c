@@ -40,7 +40,7 @@ static int read_all(int fd, char **ret_text, size_t *ret_length)
 
 /* O_NONBLOCK and the check of the type: a pipe among the included files must not stop the
  * daemon. */
-static int read_file(const char *path, char **ret_text, size_t *ret_length)
+int config_file_read(const char *path, char **ret_text, size_t *ret_length)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat status;
@@ -56,7 +56,7 @@ static int read_file(const char *path, char **ret_text, size_t *ret_length)
 	return read_all(fd, ret_text, ret_length);
 }
 
-static const char *read_error(int error)
+const char *config_file_error(int error)
 {
 	switch (error) {
 	case -EFBIG:
@@ -72,11 +72,12 @@ static void include_file(struct config_parser *parser, const char *path)
 	auto_free char *text = NULL;
 	char shown[CONFIG_FILE_NAME_BYTES];
 	size_t length;
-	const int r = read_file(path, &text, &length);
+	const int r = config_file_read(path, &text, &length);
 
 	text_escape(path, false, shown, sizeof(shown));
 	if (r < 0)
-		config_parser_trouble(parser, false, "cannot read %s: %s", shown, read_error(r));
+		config_parser_trouble(parser, false, "cannot read %s: %s", shown,
+				      config_file_error(r));
 	else
 		config_parser_file(parser, path, text, length);
 }
@@ -129,12 +130,12 @@ int config_load(const char *path, struct config **ret_config, struct config_prob
 	auto_free char *text = NULL;
 	char shown[CONFIG_FILE_NAME_BYTES];
 	size_t length;
-	const int r = read_file(path, &text, &length);
+	const int r = config_file_read(path, &text, &length);
 
 	if (r == 0)
 		return config_parse(&(struct config_text){ path, text, length }, &include, problems,
 				    ret_config);
 	text_escape(path, false, shown, sizeof(shown));
-	config_problems_add(problems, false, "%s: cannot read it: %s", shown, read_error(r));
+	config_problems_add(problems, false, "%s: cannot read it: %s", shown, config_file_error(r));
 	return r;
 }

@@ -14,3 +14,10 @@
  * in each case but the last, and may hold notices on success.
  */
 int config_load(const char *path, struct config **ret_config, struct config_problems *problems);
+
+/* A whole file, at most CONFIG_FILE_BYTES_MAX; the text is for free(). -errno, -EISDIR, -EINVAL (a
+ * pipe or a device), -EFBIG. */
+int config_file_read(const char *path, char **ret_text, size_t *ret_length);
+
+/* What is wrong, for people. */
+const char *config_file_error(int error);
