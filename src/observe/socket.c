@@ -160,6 +160,8 @@ int socket_count(int fd, struct socket_counters *ret_counters)
 		.received = info.tcpi_bytes_received,
 		.waiting = (uint64_t)waiting,
 		.segments_in = info.tcpi_data_segs_in,
+		.packets_in = info.tcpi_segs_in,
+		.asked = (uint32_t)info.tcpi_probes + info.tcpi_retransmits,
 		.last_data_recv_ns = info.tcpi_last_data_recv * NS_PER_MS,
 		.last_ack_recv_ns = info.tcpi_last_ack_recv * NS_PER_MS,
 		/* Of Linux 4.1 and 4.6: where a socket can be borrowed (5.6) both are there. */

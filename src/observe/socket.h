@@ -24,10 +24,12 @@ struct socket_facts {
 };
 
 struct socket_counters {
-	uint64_t sent;	   /* bytes written by the process */
-	uint64_t received; /* bytes that arrived ... */
-	uint64_t waiting;  /* ... and are not yet read by the process */
-	uint64_t segments_in;
+	uint64_t sent;	      /* bytes written by the process */
+	uint64_t received;    /* bytes that arrived ... */
+	uint64_t waiting;     /* ... and are not yet read by the process */
+	uint64_t segments_in; /* with data */
+	uint32_t packets_in;  /* with or without */
+	uint32_t asked; /* probes, and repetitions of the oldest data, without an answer so far */
 	int64_t last_data_recv_ns; /* ages */
 	int64_t last_ack_recv_ns;
 	uint64_t acked;	 /* bytes that the peer has acknowledged */

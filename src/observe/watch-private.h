@@ -34,6 +34,7 @@ struct watch {
 	struct process_list children;
 	struct forward forward;
 	struct counters last;
+	struct watch_silence silence;
 	uint64_t inode; /* of the connection's socket */
 	uint64_t
 		n_descriptors; /* when something last moved on the socket; 0: the kernel does not tell */

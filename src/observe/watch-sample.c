@@ -68,6 +68,11 @@ static int read_socket(struct watch *watch, struct sample *sample)
 	sample->acked = counters.acked;
 	sample->unsent = counters.unsent;
 	sample->known |= SAMPLE_SOCKET;
+	watch->silence = (struct watch_silence){
+		.at_ns = clock_ns(CLOCK_MONOTONIC),
+		.asked = counters.asked,
+		.packets_in = counters.packets_in,
+	};
 	return 0;
 }
 

@@ -94,6 +94,11 @@ const struct channel_facts *watch_channels(const struct watch *watch, size_t *re
 	return watch->channels.rows;
 }
 
+struct watch_silence watch_silence(const struct watch *watch)
+{
+	return watch->silence;
+}
+
 void watch_set_work_rhythm(struct watch *watch, int64_t rhythm_ns)
 {
 	watch->work_rhythm_ns = rhythm_ns;

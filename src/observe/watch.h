@@ -26,6 +26,13 @@ struct watch_process {
 	char name[16]; /* comm: foreign text */
 };
 
+/* How it stands with the answers of the client's machine. */
+struct watch_silence {
+	int64_t at_ns;
+	uint32_t asked;	     /* times the kernel has asked, or sent again, without an answer */
+	uint32_t packets_in; /* that had come by then */
+};
+
 /* Takes over the connection's pidfd, also on failure. */
 int watch_new(struct connection *connection, struct watch **ret_watch);
 void watch_free(struct watch *watch);
@@ -46,6 +53,9 @@ const struct channel_facts *watch_channels(const struct watch *watch, size_t *re
  * process has ended.
  */
 int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_changed);
+
+/* As of the last watch_sample() that could read the socket. */
+struct watch_silence watch_silence(const struct watch *watch);
 
 /*
  * How often at most a sample reads the CPU time of the channels' process trees, 12 us for each
