@@ -171,6 +171,23 @@ static int copy_blocks(struct config *config, const struct config *from)
 	return r;
 }
 
+static int copy_text(const char *text, char **ret_copy)
+{
+	*ret_copy = text ? strdup(text) : NULL;
+	return text && !*ret_copy ? -ENOMEM : 0;
+}
+
+static int copy_profile(struct config *joined, const struct config *config)
+{
+	int r = copy_text(config->profile, &joined->profile);
+
+	if (r == 0 && config->profile_source)
+		r = config_add_source(joined, config->profile_source, &joined->profile_source);
+	for (size_t i = 0; i < CONTROL_N && r == 0; i++)
+		r = copy_text(config->controls[i], &joined->controls[i]);
+	return r;
+}
+
 int config_join(const struct config *first, const struct config *config, struct config **ret_config)
 {
 	struct config *joined;
@@ -179,6 +196,8 @@ int config_join(const struct config *first, const struct config *config, struct 
 	if (r < 0)
 		return r;
 	r = copy_values(joined, config->blocks[0].values, 0);
+	if (r == 0)
+		r = copy_profile(joined, config);
 	if (r == 0)
 		r = copy_blocks(joined, first);
 	if (r == 0)
@@ -286,6 +305,14 @@ static bool block_may_fit(const struct config_block *block, const struct policy_
 	return asks_user;
 }
 
+/* 0 switches it off and spares most; else more is longer. */
+static bool alive_spares(size_t setting, int64_t number, int64_t than)
+{
+	if (setting != SETTING_CLIENT_ALIVE_INTERVAL && setting != SETTING_CLIENT_ALIVE_COUNT_MAX)
+		return false;
+	return than != 0 && (number == 0 || number > than);
+}
+
 /* Unknown is not idle: where it depends on the user, the value that spares the session longer. */
 static void merge_lenient(const struct config_block *block, struct config_value *values)
 {
@@ -297,7 +324,8 @@ static void merge_lenient(const struct config_block *block, struct config_value 
 		if (!value->source)
 			continue;
 		if ((is_limit && value->number > values[i].number) ||
-		    (i == SETTING_IDLE_ACTION && value->number == ACTION_REPORT))
+		    (i == SETTING_IDLE_ACTION && value->number == ACTION_REPORT) ||
+		    alive_spares(i, value->number, values[i].number))
 			values[i] = *value;
 		if (is_use)
 			values[i].number |= value->number;

@@ -20,6 +20,8 @@ static const char *const rule_names[RULE_N] = {
 	[RULE_HELD] = "held",
 	[RULE_TERMINAL_WARN] = "terminal-warn",
 	[RULE_TERMINAL_HANGUP] = "terminal-hangup",
+	[RULE_UNRESPONSIVE_HOST] = "unresponsive-host",
+	[RULE_UNRESPONSIVE_PROGRAM] = "unresponsive-program",
 };
 
 const char *judge_rule_name(enum judge_rule rule)
@@ -118,6 +120,7 @@ static void judge_end(const struct session *session, bool brake, struct verdict 
 		return;
 	case ACTION_DISCONNECT:
 		verdict->rule = brake ? RULE_HELD : RULE_DISCONNECT;
+		verdict->held = RULE_DISCONNECT;
 		if (!brake)
 			verdict->action = VERDICT_DISCONNECT;
 		return;
@@ -191,6 +194,7 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 		bool done = channel->hung_up_at_ns >= verdict.end_at_ns;
 
 		verdict.rule = brake ? RULE_HELD : RULE_TERMINAL_HANGUP;
+		verdict.held = RULE_TERMINAL_HANGUP;
 		if (channel->policy.idle_action == ACTION_REPORT)
 			verdict.action = done ? VERDICT_NONE : VERDICT_REPORT;
 		else if (!brake)
@@ -216,6 +220,7 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 		end_ns = channel_end_ns(session, channel);
 		if (judge_terminal(session, i, now_ns, brake, &one)) {
 			one.next_look_ns = verdict->next_look_ns;
+			one.ping_at_ns = verdict->ping_at_ns;
 			end_ns = one.end_at_ns;
 			if (verdict->rule < RULE_TERMINAL_WARN || one.action != VERDICT_NONE)
 				*verdict = one;
@@ -230,30 +235,105 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 	}
 }
 
+struct liveness_terms judge_alive_terms(const struct session *session, size_t *ret_channel)
+{
+	struct liveness_terms terms = { .limit_ns = 0 };
+
+	*ret_channel = 0;
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const struct policy *policy = &session->channels[i].policy;
+		int64_t limit_ns = policy_alive_limit_ns(policy);
+
+		if (limit_ns <= terms.limit_ns)
+			continue;
+		terms = (struct liveness_terms){ policy->client_alive_interval_ns, limit_ns };
+		*ret_channel = i;
+	}
+	if (terms.limit_ns == 0)
+		terms.limit_ns = TIME_NEVER;
+	return terms;
+}
+
+static bool any_reports(const struct session *session)
+{
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].policy.idle_action == ACTION_REPORT)
+			return true;
+	return false;
+}
+
+/* Rules 10 and 11. False: there is nothing to do about the client; `verdict` then says when to look
+ * for that. */
+static bool judge_alive(const struct session *session, int64_t now_ns, bool brake,
+			struct verdict *verdict)
+{
+	const struct liveness *liveness = &session->liveness;
+	size_t channel;
+	struct liveness_terms terms = judge_alive_terms(session, &channel);
+	struct liveness_due due;
+	int64_t end_ns, looked_ns = most(now_ns, liveness->looked_at_ns);
+	bool report = any_reports(session);
+
+	liveness_find_due(liveness, &terms, looked_ns, &due);
+	end_ns = least(due.host_ns, due.program_ns);
+	verdict->ping_at_ns = due.ping_ns;
+	verdict->next_look_ns = most(least(due.look_ns, due.ping_ns), looked_ns + NS_PER_MS);
+	if (end_ns > looked_ns) {
+		verdict->next_look_ns = least(verdict->next_look_ns, end_ns);
+		return false;
+	}
+	/* Said once for each silence. */
+	if (report && session->unresponsive_reported_at_ns >= end_ns)
+		return false;
+	verdict->channel = channel;
+	verdict->end_at_ns = end_ns;
+	verdict->held =
+		due.host_ns <= looked_ns ? RULE_UNRESPONSIVE_HOST : RULE_UNRESPONSIVE_PROGRAM;
+	verdict->rule = brake && !report ? RULE_HELD : verdict->held;
+	if (verdict->rule != RULE_HELD)
+		verdict->action = report ? VERDICT_REPORT : VERDICT_DISCONNECT;
+	return true;
+}
+
+/* What the channels' limits say: rules 2 to 9. */
+static void judge_use(const struct session *session, int64_t now_ns, bool brake, int64_t rhythm_ns,
+		      struct verdict *verdict)
+{
+	int64_t look_ns = verdict->next_look_ns;
+
+	if (verdict->end_at_ns == TIME_NEVER)
+		verdict->rule = RULE_UNLIMITED;
+	else
+		judge_connection(session, now_ns, brake, verdict);
+	verdict->next_look_ns = least(look_ns, next_look_ns(verdict, now_ns, rhythm_ns));
+	if (verdict->rule == RULE_IN_USE || verdict->rule == RULE_UNLIMITED)
+		judge_terminals(session, now_ns, brake, verdict);
+}
+
 struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
 {
 	struct verdict verdict = { .rule = RULE_IN_USE,
 				   .warn_at_ns = TIME_NEVER,
-				   .end_at_ns = TIME_NEVER };
+				   .end_at_ns = TIME_NEVER,
+				   .ping_at_ns = TIME_NEVER };
 	int64_t rhythm_ns = session_rhythm_ns(session);
 
 	if (session->n_channels == 0 || session->phase == PHASE_ENDING) {
 		verdict.next_look_ns = add(now_ns, rhythm_ns);
 		return verdict;
 	}
-	find_deciding(session, &verdict);
 	if (session->kept_until_ns > now_ns) {
+		find_deciding(session, &verdict);
 		verdict.rule = RULE_KEPT;
 		verdict.end_at_ns = TIME_NEVER;
 		verdict.next_look_ns = least(add(now_ns, rhythm_ns), session->kept_until_ns);
 		return verdict;
 	}
-	if (verdict.end_at_ns == TIME_NEVER)
-		verdict.rule = RULE_UNLIMITED;
-	else
-		judge_connection(session, now_ns, brake, &verdict);
-	verdict.next_look_ns = next_look_ns(&verdict, now_ns, rhythm_ns);
-	if (verdict.rule == RULE_IN_USE || verdict.rule == RULE_UNLIMITED)
-		judge_terminals(session, now_ns, brake, &verdict);
+	if (judge_alive(session, now_ns, brake, &verdict)) {
+		verdict.next_look_ns = least(verdict.next_look_ns, add(now_ns, rhythm_ns));
+		return verdict;
+	}
+	find_deciding(session, &verdict);
+	judge_use(session, now_ns, brake, rhythm_ns, &verdict);
 	return verdict;
 }

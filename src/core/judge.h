@@ -6,8 +6,9 @@
  * Verdict and next look come from the same place, so they cannot disagree: until `next_look_ns`
  * the verdict is the same unless new evidence comes.
  *
- * It never says "cut" on old evidence: `now_ns` is the time of the last sample, and a deadline has
- * passed only when a sample taken after it has shown no use.
+ * It never says "cut" on old evidence: `now_ns` is the time of the last sample that said something of
+ * use, and a deadline has passed only when a sample taken after it has shown no use.  The client's
+ * life has a time of its own: that of the last sample with a socket, where that is later.
  */
 #pragma once
 
@@ -27,6 +28,8 @@ enum judge_rule {
 	RULE_HELD = 7,
 	RULE_TERMINAL_WARN = 8,
 	RULE_TERMINAL_HANGUP = 9,
+	RULE_UNRESPONSIVE_HOST = 10, /* goes before rule 2: nobody is there to be warned */
+	RULE_UNRESPONSIVE_PROGRAM = 11,
 	RULE_N
 };
 
@@ -42,11 +45,17 @@ enum verdict_action {
 struct verdict {
 	enum verdict_action action;
 	enum judge_rule rule;
-	size_t channel;	    /* the one that decides: the last to become idle, or the terminal */
-	int64_t warn_at_ns; /* TIME_NEVER: no warning to come */
-	int64_t end_at_ns;  /* when the session (or terminal) ends if it is not used; TIME_NEVER */
+	enum judge_rule held; /* of RULE_HELD: the rule that is held back */
+	size_t channel;	      /* the one that decides: the last to become idle, or the terminal */
+	int64_t warn_at_ns;   /* TIME_NEVER: no warning to come */
+	int64_t end_at_ns; /* when the session (or terminal) ends if it is not used; TIME_NEVER */
 	int64_t next_look_ns; /* take a sample then; always after now unless an action is due */
+	int64_t ping_at_ns; /* a sample taken then or later is to be taken with a ping; TIME_NEVER */
 };
+
+/* What the policies of a session's channels want of its client together: the most lenient of them,
+ * and the channel it is of. TIME_NEVER as limit: off, or nothing is open yet. */
+struct liveness_terms judge_alive_terms(const struct session *session, size_t *ret_channel);
 
 /* "kept", "in-use", ... as in the table of rules. */
 const char *judge_rule_name(enum judge_rule rule);

@@ -253,6 +253,8 @@ bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
 	(void)above(ledger_plain_in(sample), &ledger->high_in);
 	(void)above(ledger_plain_out(sample), &ledger->high_out);
 	step.unusable = ledger->unusable;
+	step.quiet = step.in_bytes == 0 && step.out_bytes == 0 && step.traffic_bytes == 0 &&
+		     !step.reaped && !step.unusable && sample->at_ns > ledger->notice_until_ns;
 	if (!touched)
 		step_find_rekey(ledger, &step);
 	step_take_notice(ledger, traits, sample->at_ns, &step);

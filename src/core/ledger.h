@@ -53,6 +53,7 @@ struct ledger_step {
 	bool rekey;		     /* all of `in` was a rekey whose amount is known */
 	bool rekey_out;		     /* ... and all of `out` too */
 	bool unusable;		     /* the counters do not fit a server that reads and writes */
+	bool quiet; /* nothing moved but the SSH socket, and no notice of ours is out */
 };
 
 struct ledger {

@@ -54,8 +54,20 @@ void policy_resolve(const struct config *config, const struct policy_query *quer
 		.work_threshold_ppm = (uint32_t)values[SETTING_WORK_THRESHOLD].number,
 		.counts = (uint32_t)values[SETTING_COUNTS_AS_USE + kind].number,
 		.idle_action = (enum idle_action)values[SETTING_IDLE_ACTION].number,
+		.client_alive_source = values[SETTING_CLIENT_ALIVE_INTERVAL].source,
 		.after_cut = (enum after_cut)values[SETTING_AFTER_CUT].number,
 	};
+}
+
+int64_t policy_alive_limit_ns(const struct policy *policy)
+{
+	int64_t limit_ns;
+
+	if (policy->client_alive_interval_ns == 0 || policy->client_alive_count_max == 0 ||
+	    __builtin_mul_overflow(policy->client_alive_interval_ns, policy->client_alive_count_max,
+				   &limit_ns))
+		return TIME_NEVER;
+	return limit_ns;
 }
 
 int64_t policy_warning_ns(const struct policy *policy)

@@ -26,12 +26,13 @@ struct policy {
 	int64_t work_max_ns; /* longest time that work alone keeps a channel; TIME_NEVER: no end */
 	int64_t keep_max_ns; /* longest `sshidle keep` by the owner */
 	int64_t client_alive_interval_ns; /* 0: off */
-	uint32_t client_alive_count_max;
+	uint32_t client_alive_count_max;  /* 0: off */
 	uint32_t work_threshold_ppm; /* millionths of one CPU over the limit that count as work */
 	uint32_t counts;	     /* USE_BIT()s that count as use for this kind of channel */
 	enum idle_action idle_action;
 	enum after_cut after_cut;
-	const char *timeout_source; /* where idle_timeout was set */
+	const char *timeout_source;	 /* where idle_timeout was set */
+	const char *client_alive_source; /* where client_alive_interval was */
 };
 
 /*
@@ -57,6 +58,9 @@ struct policy_query {
  * unknown kind has the limits of `shell`. */
 void policy_resolve(const struct config *config, const struct policy_query *query,
 		    struct policy *ret_policy);
+
+/* How long a client may stay without a sign of life: interval times count. TIME_NEVER: off. */
+int64_t policy_alive_limit_ns(const struct policy *policy);
 
 /* How long before the end a warning is due: a warning that is not much shorter than the limit would
  * stand all the time, so at most half of that. */

@@ -88,6 +88,7 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 	free(session->channels);
 	session->channels = channels;
 	session->n_channels = n;
+	session->liveness.relisted = true;
 	return 0;
 }
 
@@ -185,8 +186,10 @@ static void observe_ledger(struct session *session, const struct sample *sample,
 	/* The first one has nothing to be compared with: what was before it is unknown. */
 	if (!ledger_step(&session->ledger, &session->traits, sample, touched, &step)) {
 		use_everything(session, sample, from_ns);
+		liveness_no_step(&session->liveness);
 		return;
 	}
+	liveness_step(&session->liveness, sample, &step);
 	if (step.unusable || step.reaped || (step.in_bytes > 0 && !step.rekey))
 		use_input(session, sample, &step, from_ns);
 	if (step.unusable || step.reaped || (step.out_bytes > 0 && !step.rekey_out))
@@ -200,8 +203,6 @@ static void observe_silence(struct session *session, const struct sample *sample
 {
 	int64_t silent_since_ns = sample->at_ns - sample->last_data_recv_ns + AGE_SLACK_NS;
 
-	session->silent_for_ns = sample->last_data_recv_ns;
-	session->acked_before_ns = sample->last_ack_recv_ns;
 	bounds_none_after(&session->uses[USE_INPUT], silent_since_ns);
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
@@ -284,10 +285,12 @@ static void observe(struct session *session, const struct sample *sample, bool h
 			bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 		session->forward_opened = sample->forward_opened;
 	}
-	if (has_ledger)
+	if (has_ledger) {
 		observe_ledger(session, sample, from_ns);
-	else
+	} else {
 		use_everything(session, sample, from_ns);
+		liveness_no_step(&session->liveness);
+	}
 	session->unsure = (struct bounds){ 0 };
 	if (complete)
 		observe_channels(session, sample, from_ns);
@@ -320,6 +323,7 @@ bool session_observe(struct session *session, const struct sample *sample)
 	bool has_ledger = (sample->known & SAMPLE_LEDGER) == SAMPLE_LEDGER;
 	struct sample whole;
 
+	liveness_look(&session->liveness, sample);
 	if (has_ledger &&
 	    (ledger_is_behind(&session->ledger, sample) || is_undecided(session, sample) ||
 	     ledger_is_mid_rekey(&session->ledger, sample))) {

@@ -19,6 +19,7 @@
 #include "core/bounds.h"
 #include "core/facts.h"
 #include "core/ledger.h"
+#include "core/liveness.h"
 #include "core/policy.h"
 
 #define SESSION_USER_BYTES 64
@@ -46,6 +47,7 @@ struct session {
 	struct session_facts facts;
 	struct ledger ledger;
 	struct ledger_traits traits;
+	struct liveness liveness;
 	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
 	struct bounds unsure; /* when the list of channels was last not certain; nothing since it is
 				 again */
@@ -54,12 +56,11 @@ struct session {
 	size_t n_channels;
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;
-	int64_t warned_at_ns;	 /* 0: not warned */
-	int64_t reported_at_ns;	 /* 0: not reported (IdleAction report) */
-	int64_t kept_until_ns;	 /* 0: not kept */
-	int64_t silent_for_ns;	 /* last_data_recv: nothing at all came in for so long */
-	int64_t acked_before_ns; /* last_ack_recv */
-	uint32_t known;		 /* of the last sample */
+	int64_t warned_at_ns;		     /* 0: not warned */
+	int64_t reported_at_ns;		     /* 0: not reported (IdleAction report) */
+	int64_t unresponsive_reported_at_ns; /* the same for the client that does not answer */
+	int64_t kept_until_ns;		     /* 0: not kept */
+	uint32_t known;			     /* of the last sample */
 	uint32_t forward_opened;
 	uint32_t undecided; /* samples in a row with bytes that the server had not read */
 	uint32_t id;
@@ -84,7 +85,7 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 /*
  * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken
  * inside a system call of the server (ledger.h), or before the server had read what came, and says
- * nothing; nothing changed, take another one soon.
+ * nothing of use; take another one soon. What it says of the client's life is taken in all the same.
  */
 bool session_observe(struct session *session, const struct sample *sample);
 

@@ -113,6 +113,8 @@ void engine_reason(const struct session *session, const struct verdict *verdict,
 	case RULE_HELD:
 	case RULE_TERMINAL_WARN:
 	case RULE_TERMINAL_HANGUP:
+	case RULE_UNRESPONSIVE_HOST:
+	case RULE_UNRESPONSIVE_PROGRAM:
 	case RULE_N:
 		break;
 	}

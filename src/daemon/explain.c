@@ -223,7 +223,8 @@ static void say_work(const struct explain *explain)
 static void say_client(const struct explain *explain)
 {
 	const struct session *session = explain->session;
-	const int64_t heard_ns = session->observed_at_ns - session->silent_for_ns;
+	const int64_t heard_ns = session->liveness.program.latest_ns;
+	const int64_t answered_ns = session->liveness.host.latest_ns;
 	const int64_t input_ns = session->uses[USE_INPUT].latest_ns;
 
 	if (!(session->known & SAMPLE_SOCKET))
@@ -236,9 +237,9 @@ static void say_client(const struct explain *explain)
 	else if (input_ns < session->observed_at_ns)
 		say(explain, "the client sent nothing at all for %s",
 		    span(ago(explain, heard_ns)).text);
-	if (session->acked_before_ns < session->silent_for_ns)
+	if (answered_ns > heard_ns)
 		say(explain, "the client's machine answered %s ago",
-		    span(ago(explain, session->observed_at_ns - session->acked_before_ns)).text);
+		    span(ago(explain, answered_ns)).text);
 	if (session->known & SAMPLE_AGENT)
 		say(explain, "an agent is forwarded: its answers may count as input");
 }
@@ -423,6 +424,8 @@ static void find_next(const struct explain *explain, const struct channel *chann
 		return;
 	case RULE_ASKED:
 	case RULE_DISCONNECT:
+	case RULE_UNRESPONSIVE_HOST:
+	case RULE_UNRESPONSIVE_PROGRAM:
 		next_is(next, now_ns, "it is ended now");
 		return;
 	case RULE_REPORT:

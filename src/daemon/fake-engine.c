@@ -101,8 +101,10 @@ static void fill_session(const struct fake_session *from, uint32_t id, struct se
 	session->id = id;
 	session->known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_CHANNELS | SAMPLE_FORWARDS;
 	session->observed_at_ns = FAKE_NOW_NS - NS_PER_S;
-	session->silent_for_ns = 3 * NS_PER_S;
-	session->acked_before_ns = 2 * NS_PER_S;
+	session->liveness = (struct liveness){ .known = true,
+					       .looked_at_ns = session->observed_at_ns,
+					       .program = used(4 * NS_PER_S),
+					       .host = used(3 * NS_PER_S) };
 	session->warned_at_ns = from->warned_ns ? FAKE_NOW_NS - from->warned_ns : 0;
 	session->reported_at_ns = from->reported_ns ? FAKE_NOW_NS - from->reported_ns : 0;
 	session->kept_until_ns = from->kept_ns ? FAKE_NOW_NS + from->kept_ns : 0;

@@ -161,6 +161,8 @@ static const char *session_state(const struct session *session, enum judge_rule 
 	case RULE_IN_USE:
 	case RULE_TERMINAL_WARN:
 	case RULE_TERMINAL_HANGUP:
+	case RULE_UNRESPONSIVE_HOST:
+	case RULE_UNRESPONSIVE_PROGRAM:
 	case RULE_N:
 		break;
 	}
@@ -186,6 +188,8 @@ static int64_t session_end_ns(const struct session *session, const struct verdic
 	case RULE_IN_USE:
 	case RULE_TERMINAL_WARN:
 	case RULE_TERMINAL_HANGUP:
+	case RULE_UNRESPONSIVE_HOST:
+	case RULE_UNRESPONSIVE_PROGRAM:
 	case RULE_N:
 		break;
 	}

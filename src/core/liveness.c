@@ -1,0 +1,367 @@
+#include "core/liveness.h"
+
+#include <stddef.h>
+
+/* TCP ages are counted in ticks of the kernel, of 1 to 10 ms: a sign of life may be so much younger
+ * or older than its age says. */
+#define AGE_SLACK_NS (20 * NS_PER_MS)
+
+/* A host answers a ping at once or not at all; a network may take so long. */
+#define PING_ANSWER_NS (1 * NS_PER_S)
+/* Hosts answer at most two such segments a second (tcp_invalid_ratelimit). */
+#define PING_LEAST_NS	   (1 * NS_PER_S)
+#define PINGS_PER_INTERVAL 10
+#define PINGS_BEFORE_END   4
+#define PINGS_NEEDED	   2
+
+/* The program is judged beside a host that was heard of so lately ... */
+#define HOST_FRESH_NS (3 * NS_PER_S)
+/* ... and when so much time has passed since that what the host let through has come too. */
+#define HOST_SETTLED_NS (500 * NS_PER_MS)
+
+/* Larger steps are no probes: 15 of 60 bytes, the most between two looks when they come each
+ * second, have less. A rekey has more. */
+#define PROBE_BYTES_MOST 1024
+#define PROBE_N_MOST	 64
+
+#define FULL_LOOKS_LEAST 3
+
+/* Twice as long between two looks as was asked for, and this: nobody watched, or the machine stood
+ * still. */
+#define LATE_SLACK_NS (1 * NS_PER_S)
+
+static int64_t least(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+static int64_t add(int64_t at_ns, int64_t span_ns)
+{
+	return span_ns > TIME_NEVER - at_ns ? TIME_NEVER : at_ns + span_ns;
+}
+
+static void forget_probes(struct liveness *liveness)
+{
+	liveness->n_probes = 0;
+}
+
+/* A multiple that so many probes between two looks can make. */
+static bool is_multiple(uint64_t of, uint64_t bytes)
+{
+	return of % bytes == 0 && of / bytes <= PROBE_N_MOST;
+}
+
+/* --- the socket --- */
+
+static struct bounds sign_of(const struct sample *sample, int64_t age_ns)
+{
+	return (struct bounds){ .earliest_ns = sample->from_ns - age_ns - AGE_SLACK_NS,
+				.latest_ns = sample->at_ns - age_ns + AGE_SLACK_NS };
+}
+
+/* Rounding moves the same sign of life by a few milliseconds from sample to sample: the bounds only
+ * become later. */
+static void hear(struct bounds *clock, struct bounds sign)
+{
+	bounds_use(clock, sign.earliest_ns, sign.latest_ns);
+}
+
+static uint64_t under_way(const struct sample *sample)
+{
+	uint64_t settled = sample->acked + sample->unsent;
+
+	return sample->sent > settled ? sample->sent - settled : 0;
+}
+
+static void look_at_window(struct liveness *liveness, const struct sample *sample)
+{
+	bool full = sample->unsent > 0 && under_way(sample) == 0;
+
+	if (!full || sample->acked != liveness->acked)
+		liveness->full_looks = 0;
+	if (full && liveness->full_looks++ == 0)
+		liveness->full_since_ns = sample->at_ns;
+	liveness->acked = sample->acked;
+}
+
+/* What was sent has arrived at the client's machine. */
+static void deliver_probes(struct liveness *liveness, const struct sample *sample)
+{
+	if (sample->unsent > 0 || under_way(sample) > 0)
+		return;
+	for (uint32_t i = 0; i < liveness->n_probes; i++)
+		if (liveness->probes[i].delivered_at_ns == 0)
+			liveness->probes[i].delivered_at_ns = sample->at_ns;
+}
+
+static void look_at_ping(struct liveness *liveness, const struct sample *sample)
+{
+	int64_t at_ns = sample->pinged_at_ns;
+
+	if (sample->known & SAMPLE_NO_PING) {
+		liveness->no_ping = true;
+		liveness->last_ping_at_ns = sample->at_ns;
+		return;
+	}
+	/* Two at once are one question. */
+	if (at_ns == 0 || (liveness->pings > 0 &&
+			   at_ns < liveness->last_ping_at_ns + PING_LEAST_NS - AGE_SLACK_NS))
+		return;
+	liveness->no_ping = false;
+	liveness->pings++;
+	if (liveness->pings == 1)
+		liveness->first_ping_at_ns = at_ns;
+	if (liveness->pings == 2)
+		liveness->second_ping_at_ns = at_ns;
+	liveness->last_ping_at_ns = at_ns;
+}
+
+void liveness_look(struct liveness *liveness, const struct sample *sample)
+{
+	if (!(sample->known & SAMPLE_SOCKET)) {
+		liveness->known = false;
+		liveness->full_looks = 0;
+		return;
+	}
+	hear(&liveness->program, sign_of(sample, sample->last_data_recv_ns));
+	hear(&liveness->host,
+	     sign_of(sample, least(sample->last_data_recv_ns, sample->last_ack_recv_ns)));
+	if (liveness->pings > 0 && liveness->host.latest_ns > liveness->first_ping_at_ns)
+		liveness->pings = 0;
+	if (sample->received != liveness->received)
+		forget_probes(liveness);
+	liveness->received = sample->received;
+	look_at_window(liveness, sample);
+	deliver_probes(liveness, sample);
+	look_at_ping(liveness, sample);
+	liveness->looked_before_ns = liveness->known ? liveness->looked_at_ns : 0;
+	liveness->looked_at_ns = sample->from_ns;
+	liveness->known = true;
+}
+
+/* --- the ledger --- */
+
+static bool was_answered(const struct liveness *liveness, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++) {
+		uint64_t size = liveness->answered[i];
+
+		if (size != 0 && (is_multiple(size, bytes) || is_multiple(bytes, size)))
+			return true;
+	}
+	return false;
+}
+
+static void note_answered(struct liveness *liveness, uint64_t bytes)
+{
+	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++)
+		if (liveness->answered[i] == bytes)
+			return;
+	liveness->answered[liveness->next_answered] = bytes;
+	liveness->next_answered = (liveness->next_answered + 1) % LIVENESS_SIZES_MAX;
+}
+
+static void note_probe(struct liveness *liveness, const struct sample *sample, uint64_t bytes)
+{
+	struct liveness_probe *probe = NULL;
+
+	for (uint32_t i = 0; i < liveness->n_probes && !probe; i++)
+		if (is_multiple(bytes, liveness->probes[i].bytes))
+			probe = &liveness->probes[i];
+	if (probe) {
+		probe->n += (uint32_t)(bytes / probe->bytes);
+		return;
+	}
+	if (liveness->n_probes == LIVENESS_SIZES_MAX)
+		return;
+	liveness->probes[liveness->n_probes++] = (struct liveness_probe){ .bytes = bytes, .n = 1 };
+	deliver_probes(liveness, sample);
+}
+
+/* Nothing but the server itself can have sent this. */
+static bool is_probe(const struct liveness *liveness, const struct sample *sample,
+		     const struct ledger_step *step)
+{
+	return step->quiet && liveness->still && !liveness->relisted && step->net_in_bytes == 0 &&
+	       step->net_out_bytes > 0 && step->net_out_bytes <= PROBE_BYTES_MOST &&
+	       sample->unsent == 0 && (sample->known & SAMPLE_DESCRIPTORS) &&
+	       (sample->known & SAMPLE_CHANNELS) && liveness->descriptors_known &&
+	       sample->n_descriptors == liveness->n_descriptors;
+}
+
+void liveness_step(struct liveness *liveness, const struct sample *sample,
+		   const struct ledger_step *step)
+{
+	if (is_probe(liveness, sample, step))
+		note_probe(liveness, sample, step->net_out_bytes);
+	else if (step->quiet && step->net_in_bytes > 0 &&
+		 step->net_out_bytes > step->net_in_bytes &&
+		 step->net_out_bytes <= PROBE_BYTES_MOST)
+		note_answered(liveness, step->net_out_bytes);
+	liveness->still = step->quiet;
+	liveness->n_descriptors = sample->n_descriptors;
+	liveness->descriptors_known = (sample->known & SAMPLE_DESCRIPTORS) != 0;
+	liveness->relisted = false;
+}
+
+void liveness_no_step(struct liveness *liveness)
+{
+	liveness->still = false;
+	liveness->descriptors_known = false;
+}
+
+/* --- what is due --- */
+
+static int64_t ping_every_ns(const struct liveness_terms *terms)
+{
+	return most(PING_LEAST_NS, terms->interval_ns / PINGS_PER_INTERVAL);
+}
+
+/* How often a program that says nothing is looked at: often enough to see a probe and its lack of
+ * an answer in an interval. */
+static int64_t watch_every_ns(const struct liveness_terms *terms)
+{
+	return most(ping_every_ns(terms), terms->interval_ns / 4);
+}
+
+/* Nothing that was sent before may have had the time to be answered: the machine stood still, or we
+ * did. */
+static bool is_late_look(const struct liveness *liveness, const struct liveness_terms *terms)
+{
+	return liveness->looked_before_ns == 0 ||
+	       liveness->looked_at_ns - liveness->looked_before_ns >
+		       2 * watch_every_ns(terms) + LATE_SLACK_NS;
+}
+
+static void host_due(const struct liveness *liveness, const struct liveness_terms *terms,
+		     int64_t now_ns, struct liveness_due *due)
+{
+	int64_t every_ns = ping_every_ns(terms), heard_ns = liveness->host.latest_ns;
+	int64_t first_ns = least(terms->interval_ns + every_ns / 2,
+				 terms->limit_ns - PINGS_BEFORE_END * every_ns);
+	int64_t ask_ns = add(heard_ns, most(first_ns, every_ns));
+
+	/* Never without pings; from time to time another try. */
+	if (liveness->no_ping) {
+		due->ping_ns = add(liveness->last_ping_at_ns, terms->interval_ns);
+		return;
+	}
+	if (liveness->pings >= PINGS_NEEDED)
+		due->host_ns = most(add(heard_ns, terms->limit_ns),
+				    liveness->second_ping_at_ns + PING_ANSWER_NS);
+	/* The first look finds mostly that the kernel's own keepalive was answered meanwhile. */
+	if (liveness->pings > 0)
+		due->ping_ns = liveness->last_ping_at_ns + every_ns;
+	else if (now_ns >= ask_ns)
+		due->ping_ns = ask_ns;
+	else
+		due->look_ns = ask_ns;
+}
+
+/* What the program has not done for so long is taken for proof. */
+static int64_t patience_ns(const struct liveness_terms *terms)
+{
+	return most(PING_ANSWER_NS, terms->interval_ns / 2);
+}
+
+static bool probe_counts(const struct liveness *liveness, const struct liveness_probe *probe)
+{
+	return probe->delivered_at_ns != 0 &&
+	       (probe->n >= 2 || was_answered(liveness, probe->bytes));
+}
+
+/* When there is proof, by all that is known now. */
+static int64_t proof_ns(const struct liveness *liveness, const struct liveness_terms *terms)
+{
+	int64_t at_ns = TIME_NEVER;
+
+	for (uint32_t i = 0; i < liveness->n_probes; i++)
+		if (probe_counts(liveness, &liveness->probes[i]))
+			at_ns = least(at_ns,
+				      liveness->probes[i].delivered_at_ns + patience_ns(terms));
+	if (liveness->full_looks >= FULL_LOOKS_LEAST)
+		at_ns = least(at_ns, liveness->full_since_ns + terms->limit_ns / 2);
+	return at_ns;
+}
+
+static void program_due(const struct liveness *liveness, const struct liveness_terms *terms,
+			int64_t now_ns, struct liveness_due *due)
+{
+	int64_t heard_ns = liveness->program.latest_ns, host_ns = liveness->host.latest_ns;
+	int64_t fresh_ns = liveness->no_ping ? terms->interval_ns + HOST_FRESH_NS : HOST_FRESH_NS;
+	int64_t every_ns = watch_every_ns(terms), proved_ns = proof_ns(liveness, terms);
+	int64_t watch_ns =
+		most(every_ns, least(terms->interval_ns, terms->limit_ns / 2 - every_ns));
+	int64_t end_ns, ask_ns;
+
+	watch_ns = add(heard_ns, watch_ns);
+	due->look_ns = least(due->look_ns, watch_ns > now_ns ? watch_ns : now_ns + every_ns);
+	if (proved_ns == TIME_NEVER)
+		return;
+	proved_ns = most(proved_ns, add(heard_ns, terms->limit_ns));
+	end_ns = most(proved_ns, host_ns + HOST_SETTLED_NS);
+	if (most(end_ns, now_ns) <= host_ns + fresh_ns) {
+		due->program_ns = end_ns;
+		return;
+	}
+	ask_ns = most(proved_ns - PING_ANSWER_NS, host_ns + PING_LEAST_NS);
+	if (liveness->pings > 0)
+		ask_ns = most(ask_ns, liveness->last_ping_at_ns + ping_every_ns(terms));
+	if (!liveness->no_ping)
+		due->ping_ns = least(due->ping_ns, ask_ns);
+}
+
+void liveness_find_due(const struct liveness *liveness, const struct liveness_terms *terms,
+		       int64_t now_ns, struct liveness_due *ret_due)
+{
+	struct liveness_due due = { TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER };
+
+	if (liveness->known && terms->limit_ns != TIME_NEVER) {
+		host_due(liveness, terms, now_ns, &due);
+		program_due(liveness, terms, now_ns, &due);
+		if (is_late_look(liveness, terms)) {
+			due.host_ns = due.program_ns = TIME_NEVER;
+			due.look_ns = least(due.look_ns, liveness->looked_at_ns + PING_ANSWER_NS);
+		}
+	}
+	*ret_due = due;
+}
+
+/* --- what is told --- */
+
+uint32_t liveness_pings_unanswered(const struct liveness *liveness)
+{
+	uint32_t n = liveness->pings;
+
+	if (n > 0 && liveness->looked_at_ns < liveness->last_ping_at_ns + PING_ANSWER_NS)
+		n--;
+	return n;
+}
+
+uint32_t liveness_probes_unanswered(const struct liveness *liveness)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < liveness->n_probes; i++)
+		if (probe_counts(liveness, &liveness->probes[i]))
+			n += liveness->probes[i].n;
+	return n;
+}
+
+bool liveness_has_probes(const struct liveness *liveness)
+{
+	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++)
+		if (liveness->answered[i] != 0)
+			return true;
+	return liveness_probes_unanswered(liveness) > 0;
+}
+
+bool liveness_is_full(const struct liveness *liveness)
+{
+	return liveness->full_looks >= FULL_LOOKS_LEAST;
+}
