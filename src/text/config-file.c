@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "text/config-parser.h"
+#include "text/profile.h"
 
 static int read_all(int fd, char **ret_text, size_t *ret_length)
 {
@@ -124,17 +125,69 @@ static void include_pattern(void *context, struct config_parser *parser, const c
 	globfree(&found);
 }
 
-int config_load(const char *path, struct config **ret_config, struct config_problems *problems)
+/* Which controls the cuts serve is asked of the profile once, so the engine needs no profile. */
+static int learn_controls(struct config *config, const struct profile *profile)
+{
+	char control[PROFILE_CONTROL_BYTES];
+
+	for (enum config_control i = 0; i < CONTROL_N; i++) {
+		if (!profile_control(profile, i, control, sizeof(control)))
+			continue;
+		config->controls[i] = strdup(control);
+		if (!config->controls[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int load_profile(struct config *config, struct config_problems *problems)
+{
+	char problem[PROFILE_PROBLEM_BYTES];
+	struct profile *profile;
+	int r;
+
+	if (!config->profile)
+		return 0;
+	r = profile_load(config->profile, problem, &profile);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0) {
+		config_problems_add(problems, false, "%s: Profile: %s", config->profile_source,
+				    problem);
+		return -EINVAL;
+	}
+	r = learn_controls(config, profile);
+	profile_free(profile);
+	return r;
+}
+
+static int parse_loaded(const struct config_text *text, struct config **ret_config,
+			struct config_problems *problems)
 {
 	static const struct config_include include = { .read = include_pattern };
+	struct config *config;
+	int r = config_parse(text, &include, problems, &config);
+
+	if (r < 0)
+		return r;
+	r = load_profile(config, problems);
+	if (r < 0)
+		config_free(config);
+	else
+		*ret_config = config;
+	return r;
+}
+
+int config_load(const char *path, struct config **ret_config, struct config_problems *problems)
+{
 	auto_free char *text = NULL;
 	char shown[CONFIG_FILE_NAME_BYTES];
 	size_t length;
 	const int r = config_file_read(path, &text, &length);
 
 	if (r == 0)
-		return config_parse(&(struct config_text){ path, text, length }, &include, problems,
-				    ret_config);
+		return parse_loaded(&(struct config_text){ path, text, length }, ret_config,
+				    problems);
 	text_escape(path, false, shown, sizeof(shown));
 	config_problems_add(problems, false, "%s: cannot read it: %s", shown, config_file_error(r));
 	return r;

@@ -8,7 +8,8 @@
 /*
  * Reads a configuration and all that it includes.  Patterns of Include that do not begin with `/`
  * are looked for in the directory of the including file, and give files in the order of their
- * names.
+ * names.  Where a Profile is named it is read as well, and the controls that cuts serve are those
+ * that it has; without it a configuration is wrong.
  * 0 and a configuration for config_free(); -EINVAL when it is wrong; another error (-ENOENT,
  * -EACCES, -EFBIG ...) when `path` itself cannot be read; -ENOMEM.  `problems` says it for people
  * in each case but the last, and may hold notices on success.

@@ -268,6 +268,43 @@ static void print_cuts(const struct config_keyword *keyword, const struct config
 	(void)fprintf(file, " %lld/%s", (long long)values[SETTING_MAX_CUTS].number, text);
 }
 
+/* A name that is a file's name as well, or an absolute path: the daemon has a working directory of
+ * its own. */
+static bool is_profile(const char *word)
+{
+	if (*word == '/')
+		return true;
+	for (const char *at = word; *at != '\0'; at++)
+		if (!((*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') ||
+		      (*at >= '0' && *at <= '9') || (strchr("._-", *at) && at > word)))
+			return false;
+	return *word != '\0';
+}
+
+static void read_profile(struct config_parser *parser, const struct config_keyword *keyword,
+			 const struct config_words *words)
+{
+	struct config *config = parser->config;
+	const char *word = words->items[0];
+
+	if (words->n > 1 || !is_profile(word)) {
+		config_parser_wrong(parser, keyword, NULL, "%s %s",
+				    config_quote(word, strlen(word)).text,
+				    words->n > 1 ? "is followed by another argument"
+						 : "is neither a name nor an absolute path");
+		return;
+	}
+	if (config->profile) {
+		config_parser_trouble(parser, true, "is set already (%s); the first value wins",
+				      config->profile_source);
+		return;
+	}
+	config->profile_source = config_parser_source(parser);
+	config->profile = strdup(word);
+	if (!config->profile)
+		parser->error = -ENOMEM;
+}
+
 /* The values that one line gives, by kind. */
 struct kind_values {
 	int64_t numbers[KIND_N + 1]; /* the last one: without a kind */
@@ -419,6 +456,11 @@ const struct config_keyword config_keyword_table[] = {
 	  .read = read_cuts,
 	  .print = print_cuts,
 	  .setting = SETTING_MAX_CUTS,
+	  .global_only = true },
+	{ .name = "Profile",
+	  .allowed =
+		  "the name of a profile, such as pci-dss-4.0, or an absolute path, outside of Match",
+	  .read = read_profile,
 	  .global_only = true },
 	{ .name = "Include",
 	  .allowed = "names of files, also with * and ?, such as /etc/sshidle.conf.d/*.conf",

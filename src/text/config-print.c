@@ -63,12 +63,23 @@ static void print_match(const struct config_block *block, FILE *file)
 	(void)fputs(block->n_criteria == 0 ? " all\n" : "\n", file);
 }
 
+/* The one value that is no number. */
+static void print_profile(const struct config *config, const char *behind, FILE *file)
+{
+	if (!config || !config->profile)
+		return;
+	(void)fputs("Profile ", file);
+	print_quoted(config->profile, file);
+	(void)fprintf(file, "%s%s\n", behind, *behind == '\0' ? "" : config->profile_source);
+}
+
 void config_print(const struct config *config, FILE *file)
 {
 	struct config_value values[SETTING_N];
 
 	config_merge(config, NULL, values);
 	print_values(values, "", file);
+	print_profile(config, "", file);
 	for (size_t i = 1; i < config->n_blocks; i++) {
 		print_match(&config->blocks[i], file);
 		print_values(config->blocks[i].values, "\t", file);
@@ -91,4 +102,5 @@ void config_print_case(const struct config *config, const struct policy_query *q
 		keyword->print(keyword, values, kind, file);
 		(void)fprintf(file, "  # %s\n", values[keyword->setting + place].source);
 	}
+	print_profile(config, "  # ", file);
 }

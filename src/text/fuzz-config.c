@@ -42,6 +42,7 @@ static void reparse(const struct config *config)
 	assert(config_parse(&(struct config_text){ "g", text, size }, NULL, &problems, &again) ==
 	       0);
 	assert(config_shortest_limit(config) == config_shortest_limit(again));
+	assert(!config->profile == !again->profile);
 	config_problems_deinit(&problems);
 	config_free(again);
 	free(text);

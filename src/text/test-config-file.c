@@ -125,6 +125,38 @@ static void an_error_in_an_included_file_names_it(void **state)
 		       "d/b.conf:2: unknown keyword \"IdleTimeot\" (did you mean IdleTimeout?)");
 }
 
+static void a_profile_names_the_controls(void **state)
+{
+	struct config_problems problems = { 0 };
+	struct config *config;
+
+	(void)state;
+	write_file("main", "Profile " SOURCE_ROOT "/packaging/profiles/pci-dss-4.0.json\n");
+	assert_int_equal(config_load("main", &config, &problems), 0);
+	assert_int_equal(problems.n, 0);
+	assert_string_equal(config->profile_source, "main:1");
+	assert_string_equal(config->controls[CONTROL_IDLE], "pci-dss-4.0:8.2.8");
+	assert_null(config->controls[CONTROL_UNRESPONSIVE]);
+	config_free(config);
+}
+
+static void a_wrong_profile_is_a_wrong_configuration(void **state)
+{
+	char path[100], text[200], problem[300];
+
+	(void)state;
+	write_file("main", "\nProfile /nowhere.json\n");
+	assert_problem("main", -EINVAL,
+		       "main:2: Profile: /nowhere.json: cannot read it: No such file or directory");
+	write_file("d/b.conf", "{\"profile\": \"p\"}\n");
+	(void)snprintf(path, sizeof(path), "%s/d/b.conf", directory);
+	(void)snprintf(text, sizeof(text), "Profile %s\n", path);
+	(void)snprintf(problem, sizeof(problem),
+		       "main:1: Profile: %s: title: is missing; allowed: a text", path);
+	write_file("main", text);
+	assert_problem("main", -EINVAL, problem);
+}
+
 static void an_empty_device_is_an_empty_configuration(void **state)
 {
 	struct config_problems problems = { 0 };
@@ -217,6 +249,8 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_read_is_told),
 		cmocka_unit_test(a_pipe_does_not_stop_the_daemon),
 		cmocka_unit_test(an_error_in_an_included_file_names_it),
+		cmocka_unit_test(a_profile_names_the_controls),
+		cmocka_unit_test(a_wrong_profile_is_a_wrong_configuration),
 		cmocka_unit_test(an_empty_device_is_an_empty_configuration),
 		cmocka_unit_test(the_shipped_file_is_right),
 		cmocka_unit_test(the_shipped_examples_are_right),

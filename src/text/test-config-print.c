@@ -44,6 +44,7 @@ static char *printed(const struct config *config, const struct policy_query *que
 static void print_shows_what_is_in_force(void **state)
 {
 	struct config *config = parse_right("IdleTimeout 15m exec=none\nWorkThreshold 0.05\n"
+					    "Profile '/a b'\n"
 					    "Match User alice Command \"a \\\"b\\\"\"\n"
 					    "IdleTimeout 5m\nCountsAsUse none=traffic,input\n"
 					    "Match all\nKeepMax 90\n");
@@ -63,6 +64,7 @@ static void print_shows_what_is_in_force(void **state)
 			    "ClientAliveInterval 0s\n"
 			    "ClientAliveCountMax 3\n"
 			    "MaxCuts 30/1m\n"
+			    "Profile \"/a b\"\n"
 			    "Match User alice Command \"a \\\"b\\\"\"\n"
 			    "\tIdleTimeout 5m\n"
 			    "\tCountsAsUse none=input,traffic\n"
@@ -74,8 +76,9 @@ static void print_shows_what_is_in_force(void **state)
 
 static void one_case_is_printed_with_its_sources(void **state)
 {
-	struct config *config = parse_right("IdleTimeout 15m sftp=1h\nMatch User alice Kind sftp\n"
-					    "IdleTimeout 5m\n");
+	struct config *config =
+		parse_right("IdleTimeout 15m sftp=1h\nProfile p-1\nMatch User alice Kind sftp\n"
+			    "IdleTimeout 5m\n");
 	struct config_case c;
 	char problem[200], *text;
 
@@ -83,7 +86,7 @@ static void one_case_is_printed_with_its_sources(void **state)
 	assert_int_equal(config_case_parse("user=alice,kind=sftp", &c, problem, sizeof(problem)),
 			 0);
 	text = printed(config, &c.query);
-	assert_string_equal(text, "IdleTimeout 5m  # f:3\n"
+	assert_string_equal(text, "IdleTimeout 5m  # f:4\n"
 				  "IdleWarning 1m  # default\n"
 				  "IdleAction disconnect  # default\n"
 				  "CountsAsUse sftp=input,output  # default\n"
@@ -93,7 +96,8 @@ static void one_case_is_printed_with_its_sources(void **state)
 				  "KeepMax 8h  # default\n"
 				  "ClientAliveInterval 0s  # default\n"
 				  "ClientAliveCountMax 3  # default\n"
-				  "MaxCuts 30/1m  # default\n");
+				  "MaxCuts 30/1m  # default\n"
+				  "Profile p-1  # f:2\n");
 	free(text);
 	config_case_deinit(&c);
 	config_free(config);

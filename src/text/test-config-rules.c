@@ -133,8 +133,9 @@ static void they_go_before_all_others_and_concern_nobody_else(void **state)
 {
 	struct config *rules = parse_right("Match Address 127.9.8.7\nIdleTimeout 3\n"
 					   "Match Address 127.9.8.8 User bob\nIdleTimeout 4\n");
-	const char *text = "IdleTimeout 15m\nMaxCuts 7/3s\nMatch User alice\nIdleTimeout 5m\n"
-			   "IdleWarning 9\n";
+	const char *text =
+		"IdleTimeout 15m\nMaxCuts 7/3s\nProfile p\nMatch User alice\nIdleTimeout 5m\n"
+		"IdleWarning 9\n";
 	struct config_problems problems = { 0 };
 	struct config *config, *joined;
 	struct policy policy;
@@ -156,9 +157,11 @@ static void they_go_before_all_others_and_concern_nobody_else(void **state)
 	for (int i = 0; i < 2; i++) {
 		policy_of(joined, i ? "127.9.8.8" : "10.0.0.1", &policy);
 		assert_int_equal(policy.idle_timeout_ns, 300 * NS_PER_S);
-		assert_string_equal(policy.timeout_source, "f:4");
+		assert_string_equal(policy.timeout_source, "f:5");
 	}
 	config_max_cuts(joined, &n, &span_ns);
+	assert_string_equal(joined->profile, "p");
+	assert_string_equal(joined->profile_source, "f:3");
 	assert_int_equal(n, 7);
 	assert_int_equal(span_ns, 3 * NS_PER_S);
 	assert_true(config_rules_concern(rules, "127.9.8.7"));

@@ -79,10 +79,13 @@ static int64_t timeout_s(const struct config *config, const char *user, enum cha
 	"Kind, Command"
 #define PERCENT_ALLOWED "; allowed: a percentage of one CPU from 0.0001% to 100%, such as 0.3%"
 #define CUTS_ALLOWED	"; allowed: NUMBER/TIME, such as 30/1m, outside of Match"
-#define COUNT_ALLOWED	"; allowed: a number from 1 to 2147483647, or 0 for never"
+#define PROFILE_ALLOWED                                                                           \
+	"; allowed: the name of a profile, such as pci-dss-4.0, or an absolute path, outside of " \
+	"Match"
+#define COUNT_ALLOWED "; allowed: a number from 1 to 2147483647, or 0 for never"
 #define ALL_KEYWORDS                                                                            \
 	"IdleTimeout, IdleWarning, IdleAction, CountsAsUse, AfterCut, WorkMax, WorkThreshold, " \
-	"KeepMax, ClientAliveInterval, ClientAliveCountMax, MaxCuts, Include, Match"
+	"KeepMax, ClientAliveInterval, ClientAliveCountMax, MaxCuts, Profile, Include, Match"
 
 static const struct {
 	const char *text;
@@ -170,6 +173,13 @@ static const struct {
 	{ "MaxCuts 5/0", "f:1: MaxCuts: \"0\" is too short" CUTS_ALLOWED },
 	{ "MaxCuts 5/m", "f:1: MaxCuts: \"m\" is not a time" CUTS_ALLOWED },
 	{ "MaxCuts 5 / 1m", "f:1: MaxCuts: lacks the /TIME" CUTS_ALLOWED },
+	{ "Profile a/b",
+	  "f:1: Profile: \"a/b\" is neither a name nor an absolute path" PROFILE_ALLOWED },
+	{ "Profile .a",
+	  "f:1: Profile: \".a\" is neither a name nor an absolute path" PROFILE_ALLOWED },
+	{ "Profile a b", "f:1: Profile: \"a\" is followed by another argument" PROFILE_ALLOWED },
+	{ "Match all\nProfile a",
+	  "f:2: Profile: cannot stand inside of a Match block" PROFILE_ALLOWED },
 	{ "Match all\nMaxCuts 5/1m",
 	  "f:2: MaxCuts: cannot stand inside of a Match block" CUTS_ALLOWED },
 	{ "Match", "f:1: Match: the argument is missing" MATCH_ALLOWED },
