@@ -1,0 +1,344 @@
+#include "daemon/monitored.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "act/ping.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "daemon/clock.h"
+#include "daemon/monitor.h"
+#include "observe/process.h"
+
+/* The kernel destroys a connection's socket when the last process that holds it has closed it:
+ * sshd's monitor does so after the session's process has ended. */
+#define WORDS_FOR_NS (200 * NS_PER_MS)
+
+/* A handle is a slot and a number that makes it unlike the slot's earlier ones. */
+#define SLOT_BITS 16
+#define SLOT_MASK ((1u << SLOT_BITS) - 1)
+
+struct monitored *monitored_find(const struct monitor *monitor, uint32_t handle)
+{
+	uint32_t slot = handle & SLOT_MASK;
+
+	if (slot >= monitor->n_slots || !monitor->sessions[slot] ||
+	    monitor->sessions[slot]->handle != handle)
+		return NULL;
+	return monitor->sessions[slot];
+}
+
+static int new_slot(struct monitor *monitor, uint32_t *ret_slot)
+{
+	struct monitored **more;
+	size_t n = monitor->n_slots == 0 ? 64 : monitor->n_slots * 2;
+
+	for (uint32_t slot = 0; slot < monitor->n_slots; slot++) {
+		if (!monitor->sessions[slot]) {
+			*ret_slot = slot;
+			return 0;
+		}
+	}
+	if (n > SLOT_MASK)
+		return -ENOSPC;
+	more = realloc(monitor->sessions, n * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	memset(more + monitor->n_slots, 0, (n - monitor->n_slots) * sizeof(*more));
+	*ret_slot = (uint32_t)monitor->n_slots;
+	monitor->sessions = more;
+	monitor->n_slots = n;
+	return 0;
+}
+
+static uint64_t cookie_of(const struct monitored *monitored)
+{
+	return watch_facts(monitored->watch)->identity.cookie;
+}
+
+void monitored_free(struct monitored *monitored)
+{
+	struct monitor *monitor = monitored->monitor;
+
+	monitor->sessions[monitored->handle & SLOT_MASK] = NULL;
+	if (monitored->ended)
+		event_free(monitored->ended);
+	if (monitored->step)
+		event_free(monitored->step);
+	cut_free(monitored->cut);
+	hangup_free(monitored->hangup);
+	finder_forget(monitor->finder, &watch_facts(monitored->watch)->identity);
+	if (monitor->destroyed)
+		destroyed_forget(monitor->destroyed, cookie_of(monitored));
+	watch_free(monitored->watch);
+	free(monitored);
+}
+
+static void monitored_close(struct monitored *monitored)
+{
+	struct link_closed message = { .handle = monitored->handle,
+				       .last_words = monitored->last_words };
+
+	monitor_send(monitored->monitor, LINK_CLOSED, &message, sizeof(message));
+	monitored_free(monitored);
+}
+
+static void send_trouble(struct monitored *monitored)
+{
+	const char *text = watch_trouble(monitored->watch);
+	struct link_trouble message = { .handle = monitored->handle };
+
+	if (!text)
+		return;
+	(void)text_copy(text, message.text, sizeof(message.text));
+	monitor_send(monitored->monitor, LINK_TROUBLE, &message, sizeof(message));
+}
+
+static void send_channels(struct monitored *monitored, const struct sample *sample)
+{
+	struct link_channels message = { .handle = monitored->handle,
+					 .from_ns = sample->from_ns,
+					 .at_ns = sample->at_ns };
+	const struct channel_facts *channels;
+	size_t n;
+
+	channels = watch_channels(monitored->watch, &n);
+	if (n > FACTS_CHANNELS_MAX)
+		n = FACTS_CHANNELS_MAX;
+	message.uid = watch_facts(monitored->watch)->uid;
+	message.n_channels = (uint32_t)n;
+	memcpy(message.channels, channels, n * sizeof(*channels));
+	for (size_t i = 0; i < n; i++)
+		if (channels[i].pid != 0)
+			message.channels[i].started_at_ns =
+				clock_now_ns() - process_age_ns(channels[i].start_ticks);
+	monitor_send(monitored->monitor, LINK_CHANNELS, &message,
+		     link_channels_bytes(message.n_channels));
+}
+
+/* The last words matter where the client's machine has not answered: the kernel may give it up. */
+static void expect_words(struct monitored *monitored)
+{
+	const struct session_facts *facts = watch_facts(monitored->watch);
+	struct destroyed *destroyed = monitored->monitor->destroyed;
+
+	if (!destroyed)
+		return;
+	if (watch_silence(monitored->watch).asked == 0)
+		destroyed_forget(destroyed, facts->identity.cookie);
+	else if (destroyed_add(destroyed, facts->identity.cookie, facts->local_port) < 0)
+		log_warning("out of memory; a lost connection may end without its reason");
+}
+
+static void tell_ping_refused(struct monitor *monitor)
+{
+	struct link_trouble message = { .handle = 0 };
+
+	if (monitor->ping_refused)
+		return;
+	monitor->ping_refused = true;
+	(void)text_copy("clients cannot be pinged (CAP_NET_ADMIN is missing); ClientAliveInterval "
+			"does not end sessions of lost hosts",
+			message.text, sizeof(message.text));
+	monitor_send(monitor, LINK_TROUBLE, &message, sizeof(message));
+}
+
+static void ping(struct monitored *monitored, struct sample *sample)
+{
+	int64_t now_ns = clock_now_ns();
+	int r = ping_send(monitored->watch);
+
+	if (r == 0)
+		sample->pinged_at_ns = now_ns;
+	else if (r != -ENOTCONN)
+		sample->known |= SAMPLE_NO_PING;
+	if (r == -EPERM)
+		tell_ping_refused(monitored->monitor);
+}
+
+void monitored_sample(struct monitored *monitored, bool with_channels, bool with_ping)
+{
+	struct link_sampled message = { .handle = monitored->handle };
+	bool changed = false;
+	int r = watch_sample(monitored->watch, &message.sample, &changed);
+
+	if (r == -ESRCH)
+		return; /* it has ended: its pidfd says so */
+	if (r < 0)
+		message.sample =
+			(struct sample){ .from_ns = clock_now_ns(), .at_ns = clock_now_ns() };
+	if (with_ping)
+		ping(monitored, &message.sample);
+	expect_words(monitored);
+	send_trouble(monitored);
+	if (changed || with_channels)
+		send_channels(monitored, &message.sample);
+	monitor_send(monitored->monitor, LINK_SAMPLED, &message,
+		     link_sampled_bytes(message.sample.n_channels));
+}
+
+static void schedule_step(struct monitored *monitored, int64_t at_ns)
+{
+	struct timeval after = clock_until(at_ns);
+
+	if (at_ns != TIME_NEVER)
+		(void)event_add(monitored->step, &after);
+}
+
+static void finish_cut(struct monitored *monitored)
+{
+	struct order_cut_done done = { .handle = monitored->handle };
+
+	cut_result(monitored->cut, &done);
+	monitor_send(monitored->monitor, LINK_CUT_DONE, &done, sizeof(done));
+	cut_free(monitored->cut);
+	monitored->cut = NULL;
+	if (monitored->server_ended)
+		monitored_close(monitored);
+	else
+		monitored_sample(monitored, true, false);
+}
+
+static void finish_hangup(struct monitored *monitored)
+{
+	struct order_hangup_done done = { .handle = monitored->handle };
+
+	hangup_result(monitored->hangup, &done);
+	monitor_send(monitored->monitor, LINK_HANGUP_DONE, &done, sizeof(done));
+	hangup_free(monitored->hangup);
+	monitored->hangup = NULL;
+}
+
+void monitored_step(struct monitored *monitored)
+{
+	int64_t again_ns = TIME_NEVER;
+
+	if (monitored->server_ended && !monitored->cut) {
+		monitored_close(monitored);
+		return;
+	}
+	if (monitored->hangup) {
+		again_ns = hangup_step(monitored->hangup, clock_now_ns());
+		if (again_ns == TIME_NEVER)
+			finish_hangup(monitored);
+	}
+	if (monitored->cut) {
+		again_ns = cut_step(monitored->cut, monitored->server_ended, clock_now_ns());
+		if (again_ns == TIME_NEVER) {
+			finish_cut(monitored);
+			return;
+		}
+	}
+	if (again_ns != TIME_NEVER)
+		schedule_step(monitored, again_ns);
+}
+
+static void on_step(evutil_socket_t fd, short what, void *context)
+{
+	(void)fd;
+	(void)what;
+	monitored_step(context);
+}
+
+static bool waits_for_words(const struct monitored *monitored)
+{
+	const struct destroyed *destroyed = monitored->monitor->destroyed;
+
+	return destroyed && destroyed_wants(destroyed, cookie_of(monitored));
+}
+
+static void on_ended(evutil_socket_t fd, short what, void *context)
+{
+	struct monitored *monitored = context;
+
+	(void)fd;
+	(void)what;
+	(void)event_del(monitored->ended);
+	monitored->server_ended = true;
+	if (monitored->hangup)
+		finish_hangup(monitored);
+	if (!monitored->cut && waits_for_words(monitored))
+		schedule_step(monitored, clock_now_ns() + WORDS_FOR_NS);
+	else
+		monitored_step(monitored);
+}
+
+/* Something came after the last look that was neither an acknowledgement nor data: a reset. */
+static bool was_reset(const struct watch_silence *silence, const struct destroyed_words *words)
+{
+	int64_t age_ns = words->last_ack_recv_ns < words->last_data_recv_ns
+				 ? words->last_ack_recv_ns
+				 : words->last_data_recv_ns;
+
+	return clock_now_ns() - age_ns < silence->at_ns && words->packets_in != silence->packets_in;
+}
+
+static struct monitored *find_cookie(const struct monitor *monitor, uint64_t cookie)
+{
+	for (uint32_t slot = 0; slot < monitor->n_slots; slot++)
+		if (monitor->sessions[slot] && cookie_of(monitor->sessions[slot]) == cookie)
+			return monitor->sessions[slot];
+	return NULL;
+}
+
+void monitored_take_words(void *monitor, uint64_t cookie, const struct destroyed_words *words)
+{
+	struct monitored *monitored = find_cookie(monitor, cookie);
+	struct watch_silence silence;
+
+	if (!monitored)
+		return;
+	silence = watch_silence(monitored->watch);
+	monitored->last_words = (struct link_last_words){
+		.last_data_recv_ns = words->last_data_recv_ns,
+		.last_ack_recv_ns = words->last_ack_recv_ns,
+		.known = 1,
+		.probes = words->probes,
+		.retransmits = words->retransmits,
+		.from_peer = was_reset(&silence, words),
+	};
+	if (monitored->server_ended && !monitored->cut)
+		monitored_close(monitored);
+}
+
+void monitored_leave(struct monitor *monitor)
+{
+	for (uint32_t slot = 0; slot < monitor->n_slots; slot++) {
+		struct monitored *monitored = monitor->sessions[slot];
+
+		if (monitored)
+			(void)keepalive_put_back(&monitored->keepalive, monitored->watch);
+	}
+}
+
+int monitored_new(struct monitor *monitor, struct watch *watch, struct monitored **ret_monitored)
+{
+	struct monitored *monitored;
+	uint32_t slot;
+	int r = new_slot(monitor, &slot);
+
+	if (r < 0)
+		return r;
+	monitored = calloc(1, sizeof(*monitored));
+	if (!monitored)
+		return -ENOMEM;
+	monitored->monitor = monitor;
+	monitored->ended = event_new(monitor->base, watch_pidfd(watch), EV_READ | EV_PERSIST,
+				     on_ended, monitored);
+	monitored->step = evtimer_new(monitor->base, on_step, monitored);
+	if (!monitored->ended || !monitored->step || event_add(monitored->ended, NULL) < 0) {
+		if (monitored->ended)
+			event_free(monitored->ended);
+		if (monitored->step)
+			event_free(monitored->step);
+		free(monitored);
+		return -ENOMEM;
+	}
+	monitored->watch = watch;
+	monitored->handle = (++monitor->generation << SLOT_BITS) | slot;
+	monitor->sessions[slot] = monitored;
+	*ret_monitored = monitored;
+	return 0;
+}

@@ -1,0 +1,73 @@
+/*
+ * One session in the monitor's hands: sampled, pinged, tuned, ended, and followed to its last
+ * words.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "act/cut.h"
+#include "act/hangup.h"
+#include "act/keepalive.h"
+#include "daemon/link.h"
+#include "observe/destroyed.h"
+#include "observe/finder.h"
+#include "observe/watch.h"
+
+struct event;
+struct event_base;
+struct monitor_options;
+
+struct monitored {
+	struct monitor *monitor;
+	struct watch *watch;
+	struct event *ended; /* the pidfd */
+	struct event *step;  /* timer of cut or hang-up, and of the wait for last words */
+	struct cut *cut;
+	struct hangup *hangup;
+	struct keepalive keepalive;
+	struct link_last_words last_words;
+	uint32_t handle;
+	bool server_ended;
+};
+
+struct monitor {
+	struct event_base *base;
+	struct link *link;
+	struct finder *finder;
+	struct destroyed *destroyed; /* NULL: the kernel does not tell */
+	struct event *look;
+	struct event *destroyed_event;
+	struct monitored **sessions; /* by slot; NULL is free */
+	size_t n_slots;
+	const struct monitor_options *options;
+	int64_t look_every_ns;
+	uint32_t generation;
+	bool ready, looked, ping_refused;
+	int result;
+};
+
+/* monitor.c; out of memory ends the monitor's loop. */
+void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size);
+
+/* Takes over the watch; not on failure. */
+int monitored_new(struct monitor *monitor, struct watch *watch, struct monitored **ret_monitored);
+void monitored_free(struct monitored *monitored);
+
+/* NULL: there is none with that handle (any more). */
+struct monitored *monitored_find(const struct monitor *monitor, uint32_t handle);
+
+/* Takes a sample and sends it, with the list of channels before it when that is new or wanted, and
+ * with a ping after it where that can be sent. */
+void monitored_sample(struct monitored *monitored, bool with_channels, bool with_ping);
+
+/* Goes on with the cut or hang-up that was begun, now and by its timer. */
+void monitored_step(struct monitored *monitored);
+
+/* A destroyed_fn: the last words of one of the monitor's sessions. */
+void monitored_take_words(void *monitor, uint64_t cookie, const struct destroyed_words *words);
+
+/* Puts back what was changed on the connections. */
+void monitored_leave(struct monitor *monitor);
