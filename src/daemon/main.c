@@ -2,7 +2,7 @@
  * sshidled: starts the two halves of the daemon, or checks a configuration.
  *
  * As root: takes the runtime directory, binds the control socket, splits.  The parent becomes the
- * monitor and keeps three capabilities, the child becomes the engine, another user with none.
+ * monitor and keeps four capabilities, the child becomes the engine, another user with none.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
+#include <stdbool.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -25,9 +26,17 @@ static int no_new_privileges(void)
 
 int privilege_monitor(void)
 {
+	const capng_type_t all = CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET;
+	bool may_ping;
+
+	/* Containers seldom have this one. */
+	if (capng_get_caps_process() < 0)
+		return -EPERM;
+	may_ping = capng_have_capability(CAPNG_PERMITTED, CAP_NET_ADMIN) == 1;
 	capng_clear(CAPNG_SELECT_BOTH);
-	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
-			  CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL, -1) < 0)
+	if (capng_updatev(CAPNG_ADD, all, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_KILL, -1) < 0)
+		return -EPERM;
+	if (may_ping && capng_update(CAPNG_ADD, all, CAP_NET_ADMIN) < 0)
 		return -EPERM;
 	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
 		return -EPERM;
