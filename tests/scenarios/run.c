@@ -37,7 +37,11 @@
 #define LINE_BYTES	    512
 #define KEY_NET_BYTES	    35
 #define KEEPALIVE_NET_BYTES 52
-#define WALL_START_S	    1800000000LL
+#define PROBE_NET_BYTES	    52
+#define ANSWER_NET_BYTES    36
+/* What a client's kernel takes for a program that does not read. */
+#define WINDOW_BYTES 100000
+#define WALL_START_S 1800000000LL
 /* The virtual clock starts here: 0 means "not known" in many fields. */
 #define START_NS (1000 * NS_PER_S)
 
@@ -52,8 +56,10 @@ struct actor {
 	char name[32];
 	struct session session;
 	struct sample world; /* counters as they are; ages are computed */
-	int64_t last_data_at_ns;
-	int64_t next_look_ns;
+	int64_t last_data_at_ns, last_ack_at_ns;
+	int64_t next_look_ns, ping_at_ns;
+	uint64_t window; /* of a client program that has stopped: bytes left */
+	uint64_t asked;	 /* probes of the server that wait for an answer */
 	struct channel_facts channels[FACTS_CHANNELS_MAX];
 	struct channel_sample moving[FACTS_CHANNELS_MAX];
 	size_t n_channels;
@@ -61,6 +67,7 @@ struct actor {
 	struct done done[DONE_MAX];
 	size_t n_done;
 	bool open, stale_channels;
+	bool link_down, stopped, no_ping;
 };
 
 struct event {
@@ -161,16 +168,52 @@ static void note(struct actor *actor, enum verdict_action action, enum judge_rul
 		(struct done){ .action = action, .rule = rule, .tty = tty, .cancel = cancel };
 }
 
+/* The client's machine acknowledges what it gets and answers pings, whatever its program does. */
+static void client_hears(struct actor *actor, int64_t now_ns)
+{
+	struct sample *world = &actor->world;
+	uint64_t more = world->sent - world->acked;
+
+	if (actor->link_down)
+		return;
+	actor->last_ack_at_ns = now_ns;
+	if (actor->stopped && more > actor->window)
+		more = actor->window;
+	if (actor->stopped)
+		actor->window -= more;
+	world->acked += more;
+	world->unsent = world->sent - world->acked;
+}
+
+static void ping(struct actor *actor, struct sample *sample)
+{
+	if (actor->ping_at_ns > sample->at_ns)
+		return;
+	if (actor->no_ping) {
+		sample->known |= SAMPLE_NO_PING;
+		return;
+	}
+	sample->pinged_at_ns = sample->at_ns;
+	client_hears(actor, sample->at_ns + NS_PER_MS);
+}
+
+static int64_t age(int64_t at_ns, int64_t now_ns)
+{
+	return now_ns > at_ns ? now_ns - at_ns : 0;
+}
+
 static void take_sample(struct actor *actor, int64_t now_ns)
 {
 	struct sample sample = actor->world;
 
 	sample.from_ns = sample.at_ns = now_ns;
 	sample.realtime_offset_ns = wall_offset_ns;
-	sample.last_data_recv_ns = now_ns - actor->last_data_at_ns;
-	sample.known = (SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_CHANNELS | SAMPLE_FORWARDS |
-			(actor->world.known & (SAMPLE_REAPED | SAMPLE_AGENT))) &
-		       ~actor->blind;
+	sample.last_data_recv_ns = age(actor->last_data_at_ns, now_ns);
+	sample.last_ack_recv_ns = age(actor->last_ack_at_ns, now_ns);
+	sample.known =
+		(SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_CHANNELS | SAMPLE_FORWARDS |
+		 SAMPLE_DESCRIPTORS | (actor->world.known & (SAMPLE_REAPED | SAMPLE_AGENT))) &
+		~actor->blind;
 	actor->world.known &= ~(uint32_t)SAMPLE_REAPED;
 	if (actor->stale_channels) {
 		(void)session_set_channels(&actor->session, actor->channels, actor->n_channels,
@@ -180,6 +223,7 @@ static void take_sample(struct actor *actor, int64_t now_ns)
 	}
 	sample.n_channels = (uint32_t)actor->n_channels;
 	memcpy(sample.channels, actor->moving, sizeof(sample.channels));
+	ping(actor, &sample);
 	if (!session_observe(&actor->session, &sample))
 		fail("%s: a sample of this world is never behind", actor->name);
 }
@@ -188,6 +232,9 @@ static void act(struct actor *actor, const struct verdict *verdict, int64_t now_
 {
 	struct channel *channel = &actor->session.channels[verdict->channel];
 	int32_t tty = channel->facts.tty;
+
+	bool unresponsive = verdict->rule == RULE_UNRESPONSIVE_HOST ||
+			    verdict->rule == RULE_UNRESPONSIVE_PROGRAM;
 
 	if (actor->session.warned_at_ns != 0 && verdict->rule < RULE_WARN) {
 		actor->session.warned_at_ns = 0;
@@ -203,6 +250,10 @@ static void act(struct actor *actor, const struct verdict *verdict, int64_t now_
 		channel->warned_at_ns = now_ns;
 		break;
 	case VERDICT_REPORT:
+		if (unresponsive) {
+			actor->session.unresponsive_reported_at_ns = now_ns;
+			break;
+		}
 		actor->session.reported_at_ns = now_ns;
 		channel->hung_up_at_ns = now_ns;
 		break;
@@ -228,6 +279,7 @@ static void look(struct actor *actor, int64_t now_ns)
 		fail("%s: the judge wants to look in the past", actor->name);
 	act(actor, &verdict, now_ns);
 	actor->next_look_ns = verdict.next_look_ns;
+	actor->ping_at_ns = verdict.ping_at_ns;
 }
 
 static void run_until(int64_t at_ns)
@@ -264,11 +316,12 @@ static void net_in(struct actor *actor, int64_t now_ns, uint64_t bytes, uint64_t
 	actor->last_data_at_ns = now_ns;
 }
 
-static void net_out(struct actor *actor, uint64_t bytes, uint64_t plain)
+static void net_out(struct actor *actor, int64_t now_ns, uint64_t bytes, uint64_t plain)
 {
 	actor->world.sent += bytes;
 	actor->world.wchar += bytes;
 	actor->world.rchar += plain;
+	client_hears(actor, now_ns);
 }
 
 static void add_channel(struct actor *actor, const char *what, const char *command)
@@ -333,7 +386,9 @@ static void open_session(const struct event *event)
 	facts.server = server;
 	facts.identity.pid = next_pid++;
 	*actor = (struct actor){ .open = true, .next_look_ns = event->at_ns + 500 * NS_PER_MS };
-	actor->last_data_at_ns = event->at_ns;
+	actor->last_data_at_ns = actor->last_ack_at_ns = event->at_ns;
+	actor->ping_at_ns = TIME_NEVER;
+	actor->world.n_descriptors = 9;
 	(void)snprintf(actor->name, sizeof(actor->name), "%s", event->words[1]);
 	session_init(&actor->session, &facts, event->at_ns);
 	actor->session.id = (uint32_t)n_actors + 1;
@@ -379,7 +434,7 @@ static void do_key(struct actor *actor, const struct event *event)
 	struct channel_sample *moving = &actor->moving[at];
 
 	net_in(actor, event->at_ns, n * KEY_NET_BYTES, n);
-	net_out(actor, n * KEY_NET_BYTES, n);
+	net_out(actor, event->at_ns, n * KEY_NET_BYTES, n);
 	if (actor->channels[at].tty < 0)
 		return;
 	if (has_word(event, "unread")) {
@@ -395,20 +450,63 @@ static void do_key(struct actor *actor, const struct event *event)
 
 static void do_output(struct actor *actor, const struct event *event)
 {
-	net_out(actor, number_of(event, 100) + 36, number_of(event, 100));
+	net_out(actor, event->at_ns, number_of(event, 100) + 36, number_of(event, 100));
 }
 
 static void do_keepalive(struct actor *actor, const struct event *event)
 {
 	net_in(actor, event->at_ns, KEEPALIVE_NET_BYTES, 0);
-	net_out(actor, KEEPALIVE_NET_BYTES, actor->session.traits.padding_bytes);
+	net_out(actor, event->at_ns, KEEPALIVE_NET_BYTES, actor->session.traits.padding_bytes);
+}
+
+static void answer(struct actor *actor, int64_t now_ns)
+{
+	client_hears(actor, now_ns);
+	if (actor->asked == 0 || actor->link_down || actor->stopped)
+		return;
+	net_in(actor, now_ns, actor->asked * ANSWER_NET_BYTES, 0);
+	actor->asked = 0;
+}
+
+/* The server asks the client's program. */
+static void do_probe(struct actor *actor, const struct event *event)
+{
+	net_out(actor, event->at_ns, PROBE_NET_BYTES, 0);
+	actor->asked++;
+	answer(actor, event->at_ns);
+}
+
+/* The program at the server's side has closed its output: a packet, and a pipe less. */
+static void do_end_of_file(struct actor *actor, const struct event *event)
+{
+	net_out(actor, event->at_ns, ANSWER_NET_BYTES, 0);
+	actor->world.n_descriptors--;
+}
+
+static void do_link(struct actor *actor, const struct event *event)
+{
+	actor->link_down = strcmp(event->words[0], "link-down") == 0;
+	answer(actor, event->at_ns);
+}
+
+static void do_stop(struct actor *actor, const struct event *event)
+{
+	actor->stopped = strcmp(event->words[0], "stop") == 0;
+	actor->window = WINDOW_BYTES;
+	answer(actor, event->at_ns);
+}
+
+/* Nobody looks for so long: the daemon was stopped, or the whole machine was. */
+static void do_pause(struct actor *actor, const struct event *event)
+{
+	actor->next_look_ns = event->at_ns + parse_time(event->words[event->n_words - 1]);
 }
 
 static void do_rekey(struct actor *actor, const struct event *event)
 {
 	net_in(actor, event->at_ns, 2780, 96);
 	actor->world.segments_in++;
-	net_out(actor, 2372, 92);
+	net_out(actor, event->at_ns, 2372, 92);
 }
 
 static void do_work(struct actor *actor, const struct event *event)
@@ -422,7 +520,7 @@ static void do_traffic(struct actor *actor, const struct event *event)
 	uint64_t n = number_of(event, 1);
 
 	net_in(actor, event->at_ns, n + 36, n);
-	net_out(actor, n + 36, n);
+	net_out(actor, event->at_ns, n + 36, n);
 	actor->world.forward_written += n;
 	actor->world.forward_read += n;
 }
@@ -431,7 +529,7 @@ static void do_traffic(struct actor *actor, const struct event *event)
 static void do_brief(struct actor *actor, const struct event *event)
 {
 	net_in(actor, event->at_ns, 1100, 1000);
-	net_out(actor, 1100, 1000);
+	net_out(actor, event->at_ns, 1100, 1000);
 }
 
 static void do_reap(struct actor *actor, const struct event *event)
@@ -439,13 +537,13 @@ static void do_reap(struct actor *actor, const struct event *event)
 	actor->world.wchar += number_of(event, 5000000);
 	actor->world.rchar += number_of(event, 5000000);
 	actor->world.known |= SAMPLE_REAPED;
-	net_out(actor, 36, 0);
+	net_out(actor, event->at_ns, 36, 0);
 }
 
 static void do_agent(struct actor *actor, const struct event *event)
 {
 	actor->world.known |= SAMPLE_AGENT;
-	net_out(actor, 52, 5);
+	net_out(actor, event->at_ns, 52, 5);
 	net_in(actor, event->at_ns, 120, 75);
 }
 
@@ -465,6 +563,7 @@ static void do_blind(struct actor *actor, const struct event *event)
 		       (has_word(event, "socket") ? (uint32_t)SAMPLE_SOCKET : 0) |
 		       (has_word(event, "channels") ? (uint32_t)SAMPLE_CHANNELS : 0) |
 		       (has_word(event, "forwards") ? (uint32_t)SAMPLE_FORWARDS : 0);
+	actor->no_ping = has_word(event, "ping");
 }
 
 static void do_channel(struct actor *actor, const struct event *event)
@@ -484,7 +583,7 @@ static void do_close(struct actor *actor, const struct event *event)
 	if (event->n_words <= at)
 		fail("close [NAME] CHANNEL");
 	drop_channel(actor, event->words[at]);
-	do_reap(actor, &(struct event){ .n_words = 0 });
+	do_reap(actor, &(struct event){ .at_ns = event->at_ns });
 }
 
 static void do_keep(struct actor *actor, const struct event *event)
@@ -562,7 +661,9 @@ static const struct {
 	{ "brief", do_brief },	    { "reap", do_reap },     { "agent", do_agent },
 	{ "cooked", do_line_mode }, { "raw", do_line_mode }, { "blind", do_blind },
 	{ "channel", do_channel },  { "close", do_close },   { "keep", do_keep },
-	{ "expect", do_expect },
+	{ "probe", do_probe },	    { "link-up", do_link },  { "link-down", do_link },
+	{ "stop", do_stop },	    { "continue", do_stop }, { "end-of-file", do_end_of_file },
+	{ "pause", do_pause },	    { "expect", do_expect },
 };
 
 static void play_world(const struct event *event)
