@@ -36,8 +36,13 @@ static struct timeval milliseconds(unsigned ms)
 
 void control_client_free(struct control_client *client)
 {
+	struct engine *engine;
+	uint32_t rules;
+
 	if (!client)
 		return;
+	engine = client->control->engine;
+	rules = client->rules;
 	TAILQ_REMOVE(&client->control->clients, client, link);
 	client->control->n_clients--;
 	if (client->deadline)
@@ -46,6 +51,8 @@ void control_client_free(struct control_client *client)
 		bufferevent_free(client->stream);
 	varlink_reader_deinit(&client->reader);
 	free(client);
+	if (rules != 0)
+		engine_rules_remove(engine, rules);
 }
 
 bool control_client_sees(const struct control_client *client, const struct session *session)
@@ -89,6 +96,12 @@ void control_client_close(struct control_client *client)
 	(void)bufferevent_disable(client->stream, EV_READ);
 }
 
+/* Its call goes on until it ends the connection. */
+static bool only_listens(const struct control_client *client)
+{
+	return client->wants_events || client->rules != 0;
+}
+
 /* One timer for the two things that are waited for: the rest of a call, or the next one. */
 static void set_deadline(struct control_client *client)
 {
@@ -100,17 +113,17 @@ static void set_deadline(struct control_client *client)
 		return;
 	client->in_message = partial;
 	after = milliseconds(partial ? limits->message_ms : limits->idle_ms);
-	if (client->wants_events && !partial)
+	if (only_listens(client) && !partial)
 		(void)event_del(client->deadline);
 	else
 		(void)event_add(client->deadline, &after);
 }
 
-/* An events client says nothing more: whatever it calls could never be answered in order. */
+/* A client that listens says nothing more: whatever it calls could never be answered in order. */
 static void take_message(struct control_client *client, const char *message, size_t n)
 {
 	client->in_message = false;
-	if (client->wants_events)
+	if (only_listens(client))
 		control_client_close(client);
 	else
 		control_methods_take(client, message, n);
@@ -156,13 +169,13 @@ static void on_progress(struct bufferevent *stream, void *argument)
 		control_client_free(client);
 }
 
-/* Whoever has said all may still wait for the answers; an events client has nothing to say, so its
- * end is the end. */
+/* Whoever has said all may still wait for the answers; one that only listens has nothing to say, so
+ * its end is the end. */
 static void on_end(struct bufferevent *stream, short what, void *argument)
 {
 	struct control_client *client = argument;
 
-	if ((what & BEV_EVENT_EOF) && !client->wants_events) {
+	if ((what & BEV_EVENT_EOF) && !only_listens(client)) {
 		client->ended = true;
 		on_progress(stream, client);
 		return;
@@ -283,6 +296,7 @@ void control_client_admit(struct control *control, int fd)
 		return;
 	client->control = control;
 	client->uid = peer.uid;
+	client->pid = peer.pid;
 	client->sees_all = peer.uid == 0 || in_group(fd, peer.gid, getegid());
 	varlink_reader_init(&client->reader, control->limits.message_bytes);
 	TAILQ_INSERT_TAIL(&control->clients, client, link);

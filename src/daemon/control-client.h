@@ -11,6 +11,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -57,7 +58,9 @@ struct control_client {
 	struct event *deadline;
 	struct varlink_reader reader;
 	uid_t uid;
-	bool sees_all; /* root and members of the engine's group */
+	pid_t pid;
+	uint32_t rules; /* temporary ones that are in force for as long as it is there; 0: none */
+	bool sees_all;	/* root and members of the engine's group */
 	bool wants_events;
 	bool in_message; /* the deadline is that of a call that has begun */
 	bool ended;	 /* it has said all it will say */

@@ -15,6 +15,9 @@
 #include "daemon/interfaces.h"
 #include "daemon/view.h"
 
+/* A call may be larger; so many rules are no use to anybody. */
+#define RULES_BYTES 32768
+
 /* What `sshidle cut -m` may show on terminals; the engine makes it printable. */
 #define CUT_MESSAGE_BYTES 256
 
@@ -336,27 +339,68 @@ static void status(const struct call *call)
 	succeed(call, view_status_new(call->engine, visible, &clock));
 }
 
-static void reload(const struct call *call)
+/* Takes over the problems. */
+static void respond_wrong(const struct call *call, const char *name, char **problems, size_t n,
+			  int error)
 {
-	char **problems = NULL;
-	size_t n = 0;
-	const int r = engine_reload(call->engine, &problems, &n);
-	json_t *lines;
+	json_t *lines = json_array();
 
-	if (r == 0) {
-		succeed(call, NULL);
-		return;
-	}
-	lines = json_array();
 	for (size_t i = 0; i < n; i++) {
 		(void)json_array_append_new(lines, view_text_new(problems[i]));
 		free(problems[i]);
 	}
 	free(problems);
 	if (n == 0)
-		(void)json_array_append_new(lines, json_string(strerror(-r)));
-	respond(call, varlink_error_new("io.sshidle.ConfigurationWrong",
-					json_pack("{s:o}", "problems", lines)));
+		(void)json_array_append_new(lines, json_string(strerror(-error)));
+	respond(call, varlink_error_new(name, json_pack("{s:o}", "problems", lines)));
+}
+
+static void reload(const struct call *call)
+{
+	char **problems = NULL;
+	size_t n = 0;
+	const int r = engine_reload(call->engine, &problems, &n);
+
+	if (r == 0)
+		succeed(call, NULL);
+	else
+		respond_wrong(call, "io.sshidle.ConfigurationWrong", problems, n, r);
+}
+
+static void configuration(const struct call *call)
+{
+	auto_free char *text = NULL;
+	size_t size = 0;
+	FILE *file = open_memstream(&text, &size);
+
+	if (file)
+		engine_print_config(call->engine, file);
+	if (!file || fclose(file) != 0)
+		fail(call, "io.sshidle.Failed", "reason", strerror(ENOMEM));
+	else
+		succeed(call, json_pack("{s:o}", "text", view_text_new(text)));
+}
+
+/* They go when the connection does, so the first reply is not the last. */
+static void temporary_rules(const struct call *call)
+{
+	const char *text = json_string_value(json_object_get(call->parameters, "text"));
+	struct engine_rules rules = { 0 };
+	char who[64];
+	int r;
+
+	if (strlen(text) > RULES_BYTES) {
+		respond(call, control_methods_invalid("text"));
+		return;
+	}
+	(void)snprintf(who, sizeof(who), "root (process %d)", (int)call->client->pid);
+	r = engine_rules_add(call->engine, text, who, &rules);
+	if (r < 0) {
+		respond_wrong(call, "io.sshidle.RulesWrong", rules.problems, rules.n_problems, r);
+		return;
+	}
+	call->client->rules = rules.id;
+	respond(call, varlink_reply_new(NULL, true));
 }
 
 /* clang-format off */
@@ -374,6 +418,9 @@ static const struct method methods[] = {
 	{ "io.sshidle", "Events", events, METHOD_MORE, { { 0 } } },
 	{ "io.sshidle", "Status", status, 0, { { 0 } } },
 	{ "io.sshidle", "Reload", reload, METHOD_ACTS | METHOD_ROOT, { { 0 } } },
+	{ "io.sshidle", "Configuration", configuration, METHOD_ROOT, { { 0 } } },
+	{ "io.sshidle", "TemporaryRules", temporary_rules, METHOD_ROOT | METHOD_MORE,
+		{ { "text", JSON_STRING, true } } },
 };
 /* clang-format on */
 

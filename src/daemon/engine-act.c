@@ -251,7 +251,7 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.",
 		       entry->reason);
 	entry->session.phase = PHASE_ENDING;
-	brake_note_cut(&entry->engine->brake, engine_now_ns());
+	brake_note_cut(rules_brake(entry), engine_now_ns());
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
 }
 
@@ -287,7 +287,7 @@ static void order_hangup(struct entry *entry, const struct verdict *verdict)
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.",
 		       entry->reason);
 	channel->hung_up_at_ns = engine_now_ns();
-	brake_note_cut(&entry->engine->brake, channel->hung_up_at_ns);
+	brake_note_cut(rules_brake(entry), channel->hung_up_at_ns);
 	engine_send(entry->engine, LINK_HANGUP, &order, sizeof(order));
 }
 
@@ -419,7 +419,7 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	session->record = NULL;
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	if (entry->ending.rule != RULE_ASKED)
-		brake_take_back(&entry->engine->brake);
+		brake_take_back(rules_brake(entry));
 	session_words(session, who);
 	if (done->result == -EBUSY && entry->refused++ == 0)
 		log_info("session %s was used at the last moment and is not cut", who);
@@ -435,7 +435,7 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 	session_words(session, who);
 	if (done->result != 0) {
 		entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
-		brake_take_back(&entry->engine->brake);
+		brake_take_back(rules_brake(entry));
 		for (size_t i = 0; i < session->n_channels; i++)
 			if (session->channels[i].facts.tty == done->tty)
 				entry->session.channels[i].hung_up_at_ns = 0;

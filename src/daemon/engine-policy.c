@@ -89,6 +89,7 @@ void policy_apply(struct entry *entry)
 
 	if (query.user && config_uses_groups(engine->config))
 		learn_groups(entry);
+	entry->temporary = rules_concern(engine, session->facts.peer);
 	query.groups = (const char *const *)entry->groups;
 	query.n_groups = entry->n_groups;
 	for (size_t i = 0; i < session->n_channels; i++) {
@@ -117,7 +118,7 @@ void policy_forget_warnings(struct session *session, int64_t now_ns)
 		session->warned_at_ns = 0;
 }
 
-static int problem_lines(const struct config_problems *problems, char ***ret_lines, size_t *ret_n)
+int policy_problem_lines(const struct config_problems *problems, char ***ret_lines, size_t *ret_n)
 {
 	char **lines = calloc(problems->n > 0 ? problems->n : 1, sizeof(*lines));
 	size_t n = 0;
@@ -155,23 +156,35 @@ static void log_not_yet(const struct config *config)
 			 values[SETTING_CLIENT_ALIVE_INTERVAL].source);
 }
 
-static int put_in_force(struct engine *engine, struct config *config)
+int policy_join(struct engine *engine, const struct config *file)
 {
 	struct config *old = engine->config;
-	int64_t span_ns;
-	uint32_t most;
-	int r;
+	int r = rules_join(engine, file, &engine->config);
 
-	config_max_cuts(config, &most, &span_ns);
-	r = brake_set(&engine->brake, most, span_ns);
 	if (r < 0)
 		return r;
-	engine->config = config;
-	engine->config_loaded_at_ns = engine_now_ns();
 	for (size_t i = 0; i < engine->n_entries; i++)
 		policy_apply(engine->entries[i]);
 	/* The policies' source texts belonged to the old one. */
 	config_free(old);
+	return 0;
+}
+
+static int put_in_force(struct engine *engine, struct config *file)
+{
+	int64_t span_ns;
+	uint32_t most;
+	int r;
+
+	config_max_cuts(file, &most, &span_ns);
+	r = brake_set(&engine->brake, most, span_ns);
+	if (r == 0)
+		r = policy_join(engine, file);
+	if (r < 0)
+		return r;
+	config_free(engine->file_config);
+	engine->file_config = file;
+	engine->config_loaded_at_ns = engine_now_ns();
 	return 0;
 }
 
@@ -182,7 +195,7 @@ int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n)
 	int r = config_load(engine->options->config_file, &config, &problems);
 
 	if (r < 0) {
-		int told = problem_lines(&problems, ret_problems, ret_n);
+		int told = policy_problem_lines(&problems, ret_problems, ret_n);
 
 		config_problems_deinit(&problems);
 		return told < 0 ? told : -EINVAL;
@@ -200,7 +213,7 @@ int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n)
 
 int64_t policy_look_every_ns(const struct engine *engine)
 {
-	int64_t half_ns = config_shortest_limit(engine->config) / 2;
+	int64_t half_ns = config_shortest_limit(engine->file_config) / 2;
 
 	if (half_ns > LOOK_EVERY_MOST_NS)
 		return LOOK_EVERY_MOST_NS;

@@ -14,7 +14,10 @@
 #include "daemon/link.h"
 #include "daemon/state.h"
 
+struct config_problems;
+
 #define ENGINE_TROUBLES_MAX 16
+#define ENGINE_RULES_MAX    16
 
 struct entry {
 	struct session session; /* first: the control socket's pointers are entries */
@@ -25,9 +28,10 @@ struct entry {
 	size_t n_groups;
 	uint32_t handle;
 	bool groups_known;
-	bool told;     /* the record of its end was given */
-	bool held;     /* told once that the brake holds it */
-	bool restored; /* taken up from a daemon that ran before; cleared by the first sample */
+	bool told;	/* the record of its end was given */
+	bool held;	/* told once that the brake holds it */
+	bool temporary; /* temporary rules concern it */
+	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
 	/* The end that is under way or was last asked for. */
 	struct verdict ending;
 	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
@@ -36,12 +40,24 @@ struct entry {
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 
+/* Temporary rules of one asker. */
+struct rules {
+	uint32_t id;
+	char *text; /* who asked for them, when, for which addresses */
+	struct config *config;
+};
+
 struct engine {
 	struct event_base *base;
 	const struct engine_options *options;
 	struct link *link;
 	struct control *control;
-	struct config *config;
+	struct config *file_config;
+	struct config *config; /* the file's behind the temporary rules: what is in force */
+	struct rules *rules[ENGINE_RULES_MAX];
+	const char *rules_texts[ENGINE_RULES_MAX]; /* of engine_get_status() */
+	size_t n_rules;
+	uint32_t next_rules_id;
 	struct state *state;
 	struct event *save; /* timer */
 	struct brake brake;
@@ -73,6 +89,16 @@ void policy_learn_user(struct entry *entry, uint32_t uid);
 void policy_forget_warnings(struct session *session, int64_t now_ns);
 int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n);
 int64_t policy_look_every_ns(const struct engine *engine);
+/* Puts the file's configuration into force, behind the temporary rules. */
+int policy_join(struct engine *engine, const struct config *file);
+int policy_problem_lines(const struct config_problems *problems, char ***ret_lines, size_t *ret_n);
+
+/* engine-rules.c: temporary rules */
+int rules_join(const struct engine *engine, const struct config *file, struct config **ret_config);
+bool rules_concern(const struct engine *engine, const char *address);
+/* The one that holds a session's end back. */
+struct brake *rules_brake(const struct entry *entry);
+void rules_deinit(struct engine *engine);
 
 /* engine-act.c: from a verdict to an order, a line in the log, and an event */
 void act_on_verdict(struct entry *entry);

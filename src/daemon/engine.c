@@ -12,6 +12,7 @@
 #include "daemon/clock.h"
 #include "daemon/control.h"
 #include "daemon/engine-table.h"
+#include "text/config.h"
 
 /* The state is written this long after the first change, and not again before so many times what
  * the last write took: on a host with many sessions it then costs half a percent of a core. */
@@ -125,7 +126,7 @@ static void look_at(struct entry *entry, int64_t at_ns)
 static void decide(struct entry *entry)
 {
 	struct session *session = &entry->session;
-	bool brake = brake_on(&entry->engine->brake, clock_now_ns());
+	bool brake = brake_on(rules_brake(entry), clock_now_ns());
 
 	if (session->phase == PHASE_ENDING || session->n_channels == 0)
 		return;
@@ -469,20 +470,29 @@ int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 	return 0;
 }
 
+void engine_print_config(struct engine *engine, FILE *file)
+{
+	config_print(engine->file_config, file);
+}
+
 void engine_get_status(struct engine *engine, struct engine_status *ret_status)
 {
 	*ret_status = (struct engine_status){
 		.started_at_ns = engine->started_at_ns,
 		.config_loaded_at_ns = engine->config_loaded_at_ns,
-		.shortest_limit_ns = config_shortest_limit(engine->config),
+		.shortest_limit_ns = config_shortest_limit(engine->file_config),
 		.config_file = engine->options->config_file,
 		.monitor_pid = engine->options->monitor_pid,
 		.cuts = engine->cuts,
 		.warnings = engine->warnings,
 		.sessions = engine->n_entries,
+		.rules = engine->rules_texts,
+		.n_rules = engine->n_rules,
 		.troubles = (const char *const *)engine->troubles,
 		.n_troubles = engine->n_troubles,
 	};
+	for (size_t i = 0; i < engine->n_rules; i++)
+		engine->rules_texts[i] = engine->rules[i]->text;
 	for (size_t i = 0; i < engine->n_entries; i++)
 		ret_status->held += engine->entries[i]->held;
 }
@@ -551,7 +561,9 @@ static void engine_deinit(struct engine *engine)
 	if (engine->base)
 		event_base_free(engine->base);
 	state_free(engine->state);
+	rules_deinit(engine);
 	config_free(engine->config);
+	config_free(engine->file_config);
 	brake_deinit(&engine->brake);
 	for (size_t i = 0; i < engine->n_troubles; i++)
 		free(engine->troubles[i]);

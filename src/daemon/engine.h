@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "core/judge.h"
 #include "core/session.h"
@@ -45,6 +46,8 @@ struct engine_status {
 	int32_t monitor_pid;
 	uint64_t cuts, warnings, held;
 	size_t sessions;
+	const char *const *rules; /* temporary ones: sentences */
+	size_t n_rules;
 	const char *const *troubles; /* sentences: what cannot be read on this host */
 	size_t n_troubles;
 };
@@ -78,6 +81,26 @@ int64_t engine_keep_max_ns(struct engine *engine, const struct session *session)
  * stays.
  */
 int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n);
+
+/* The configuration of the file as it is in force, as `sshidled -T` prints it. */
+void engine_print_config(struct engine *engine, FILE *file);
+
+/* What became of a set of temporary rules; `problems` as for engine_reload(). */
+struct engine_rules {
+	uint32_t id;
+	char **problems;
+	size_t n_problems;
+};
+
+/*
+ * Puts rules (text/config-rules.h) before all blocks of the configuration, until they are removed.
+ * Their sessions neither count for the brake nor are held by it.  `who` is for the log.  -EINVAL:
+ * they are wrong; -EBUSY: there are rules or sessions of such an address already, or too many
+ * rules; the reason is in `problems`.
+ */
+int engine_rules_add(struct engine *engine, const char *text, const char *who,
+		     struct engine_rules *ret_rules);
+void engine_rules_remove(struct engine *engine, uint32_t id);
 
 void engine_get_status(struct engine *engine, struct engine_status *ret_status);
 

@@ -245,10 +245,43 @@ int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 	return -EINVAL;
 }
 
+void engine_print_config(struct engine *engine, FILE *file)
+{
+	(void)engine;
+	(void)fputs("IdleTimeout 15m\n", file);
+}
+
+/* One set of them; "wrong" is wrong. */
+int engine_rules_add(struct engine *engine, const char *text, const char *who,
+		     struct engine_rules *ret_rules)
+{
+	const bool busy = engine->rules[0] != '\0';
+
+	*ret_rules = (struct engine_rules){ .id = 7 };
+	if (!busy && !text_equal(text, "wrong")) {
+		(void)snprintf(engine->rules, sizeof(engine->rules), "temporary rules of %s", who);
+		return 0;
+	}
+	ret_rules->problems = calloc(1, sizeof(char *));
+	if (!ret_rules->problems)
+		return -ENOMEM;
+	ret_rules->problems[0] = strdup(busy ? "there are some already" : "they are wrong");
+	ret_rules->n_problems = 1;
+	return busy ? -EBUSY : -EINVAL;
+}
+
+void engine_rules_remove(struct engine *engine, uint32_t id)
+{
+	if (id == 7)
+		engine->rules[0] = '\0';
+}
+
 void engine_get_status(struct engine *engine, struct engine_status *ret_status)
 {
+	static const char *rules;
 	static const char *const troubles[] = { "the I/O counts of tinysshd cannot be read" };
 
+	rules = engine->rules;
 	*ret_status = (struct engine_status){ .started_at_ns = FAKE_NOW_NS - 3600 * NS_PER_S,
 					      .config_loaded_at_ns = FAKE_NOW_NS - 60 * NS_PER_S,
 					      .shortest_limit_ns = 15 * MINUTE_NS,
@@ -258,6 +291,8 @@ void engine_get_status(struct engine *engine, struct engine_status *ret_status)
 					      .warnings = 9,
 					      .held = 1,
 					      .sessions = engine->n,
+					      .rules = &rules,
+					      .n_rules = rules[0] != '\0',
 					      .troubles = troubles,
 					      .n_troubles = 1 };
 }

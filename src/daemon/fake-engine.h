@@ -23,6 +23,7 @@ struct engine {
 	uint32_t cut_id;
 	int64_t kept_until_ns;
 	bool config_wrong; /* the next reloads fail */
+	char rules[256];   /* temporary ones in force; "" none */
 };
 
 /* `extra` more sessions, all alike, after the fixed ones. */

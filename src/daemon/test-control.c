@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/fake-world.h"
@@ -356,6 +357,86 @@ static void test_reload(void **state)
 	(void)close(root);
 }
 
+#define RULES(text)                                                                                \
+	"{\"method\":\"io.sshidle.TemporaryRules\",\"more\":true,\"parameters\":{\"text\":\"" text \
+	"\"}}"
+
+static void test_temporary_rules(void **state)
+{
+	struct fake_world *world = *state;
+	const int alice = fake_world_connect_as(world, ALICE);
+	const int root = fake_world_connect_as(world, 0);
+	const int other = fake_world_connect_as(world, 0);
+	json_t *reply;
+
+	expect_error(fake_world_call(world, alice, RULES("x")), "io.sshidle.NotAllowed", "reason",
+		     "only root may do this");
+	expect_error(fake_world_call(world, root, CALL("TemporaryRules", "\"text\":\"x\"")),
+		     "org.varlink.service.ExpectedMore", NULL, NULL);
+	reply = fake_world_call(world, root, RULES("wrong"));
+	assert_int_equal(
+		json_array_size(json_object_get(json_object_get(reply, "parameters"), "problems")),
+		1);
+	expect_error(reply, "io.sshidle.RulesWrong", NULL, NULL);
+	assert_string_equal(world->engine.rules, "");
+	reply = fake_world_call(world, root, RULES("x"));
+	assert_true(json_is_true(json_object_get(reply, "continues")));
+	expect_success(reply);
+	assert_non_null(strstr(world->engine.rules, "of root (process "));
+	expect_error(fake_world_call(world, other, RULES("y")), "io.sshidle.RulesWrong", NULL,
+		     NULL);
+	reply = fake_world_call(world, alice, CALL("Status", ""));
+	assert_int_equal(json_array_size(json_object_get(parameters_of(reply), "temporary_rules")),
+			 1);
+	json_decref(reply);
+	(void)close(alice);
+	(void)close(other);
+	(void)close(root);
+}
+
+/* However the connection ends. */
+static void test_temporary_rules_go(void **state)
+{
+	struct fake_world *world = *state;
+	int root = fake_world_connect_as(world, 0);
+
+	expect_success(fake_world_call(world, root, RULES("x")));
+	(void)close(root);
+	fake_world_turn(world);
+	assert_string_equal(world->engine.rules, "");
+
+	root = fake_world_connect_as(world, 0);
+	expect_success(fake_world_call(world, root, RULES("x")));
+	assert_int_equal(shutdown(root, SHUT_WR), 0);
+	fake_world_turn(world);
+	assert_string_equal(world->engine.rules, "");
+	assert_true(fake_world_ended(world, root));
+	(void)close(root);
+
+	root = fake_world_connect_as(world, 0);
+	expect_success(fake_world_call(world, root, RULES("x")));
+	fake_world_say(world, root, CALL("Status", ""));
+	assert_true(fake_world_ended(world, root));
+	assert_string_equal(world->engine.rules, "");
+	(void)close(root);
+}
+
+static void test_configuration(void **state)
+{
+	struct fake_world *world = *state;
+	const int alice = fake_world_connect_as(world, ALICE);
+	const int root = fake_world_connect_as(world, 0);
+	json_t *reply = fake_world_call(world, root, CALL("Configuration", ""));
+
+	assert_string_equal(json_string_value(json_object_get(parameters_of(reply), "text")),
+			    "IdleTimeout 15m\n");
+	json_decref(reply);
+	expect_error(fake_world_call(world, alice, CALL("Configuration", "")),
+		     "io.sshidle.NotAllowed", NULL, NULL);
+	(void)close(alice);
+	(void)close(root);
+}
+
 /* Who we really are is what the kernel says. */
 static void test_peer(void **state)
 {
@@ -373,10 +454,21 @@ static void test_peer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_service),	TEST(test_unknown), TEST(test_invalid_parameters),
-		TEST(test_not_varlink), TEST(test_visible), TEST(test_list),
-		TEST(test_why),		TEST(test_cut),	    TEST(test_cut_as_root),
-		TEST(test_keep),	TEST(test_reload),  TEST(test_peer),
+		TEST(test_service),
+		TEST(test_unknown),
+		TEST(test_invalid_parameters),
+		TEST(test_not_varlink),
+		TEST(test_visible),
+		TEST(test_list),
+		TEST(test_why),
+		TEST(test_cut),
+		TEST(test_cut_as_root),
+		TEST(test_keep),
+		TEST(test_reload),
+		TEST(test_peer),
+		TEST(test_temporary_rules),
+		TEST(test_temporary_rules_go),
+		TEST(test_configuration),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

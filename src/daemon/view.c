@@ -322,17 +322,27 @@ static json_t *troubles_new(const struct engine_status *status)
 	return troubles;
 }
 
+static json_t *rules_new(const struct engine_status *status)
+{
+	json_t *rules = json_array();
+
+	for (size_t i = 0; i < status->n_rules; i++)
+		(void)json_array_append_new(rules, view_text_new(status->rules[i]));
+	return rules;
+}
+
 json_t *view_status_new(struct engine *engine, size_t visible, const struct view_clock *clock)
 {
 	struct engine_status status;
 
 	engine_get_status(engine, &status);
-	return json_pack(
-		"{s:s,s:i,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:o,s:o}", "version", SSHIDLE_VERSION, "pid",
-		status.monitor_pid, "since", view_time_new(clock, status.started_at_ns), "config",
-		view_text_new(status.config_file), "config_loaded",
-		view_time_new(clock, status.config_loaded_at_ns), "sessions", (json_int_t)visible,
-		"cuts", (json_int_t)status.cuts, "warnings", (json_int_t)status.warnings, "held",
-		(json_int_t)status.held, "shortest_limit_s",
-		view_span_new(status.shortest_limit_ns), "troubles", troubles_new(&status));
+	return json_pack("{s:s,s:i,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "version",
+			 SSHIDLE_VERSION, "pid", status.monitor_pid, "since",
+			 view_time_new(clock, status.started_at_ns), "config",
+			 view_text_new(status.config_file), "config_loaded",
+			 view_time_new(clock, status.config_loaded_at_ns), "sessions",
+			 (json_int_t)visible, "cuts", (json_int_t)status.cuts, "warnings",
+			 (json_int_t)status.warnings, "held", (json_int_t)status.held,
+			 "shortest_limit_s", view_span_new(status.shortest_limit_ns),
+			 "temporary_rules", rules_new(&status), "troubles", troubles_new(&status));
 }

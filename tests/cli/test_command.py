@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import socket
 import subprocess
 import time
 
@@ -220,6 +221,20 @@ def test_status(host):
     assert "9 warned, 7 ended, 1 held back by MaxCuts" in result.stdout
     assert "the I/O counts of tinysshd cannot be read" in result.stdout
     assert json.loads(host.run("status", "--json").stdout)["cuts"] == 7
+
+
+@needs_root
+def test_status_shows_temporary_rules(host):
+    assert "in force" not in host.run("status").stdout
+    call = {"method": "io.sshidle.TemporaryRules", "more": True, "parameters": {"text": "x"}}
+    with socket.socket(socket.AF_UNIX) as asker:
+        asker.connect(str(host.directory / "io.sshidle"))
+        asker.sendall(json.dumps(call).encode() + b"\0")
+        assert json.loads(asker.recv(4096).rstrip(b"\0"))["continues"]
+        assert f"temporary rules of root (process {os.getpid()})" in host.run("status").stdout
+    deadline = time.monotonic() + 10
+    while "in force" in host.run("status").stdout:
+        assert time.monotonic() < deadline
 
 
 # events
