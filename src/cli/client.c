@@ -136,13 +136,18 @@ static void say_too_long(const json_t *parameters)
 	output_error("that is too long: you may keep this session for at most %s", most);
 }
 
-static void say_problems(const json_t *parameters)
+static void say_lines(const json_t *parameters)
 {
 	const json_t *problem;
 	size_t i;
 
 	json_array_foreach(json_object_get(parameters, "problems"), i, problem)
 		output_error("%s", json_string_value(problem) ? json_string_value(problem) : "?");
+}
+
+static void say_problems(const json_t *parameters)
+{
+	say_lines(parameters);
 	output_error("the configuration is wrong; the one that was running stays");
 }
 
@@ -183,6 +188,7 @@ static enum command_exit say_error(const struct varlink_reply *reply)
 		{ "io.sshidle.NotAllowed", say_not_allowed },
 		{ "io.sshidle.TooLong", say_too_long },
 		{ "io.sshidle.ConfigurationWrong", say_problems },
+		{ "io.sshidle.RulesWrong", say_lines },
 		{ "io.sshidle.Failed", say_reason },
 		{ "org.varlink.service.PermissionDenied", say_not_allowed },
 		{ "org.varlink.service.InvalidParameter", say_invalid },
@@ -276,4 +282,78 @@ enum command_exit client_follow(const struct arguments *arguments, const char *m
 	}
 	client_close(&client);
 	return result;
+}
+
+struct client_stream {
+	struct client client;
+};
+
+enum command_exit client_stream_open(const struct arguments *arguments, const char *method,
+				     json_t *parameters, struct client_stream **ret_stream)
+{
+	struct client_stream *stream = calloc(1, sizeof(*stream));
+	enum command_exit result = COMMAND_FAILED;
+
+	if (!stream) {
+		json_decref(parameters);
+		output_error("%s", strerror(ENOMEM));
+		return result;
+	}
+	result = client_open(&stream->client, arguments);
+	if (result == COMMAND_OK)
+		result = client_send(&stream->client, method, parameters, true);
+	else
+		json_decref(parameters);
+	if (result == COMMAND_OK)
+		*ret_stream = stream;
+	else
+		client_stream_close(stream);
+	return result;
+}
+
+void client_stream_close(struct client_stream *stream)
+{
+	if (!stream)
+		return;
+	client_close(&stream->client);
+	free(stream);
+}
+
+int client_stream_fd(const struct client_stream *stream)
+{
+	return stream->client.fd;
+}
+
+enum command_exit client_stream_wait(struct client_stream *stream, json_t **ret_parameters)
+{
+	return client_receive(&stream->client, ret_parameters);
+}
+
+/* Bytes that are there: 1, none: 0, or -EPIPE. */
+static int fill_at_once(struct client *client)
+{
+	char chunk[4096];
+	const ssize_t n = recv(client->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? 0 : -EPIPE;
+	if (n == 0 || varlink_reader_feed(&client->reader, chunk, (size_t)n) < 0)
+		return -EPIPE;
+	return 1;
+}
+
+int client_stream_take(struct client_stream *stream, json_t **ret_parameters)
+{
+	const char *text;
+	size_t bytes;
+	int r;
+
+	while ((r = varlink_reader_next(&stream->client.reader, &text, &bytes)) == 0) {
+		r = fill_at_once(&stream->client);
+		if (r <= 0)
+			return r;
+	}
+	if (r < 0 || take_reply(text, bytes, ret_parameters) != COMMAND_OK)
+		return -EPIPE;
+	return 1;
 }

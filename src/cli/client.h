@@ -12,6 +12,24 @@
 enum command_exit client_call(const struct arguments *arguments, const char *method,
 			      json_t *parameters, json_t **ret_parameters);
 
+/* A call whose replies are taken as they come. */
+struct client_stream;
+
+/* Sends the call and waits for no reply. Takes over `parameters`. */
+enum command_exit client_stream_open(const struct arguments *arguments, const char *method,
+				     json_t *parameters, struct client_stream **ret_stream);
+void client_stream_close(struct client_stream *stream); /* NULL is fine */
+
+/* For poll(2). */
+int client_stream_fd(const struct client_stream *stream);
+
+/* Waits for one reply. */
+enum command_exit client_stream_wait(struct client_stream *stream, json_t **ret_parameters);
+
+/* One that is there already: 1 and the reply, 0 there is none, -EPIPE: there will be none. Says
+ * nothing. */
+int client_stream_take(struct client_stream *stream, json_t **ret_parameters);
+
 /* A call with many replies, until the daemon goes away or `take` returns something else than
  * COMMAND_OK. */
 enum command_exit client_follow(const struct arguments *arguments, const char *method,
