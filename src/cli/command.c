@@ -45,6 +45,13 @@ static const struct {
 } options[] = {
 	{ OPTION_ALL, "[-a]", "  -a, --all              also sessions without a limit\n" },
 	{ OPTION_JSON, "[--json]", "      --json             print JSON, as in io.sshidle\n" },
+	{ OPTION_USER, "[--user USER]", "      --user USER        as it is for this user\n" },
+	{ OPTION_FROM, "[--from ADDRESS]",
+	  "      --from ADDRESS     ... and for clients from this address\n" },
+	{ OPTION_SERVER, "[--server NAME | PORT]",
+	  "      --server NAME      only openssh, dropbear or tinyssh, or what listens on a port\n" },
+	{ OPTION_FILE, "[-f FILE]",
+	  "  -f, --file FILE        read sshidle's configuration from FILE\n" },
 	{ OPTION_MESSAGE, "[-m TEXT]",
 	  "  -m, --message TEXT     show TEXT on its terminals first\n" },
 };

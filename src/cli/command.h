@@ -17,11 +17,19 @@ enum command_option {
 	OPTION_JSON = 1 << 0,
 	OPTION_ALL = 1 << 1,
 	OPTION_MESSAGE = 1 << 2,
+	OPTION_USER = 1 << 3,
+	OPTION_FROM = 1 << 4,
+	OPTION_SERVER = 1 << 5,
+	OPTION_FILE = 1 << 6,
 };
 
 struct arguments {
 	const char *runtime_dir;
-	const char *message; /* NULL: none */
+	const char *message;	 /* NULL: none; so are the others */
+	const char *user;	 /* the case that is asked about */
+	const char *from;	 /* an address */
+	const char *server;	 /* "openssh", or a port */
+	const char *config_file; /* -f */
 	const char *const *operands;
 	size_t n_operands;
 	bool json;
@@ -62,4 +70,5 @@ enum command_exit command_keep(const struct arguments *arguments);
 enum command_exit command_events(const struct arguments *arguments);
 enum command_exit command_status(const struct arguments *arguments);
 enum command_exit command_reload(const struct arguments *arguments);
+enum command_exit command_explain(const struct arguments *arguments);
 enum command_exit command_help(const struct arguments *arguments);

@@ -1,5 +1,6 @@
 /* The command: asks sshidled over its control socket. */
 #include <getopt.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,9 +19,29 @@ struct line {
 	bool version;
 };
 
+/* Options without a letter. */
+enum { LONG_USER = 256, LONG_FROM, LONG_SERVER };
+
+/* Those with a text, by what getopt_long() returns for them. */
+static const struct {
+	int letter;
+	enum command_option option;
+	size_t place;
+} texts[] = {
+	{ 'm', OPTION_MESSAGE, offsetof(struct arguments, message) },
+	{ 'f', OPTION_FILE, offsetof(struct arguments, config_file) },
+	{ LONG_USER, OPTION_USER, offsetof(struct arguments, user) },
+	{ LONG_FROM, OPTION_FROM, offsetof(struct arguments, from) },
+	{ LONG_SERVER, OPTION_SERVER, offsetof(struct arguments, server) },
+};
+
 static const struct option long_options[] = {
 	{ "runtime-dir", required_argument, NULL, 'r' },
 	{ "message", required_argument, NULL, 'm' },
+	{ "file", required_argument, NULL, 'f' },
+	{ "user", required_argument, NULL, LONG_USER },
+	{ "from", required_argument, NULL, LONG_FROM },
+	{ "server", required_argument, NULL, LONG_SERVER },
 	{ "json", no_argument, NULL, 'j' },
 	{ "all", no_argument, NULL, 'a' },
 	{ "help", no_argument, NULL, 'h' },
@@ -36,6 +57,18 @@ static void take_operand(struct line *line, const char *operand)
 		line->operands[line->arguments.n_operands++] = operand;
 }
 
+static bool take_text(struct line *line, int option)
+{
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].letter != option)
+			continue;
+		memcpy((char *)&line->arguments + texts[i].place, &optarg, sizeof(optarg));
+		line->options |= texts[i].option;
+		return true;
+	}
+	return false;
+}
+
 /* Returns false when the option is none. */
 static bool take_option(struct line *line, int option)
 {
@@ -45,10 +78,6 @@ static bool take_option(struct line *line, int option)
 		return true;
 	case 'r':
 		line->arguments.runtime_dir = optarg;
-		return true;
-	case 'm':
-		line->arguments.message = optarg;
-		line->options |= OPTION_MESSAGE;
 		return true;
 	case 'j':
 		line->arguments.json = true;
@@ -65,7 +94,7 @@ static bool take_option(struct line *line, int option)
 		line->version = true;
 		return true;
 	default:
-		return false;
+		return take_text(line, option);
 	}
 }
 
@@ -76,7 +105,7 @@ static enum command_exit parse(int argc, char **argv, struct line *line)
 	int option;
 
 	opterr = 0;
-	while ((option = getopt_long(argc, argv, "-:r:m:ahV", long_options, NULL)) >= 0) {
+	while ((option = getopt_long(argc, argv, "-:r:m:f:ahV", long_options, NULL)) >= 0) {
 		if (take_option(line, option))
 			continue;
 		if (option == ':')
@@ -107,9 +136,10 @@ static enum command_exit run(const struct line *line)
 	static const struct {
 		enum command_option option;
 		const char *name;
-	} names[] = { { OPTION_JSON, "--json" },
-		      { OPTION_ALL, "--all" },
-		      { OPTION_MESSAGE, "-m" } };
+	} names[] = { { OPTION_JSON, "--json" }, { OPTION_ALL, "--all" },
+		      { OPTION_MESSAGE, "-m" },	 { OPTION_USER, "--user" },
+		      { OPTION_FROM, "--from" }, { OPTION_SERVER, "--server" },
+		      { OPTION_FILE, "-f" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)
