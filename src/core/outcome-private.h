@@ -37,7 +37,7 @@ struct outcome_work {
 };
 
 struct outcome_span {
-	int64_t earliest_ns, latest_ns;
+	int64_t earliest_ns, latest_ns, slack_ns;
 };
 
 extern const struct situation outcome_situations[SITUATION_N];
@@ -49,6 +49,9 @@ struct outcome_effect *outcome_effect_add(struct outcome_work *work,
 					  enum outcome_mechanism mechanism, enum outcome_what what,
 					  struct outcome_span span);
 void outcome_remark(struct outcome_work *work, const char *remark);
+
+/* From a clock of whole seconds. */
+struct outcome_span outcome_whole_seconds(int64_t near_ns, int64_t far_ns);
 
 /* Spans as text, for settings and notes. */
 struct outcome_span_text {

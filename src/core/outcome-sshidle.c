@@ -18,7 +18,7 @@ static struct outcome_span late(int64_t limit_ns)
 {
 	return (struct outcome_span){
 		limit_ns,
-		outcome_add_ns(limit_ns, most(LATE_LEAST_NS, limit_ns / 100 * LATE_PER_HUNDRED))
+		outcome_add_ns(limit_ns, most(LATE_LEAST_NS, limit_ns / 100 * LATE_PER_HUNDRED)), 0
 	};
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/text.h"
 #include "core/outcome-private.h"
 
 const struct situation outcome_situations[SITUATION_N] = {
@@ -205,13 +206,18 @@ void outcome_remark(struct outcome_work *work, const char *remark)
 		work->out->remarks[work->out->n_remarks++] = remark;
 }
 
+struct outcome_span outcome_whole_seconds(int64_t near_ns, int64_t far_ns)
+{
+	return (struct outcome_span){ near_ns - WHOLE_SECOND_NS,
+				      outcome_add_ns(far_ns, WHOLE_SECOND_NS), WHOLE_SECOND_NS };
+}
+
 enum outcome_chance outcome_quiet(const struct situation *situation, int64_t limit_ns,
 				  struct outcome_span *ret_span)
 {
 	const int64_t every_ns = situation->print_every;
 
-	*ret_span = (struct outcome_span){ limit_ns - WHOLE_SECOND_NS,
-					   outcome_add_ns(limit_ns, WHOLE_SECOND_NS) };
+	*ret_span = outcome_whole_seconds(limit_ns, limit_ns);
 	if (situation->flood)
 		ret_span->latest_ns = outcome_add_ns(ret_span->latest_ns, FILL_NS);
 	if (every_ns == 0)
@@ -250,6 +256,34 @@ static void sort_effects(struct outcome *out)
 			out->effects[at] = out->effects[at - 1];
 		out->effects[at] = effect;
 	}
+}
+
+/* Of two times that are nearly the same, the rounder one. */
+static int64_t rounder(int64_t a_ns, int64_t b_ns)
+{
+	static const int64_t units[] = { 3600 * NS_PER_S, 60 * NS_PER_S, NS_PER_S };
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (a_ns % units[i] == 0 || b_ns % units[i] == 0)
+			return a_ns % units[i] == 0 ? a_ns : b_ns;
+	return a_ns;
+}
+
+void outcome_effect_time(const struct outcome_effect *effect, char *ret_text, size_t size)
+{
+	const int64_t near_ns = effect->earliest_ns + effect->slack_ns;
+	const int64_t far_ns = effect->latest_ns - effect->slack_ns;
+	char near[DURATION_TEXT_BYTES], far[DURATION_TEXT_BYTES];
+
+	ret_text[0] = '\0';
+	if (far_ns - near_ns <= NS_PER_S || far_ns - near_ns <= near_ns / 40) {
+		duration_format(rounder(near_ns, far_ns), near);
+		(void)text_append(ret_text, size, "%s", near);
+		return;
+	}
+	duration_format(near_ns, near);
+	duration_format(far_ns, far);
+	(void)text_append(ret_text, size, "%s to %s", near, far);
 }
 
 void outcome_compute(const struct outcome_case *outcome_case, enum outcome_situation situation,
