@@ -1,0 +1,34 @@
+/*
+ * The SSH servers that run here: processes with a known executable that listen on a TCP port, or
+ * what starts one for each connection.
+ */
+#pragma once
+
+#include "core/settings.h"
+#include "text/server-arguments.h"
+
+#define LISTENER_INODES_MAX 32
+
+/* The listening sockets of one process. */
+struct listener_sockets {
+	uint64_t inodes[LISTENER_INODES_MAX];
+	uint16_t ports[LISTENER_INODES_MAX];
+	size_t n;
+	bool has_connection; /* it also has an established one: no listener */
+};
+
+/* -ESRCH: it has gone; -EACCES: not ours to see. */
+int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets);
+
+/* The command line of a process; not to be moved. */
+int listener_arguments(int32_t pid, struct server_arguments *ret_arguments);
+
+/* The server's part of it, also where a superserver has it behind its own. -ENOENT: not known. */
+int listener_server_arguments(const struct settings_server *server,
+			      struct server_arguments *ret_arguments);
+
+/*
+ * Fills server, pid, start_ticks, ports, executable, manager and unit of each into host->servers, and
+ * what is wrong into `trouble`.  -errno only without /proc.
+ */
+int listener_find(struct settings_host *host);
