@@ -123,7 +123,7 @@ static int64_t step_ended(struct cut *cut, int64_t now_ns)
 	if (cut->stage == STAGE_NOTICE)
 		processes_record(&cut->processes, cut->watch);
 	if (cut->hang_up)
-		(void)processes_hang_up_commands(&cut->processes);
+		processes_hang_up_commands(&cut->processes);
 	(void)enter(cut, STAGE_SURVEY, now_ns + SURVEY_FOR_NS);
 	return now_ns + SURVEY_LOOK_NS;
 }
@@ -167,23 +167,30 @@ int64_t cut_step(struct cut *cut, bool server_ended, int64_t now_ns)
 	return TIME_NEVER;
 }
 
+/* Counts all, names the first ones. */
+static void name_process(const struct process_record *record, struct order_survivor *named,
+			 uint32_t *n)
+{
+	if (*n < ORDER_SURVIVORS_MAX) {
+		named[*n].pid = record->facts.pid;
+		(void)snprintf(named[*n].name, sizeof(named[*n].name), "%s", record->facts.name);
+	}
+	(*n)++;
+}
+
 void cut_result(const struct cut *cut, struct order_cut_done *ret_done)
 {
 	ret_done->result = cut->result;
 	ret_done->signal = cut->signal;
 	ret_done->notice_bytes = cut->guard.notice_bytes;
+	ret_done->n_hung_up = 0;
 	ret_done->n_survivors = 0;
 	for (size_t i = 0; i < cut->processes.n; i++) {
-		struct order_survivor *survivor;
+		const struct process_record *record = &cut->processes.records[i];
 
-		if (!processes_alive(&cut->processes, i))
-			continue;
-		if (ret_done->n_survivors < ORDER_SURVIVORS_MAX) {
-			survivor = &ret_done->survivors[ret_done->n_survivors];
-			survivor->pid = cut->processes.records[i].facts.pid;
-			(void)snprintf(survivor->name, sizeof(survivor->name), "%s",
-				       cut->processes.records[i].facts.name);
-		}
-		ret_done->n_survivors++;
+		if (record->hung_up)
+			name_process(record, ret_done->hung_up, &ret_done->n_hung_up);
+		if (processes_alive(&cut->processes, i))
+			name_process(record, ret_done->survivors, &ret_done->n_survivors);
 	}
 }
