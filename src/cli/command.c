@@ -30,6 +30,13 @@ const struct command commands[] = {
 	{ "events", "", "print a line for each thing that happens, as it happens",
 	  "It goes on until it is interrupted or sshidled stops.\n", command_events, OPTION_JSON, 0,
 	  0 },
+	{ "explain", "", "tell what really ends a session on this host, and when",
+	  "For each SSH server of this host: what becomes of a session when a laptop is closed, a\n"
+	  "person is away in vim, and so on, by everything that is set here. With --all also what\n"
+	  "would happen without the setting that comes first.\n",
+	  command_explain,
+	  OPTION_USER | OPTION_FROM | OPTION_SERVER | OPTION_FILE | OPTION_JSON | OPTION_ALL, 0,
+	  0 },
 	{ "status", "", "show the state of sshidled", "", command_status, OPTION_JSON, 0, 0 },
 	{ "reload", "", "have sshidled read its configuration again",
 	  "Only root may do this. A wrong configuration changes nothing.\n", command_reload, 0, 0,
@@ -43,7 +50,7 @@ static const struct {
 	const char *synopsis;
 	const char *help;
 } options[] = {
-	{ OPTION_ALL, "[-a]", "  -a, --all              also sessions without a limit\n" },
+	{ OPTION_ALL, "[-a]", "  -a, --all              leave out nothing\n" },
 	{ OPTION_JSON, "[--json]", "      --json             print JSON, as in io.sshidle\n" },
 	{ OPTION_USER, "[--user USER]", "      --user USER        as it is for this user\n" },
 	{ OPTION_FROM, "[--from ADDRESS]",

@@ -196,7 +196,8 @@ struct outcome_effect *outcome_effect_add(struct outcome_work *work,
 					 .mechanism = mechanism,
 					 .certain = true,
 					 .earliest_ns = span.earliest_ns < 0 ? 0 : span.earliest_ns,
-					 .latest_ns = span.latest_ns };
+					 .latest_ns = span.latest_ns,
+					 .slack_ns = span.slack_ns };
 	return effect;
 }
 
