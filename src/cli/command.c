@@ -37,6 +37,13 @@ const struct command commands[] = {
 	  command_explain,
 	  OPTION_USER | OPTION_FROM | OPTION_SERVER | OPTION_FILE | OPTION_JSON | OPTION_ALL, 0,
 	  0 },
+	{ "audit", "", "check this host against a profile, find settings without effect",
+	  "Without --profile it is the one that sshidle.conf names, else default. Without --user and\n"
+	  "--from it is for everybody who may log in. The exit status is 0 when all checks pass, 1\n"
+	  "when one fails or a setting has no effect, 2 when something could not be looked at.\n",
+	  command_audit,
+	  OPTION_PROFILE | OPTION_USER | OPTION_FROM | OPTION_FILE | OPTION_JSON | OPTION_SARIF, 0,
+	  0 },
 	{ "status", "", "show the state of sshidled", "", command_status, OPTION_JSON, 0, 0 },
 	{ "reload", "", "have sshidled read its configuration again",
 	  "Only root may do this. A wrong configuration changes nothing.\n", command_reload, 0, 0,
@@ -51,12 +58,16 @@ static const struct {
 	const char *help;
 } options[] = {
 	{ OPTION_ALL, "[-a]", "  -a, --all              leave out nothing\n" },
-	{ OPTION_JSON, "[--json]", "      --json             print JSON, as in io.sshidle\n" },
+	{ OPTION_JSON, "[--json]", "      --json             print JSON\n" },
 	{ OPTION_USER, "[--user USER]", "      --user USER        as it is for this user\n" },
 	{ OPTION_FROM, "[--from ADDRESS]",
 	  "      --from ADDRESS     ... and for clients from this address\n" },
 	{ OPTION_SERVER, "[--server NAME | PORT]",
 	  "      --server NAME      only openssh, dropbear or tinyssh, or what listens on a port\n" },
+	{ OPTION_PROFILE, "[--profile NAME | PATH]",
+	  "      --profile NAME     check against this profile: default, pci-dss-4.0, nist-800-53,\n"
+	  "                         stig-rhel9, stig-ubuntu2204, cis-debian12, or a file\n" },
+	{ OPTION_SARIF, "[--sarif]", "      --sarif            print SARIF 2.1.0\n" },
 	{ OPTION_FILE, "[-f FILE]",
 	  "  -f, --file FILE        read sshidle's configuration from FILE\n" },
 	{ OPTION_MESSAGE, "[-m TEXT]",

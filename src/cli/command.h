@@ -21,6 +21,8 @@ enum command_option {
 	OPTION_FROM = 1 << 4,
 	OPTION_SERVER = 1 << 5,
 	OPTION_FILE = 1 << 6,
+	OPTION_PROFILE = 1 << 7,
+	OPTION_SARIF = 1 << 8,
 };
 
 struct arguments {
@@ -30,9 +32,11 @@ struct arguments {
 	const char *from;	 /* an address */
 	const char *server;	 /* "openssh", or a port */
 	const char *config_file; /* -f */
+	const char *profile;	 /* a name or a path */
 	const char *const *operands;
 	size_t n_operands;
 	bool json;
+	bool sarif;
 	bool all;
 };
 
@@ -71,4 +75,5 @@ enum command_exit command_events(const struct arguments *arguments);
 enum command_exit command_status(const struct arguments *arguments);
 enum command_exit command_reload(const struct arguments *arguments);
 enum command_exit command_explain(const struct arguments *arguments);
+enum command_exit command_audit(const struct arguments *arguments);
 enum command_exit command_help(const struct arguments *arguments);

@@ -20,7 +20,7 @@ struct line {
 };
 
 /* Options without a letter. */
-enum { LONG_USER = 256, LONG_FROM, LONG_SERVER };
+enum { LONG_USER = 256, LONG_FROM, LONG_SERVER, LONG_PROFILE, LONG_SARIF };
 
 /* Those with a text, by what getopt_long() returns for them. */
 static const struct {
@@ -33,6 +33,7 @@ static const struct {
 	{ LONG_USER, OPTION_USER, offsetof(struct arguments, user) },
 	{ LONG_FROM, OPTION_FROM, offsetof(struct arguments, from) },
 	{ LONG_SERVER, OPTION_SERVER, offsetof(struct arguments, server) },
+	{ LONG_PROFILE, OPTION_PROFILE, offsetof(struct arguments, profile) },
 };
 
 static const struct option long_options[] = {
@@ -42,7 +43,9 @@ static const struct option long_options[] = {
 	{ "user", required_argument, NULL, LONG_USER },
 	{ "from", required_argument, NULL, LONG_FROM },
 	{ "server", required_argument, NULL, LONG_SERVER },
+	{ "profile", required_argument, NULL, LONG_PROFILE },
 	{ "json", no_argument, NULL, 'j' },
+	{ "sarif", no_argument, NULL, LONG_SARIF },
 	{ "all", no_argument, NULL, 'a' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -82,6 +85,10 @@ static bool take_option(struct line *line, int option)
 	case 'j':
 		line->arguments.json = true;
 		line->options |= OPTION_JSON;
+		return true;
+	case LONG_SARIF:
+		line->arguments.sarif = true;
+		line->options |= OPTION_SARIF;
 		return true;
 	case 'a':
 		line->arguments.all = true;
@@ -136,10 +143,11 @@ static enum command_exit run(const struct line *line)
 	static const struct {
 		enum command_option option;
 		const char *name;
-	} names[] = { { OPTION_JSON, "--json" }, { OPTION_ALL, "--all" },
-		      { OPTION_MESSAGE, "-m" },	 { OPTION_USER, "--user" },
-		      { OPTION_FROM, "--from" }, { OPTION_SERVER, "--server" },
-		      { OPTION_FILE, "-f" } };
+	} names[] = { { OPTION_JSON, "--json" },  { OPTION_ALL, "--all" },
+		      { OPTION_MESSAGE, "-m" },	  { OPTION_USER, "--user" },
+		      { OPTION_FROM, "--from" },  { OPTION_SERVER, "--server" },
+		      { OPTION_FILE, "-f" },	  { OPTION_PROFILE, "--profile" },
+		      { OPTION_SARIF, "--sarif" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)

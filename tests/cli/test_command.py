@@ -356,8 +356,8 @@ def test_too_long_a_directory():
 def test_help():
     overview = run(SSHIDLE, "--help")
     assert overview.returncode == 0
-    commands = re.findall(r"^  (\w+)  +", overview.stdout, re.M)[:8]
-    assert commands == ["list", "why", "cut", "keep", "events", "status", "reload", "help"]
+    commands = re.findall(r"^  (\w+)  +", overview.stdout.split("\noptions")[0], re.M)
+    assert commands[0] == "list" and commands[-1] == "help" and len(commands) > 8
     for command in commands:
         by_option = run(SSHIDLE, command, "--help")
         assert by_option.returncode == 0

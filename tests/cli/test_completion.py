@@ -7,7 +7,7 @@ import subprocess
 from conftest import SSHIDLE
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "sshidle.bash-completion"
-COMMANDS = ["list", "why", "cut", "keep", "events", "status", "reload", "help"]
+COMMANDS = ["list", "why", "cut", "keep", "events", "audit", "status", "reload", "help"]
 
 
 def complete(*words, directory=None):
@@ -46,7 +46,8 @@ def test_options():
 def test_every_option_offered_is_taken(tmp_path):
     for command in COMMANDS:
         for option in complete(command, "-"):
-            if option in ("-r", "--runtime-dir", "-m", "--message"):
+            if option in ("-r", "--runtime-dir", "-m", "--message", "-f", "--file", "--from",
+                          "--profile", "--user"):
                 continue
             result = subprocess.run([SSHIDLE, "-r", str(tmp_path), command, option],
                                     capture_output=True, text=True, check=False)
