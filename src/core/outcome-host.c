@@ -5,8 +5,6 @@
 #include "base/text.h"
 #include "core/outcome-private.h"
 
-/* The terminal's access time is the first read in each window of 8 s. */
-#define ATIME_STEP_NS  (8 * NS_PER_S)
 #define LOGIND_LATE_NS (2 * NS_PER_S)
 
 /* TCP_RTO_MIN and TCP_RTO_MAX, and the number of doublings between them. */

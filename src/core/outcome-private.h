@@ -10,6 +10,9 @@
  * both hosts, the server and the channel's window (2 MiB) are full and the printing stands still. */
 #define FILL_NS (10 * NS_PER_S)
 
+/* A terminal's access time is the first read in each window of 8 s. */
+#define ATIME_STEP_NS (8 * NS_PER_S)
+
 /* "Prints" in the names of situations: at least so often. */
 #define PRINTS_EVERY_NS NS_PER_S
 

@@ -61,6 +61,9 @@ static void add_idle(struct outcome_work *work, const struct policy *policy)
 	/* Until the connection is full, its output is use. */
 	if (situation->flood)
 		span.latest_ns = outcome_add_ns(span.latest_ns, FILL_NS);
+	/* Input of the other terminal is told apart by this one's access time. */
+	if (situation->busy_beside)
+		span.latest_ns = outcome_add_ns(span.latest_ns, ATIME_STEP_NS);
 	effect = add(work, MECHANISM_SSHIDLE_IDLE, policy, span);
 	if (situation->terminal && policy->idle_action == ACTION_DISCONNECT)
 		effect->warned_ns = policy_warning_ns(policy);

@@ -242,9 +242,9 @@ static bool goes_before(const struct outcome_effect *a, const struct outcome_eff
 {
 	if (rank(a) != rank(b))
 		return rank(a) < rank(b);
-	if (a->earliest_ns != b->earliest_ns)
-		return a->earliest_ns < b->earliest_ns;
-	return a->latest_ns < b->latest_ns;
+	if (a->latest_ns != b->latest_ns)
+		return a->latest_ns < b->latest_ns;
+	return a->earliest_ns < b->earliest_ns;
 }
 
 static void sort_effects(struct outcome *out)
