@@ -97,6 +97,18 @@ static int signal_server(struct cut *cut, int signal)
 	return 0;
 }
 
+/*
+ * dropbear's sockets linger for 5 s when they are closed (SO_LINGER): with a client that does not
+ * acknowledge the end, all of the server's clean-up would wait for that, the shell's hang-up too.
+ */
+static int shut_down(int fd)
+{
+	struct linger off = { 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	return shutdown(fd, SHUT_RDWR);
+}
+
 static int64_t step_notice(struct cut *cut, int64_t now_ns)
 {
 	auto_close int fd = -1;
@@ -111,7 +123,7 @@ static int64_t step_notice(struct cut *cut, int64_t now_ns)
 		return finish(cut, r);
 	processes_record(&cut->processes, cut->watch);
 	r = watch_borrow_socket(cut->watch, &fd);
-	if (r == 0 && shutdown(fd, SHUT_RDWR) == 0)
+	if (r == 0 && shut_down(fd) == 0)
 		return enter(cut, STAGE_SHUTDOWN, now_ns + ESCALATE_FOR_NS);
 	/* Nothing to borrow (Yama), or no longer connected: then the process itself. */
 	(void)signal_server(cut, SIGTERM);
