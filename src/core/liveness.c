@@ -29,6 +29,8 @@
 /* Twice as long between two looks as was asked for, and this: nobody watched, or the machine stood
  * still. */
 #define LATE_SLACK_NS (1 * NS_PER_S)
+/* ... so answers may wait, and get this long to come. */
+#define GAP_HEEDED_NS PING_ANSWER_NS
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -121,6 +123,16 @@ static void look_at_ping(struct liveness *liveness, const struct sample *sample)
 	liveness->last_ping_at_ns = at_ns;
 }
 
+static void note_gap(struct liveness *liveness, int64_t at_ns)
+{
+	int64_t gap_ns = at_ns - liveness->looked_at_ns;
+
+	if (gap_ns < liveness->gap_ns && at_ns < liveness->gap_ended_at_ns + GAP_HEEDED_NS)
+		return;
+	liveness->gap_ns = gap_ns;
+	liveness->gap_ended_at_ns = at_ns;
+}
+
 void liveness_look(struct liveness *liveness, const struct sample *sample)
 {
 	if (!(sample->known & SAMPLE_SOCKET)) {
@@ -139,7 +151,7 @@ void liveness_look(struct liveness *liveness, const struct sample *sample)
 	look_at_window(liveness, sample);
 	deliver_probes(liveness, sample);
 	look_at_ping(liveness, sample);
-	liveness->looked_before_ns = liveness->known ? liveness->looked_at_ns : 0;
+	note_gap(liveness, sample->from_ns);
 	liveness->looked_at_ns = sample->from_ns;
 	liveness->known = true;
 }
@@ -233,9 +245,8 @@ static int64_t watch_every_ns(const struct liveness_terms *terms)
  * did. */
 static bool is_late_look(const struct liveness *liveness, const struct liveness_terms *terms)
 {
-	return liveness->looked_before_ns == 0 ||
-	       liveness->looked_at_ns - liveness->looked_before_ns >
-		       2 * watch_every_ns(terms) + LATE_SLACK_NS;
+	return liveness->gap_ns > 2 * watch_every_ns(terms) + LATE_SLACK_NS &&
+	       liveness->looked_at_ns < liveness->gap_ended_at_ns + GAP_HEEDED_NS;
 }
 
 static void host_due(const struct liveness *liveness, const struct liveness_terms *terms,
@@ -310,8 +321,13 @@ static void program_due(const struct liveness *liveness, const struct liveness_t
 		return;
 	}
 	ask_ns = most(proved_ns - PING_ANSWER_NS, host_ns + PING_LEAST_NS);
-	if (liveness->pings > 0)
+	if (liveness->pings > 0) {
+		int64_t heed_ns = most(proved_ns, liveness->last_ping_at_ns + HOST_SETTLED_NS);
+
+		if (heed_ns > now_ns)
+			due->look_ns = least(due->look_ns, heed_ns);
 		ask_ns = most(ask_ns, liveness->last_ping_at_ns + ping_every_ns(terms));
+	}
 	if (!liveness->no_ping)
 		due->ping_ns = least(due->ping_ns, ask_ns);
 }
@@ -321,12 +337,14 @@ void liveness_find_due(const struct liveness *liveness, const struct liveness_te
 {
 	struct liveness_due due = { TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER };
 
+	if (!liveness->known && terms->limit_ns != TIME_NEVER)
+		due.look_ns = now_ns + watch_every_ns(terms);
 	if (liveness->known && terms->limit_ns != TIME_NEVER) {
 		host_due(liveness, terms, now_ns, &due);
 		program_due(liveness, terms, now_ns, &due);
 		if (is_late_look(liveness, terms)) {
 			due.host_ns = due.program_ns = TIME_NEVER;
-			due.look_ns = least(due.look_ns, liveness->looked_at_ns + PING_ANSWER_NS);
+			due.look_ns = least(due.look_ns, liveness->gap_ended_at_ns + GAP_HEEDED_NS);
 		}
 	}
 	*ret_due = due;
