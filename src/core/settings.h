@@ -24,7 +24,7 @@
 #define SETTINGS_PATH_BYTES  256
 #define SETTINGS_TEXT_BYTES  512
 #define SETTINGS_PORTS_MAX   8
-#define SETTINGS_SERVERS_MAX 32
+#define SETTINGS_SERVERS_MAX 128
 #define SETTINGS_SHELLS_MAX  32
 
 /* How a server is started, and so how it is told of new settings. */
