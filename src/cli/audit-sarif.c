@@ -67,6 +67,15 @@ static json_t *location_new(const struct audit_detail *detail)
 	return json_pack("{s:{s:{s:s}}}", "physicalLocation", "artifactLocation", "uri", uri);
 }
 
+static bool has(const json_t *array, const json_t *wanted)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(array, i, one) if (json_equal(one, wanted)) return true;
+	return false;
+}
+
 /* Of the details that decided: where a check failed, those that failed. */
 static json_t *locations_new(const struct audit_result *result)
 {
@@ -74,11 +83,17 @@ static json_t *locations_new(const struct audit_result *result)
 
 	for (size_t i = 0; i < result->n_details; i++) {
 		const struct audit_detail *detail = &result->details[i];
+		json_t *location;
 
 		if (detail->file[0] == '\0' ||
 		    (result->verdict == AUDIT_FAIL && detail->verdict != AUDIT_FAIL))
 			continue;
-		if (json_array_append_new(locations, location_new(detail)) < 0) {
+		location = location_new(detail);
+		if (has(locations, location)) {
+			json_decref(location);
+			continue;
+		}
+		if (json_array_append_new(locations, location) < 0) {
 			json_decref(locations);
 			return NULL;
 		}

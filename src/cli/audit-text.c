@@ -134,6 +134,7 @@ void audit_output_text(const struct audit_output *output)
 {
 	const struct audit_report *report = output->report;
 	size_t failed, unknown, passed, useless, remarks;
+	char sum[160];
 
 	put_head(output);
 	failed = put_group(report->checks, report->n_checks, AUDIT_FAIL, "Failed");
@@ -144,7 +145,10 @@ void audit_output_text(const struct audit_output *output)
 			    "Settings that do not do what they are set for");
 	remarks = put_group(report->findings, report->n_findings, AUDIT_REMARK,
 			    "Settings that do not do what they read like");
-	(void)printf("\n%zu failed, %zu not known, %zu passed; %zu settings without effect, %zu "
-		     "remarks\n",
-		     failed, unknown, passed, useless, remarks);
+	(void)snprintf(sum, sizeof(sum),
+		       "%zu failed, %zu not known, %zu passed; %zu settings without effect, %zu "
+		       "remarks",
+		       failed, unknown, passed, useless, remarks);
+	(void)putchar('\n');
+	put_wrapped(0, 0, "", sum);
 }
