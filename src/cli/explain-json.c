@@ -172,19 +172,21 @@ static json_t *tcp_new(const struct settings_tcp *tcp)
 
 json_t *explain_json_new(const struct explain *explain)
 {
-	const struct outcome_case outcome_case = { .host = explain->host };
+	const struct host_case *host_case = explain->host_case;
+	const struct outcome_case outcome_case = { .host = explain->host_case->host };
 	json_t *servers = json_array();
 	struct outcome_notes notes;
 
 	for (size_t i = 0; i < explain->n_shown; i++)
 		json_array_append_new(servers, server_new(explain, explain->shown[i]));
 	outcome_host_notes(&outcome_case, &notes);
-	return json_pack("{s:o, s:o, s:{s:b, s:o, s:b, s:o}, s:o, s:o, s:o, s:o, s:o}", "user",
-			 text_or_null(explain->user), "from", text_or_null(explain->from),
-			 "sshidled", "running", (int)explain->running, "config",
-			 text_or_null(explain->config_path), "assumed", (int)explain->assumed,
-			 "trouble", text_or_null(explain->trouble), "tmout",
-			 tmout_new(&explain->host->shell), "logind",
-			 logind_new(&explain->host->logind), "tcp", tcp_new(&explain->host->tcp),
-			 "servers", servers, "notes", notes_new(&notes));
+	return json_pack(
+		"{s:o, s:o, s:{s:b, s:o, s:b, s:b, s:b}, s:o, s:o, s:o, s:o, s:o}", "user",
+		text_or_null(host_case->query.user), "from", text_or_null(host_case->query.address),
+		"sshidled", "running", (int)host_case->running, "config",
+		text_or_null(host_case->config_path), "in_force", (int)explain->in_force, "assumed",
+		(int)explain->assumed, "changed", (int)host_case->stale, "tmout",
+		tmout_new(&host_case->host->shell), "logind", logind_new(&host_case->host->logind),
+		"tcp", tcp_new(&host_case->host->tcp), "servers", servers, "notes",
+		notes_new(&notes));
 }

@@ -245,29 +245,32 @@ static void put_server(const struct explain *explain, const struct settings_serv
 
 static void put_sshidled(const struct explain *explain)
 {
-	char text[EXPLAIN_PATH_BYTES + OUTCOME_NOTE_BYTES + 64] = "";
+	const struct host_case *host_case = explain->host_case;
+	char text[sizeof(host_case->config_path) + 128] = "";
 
-	if (explain->trouble[0] != '\0')
-		(void)text_append(text, sizeof(text),
-				  "sshidled runs, but its configuration cannot be read here: %s",
-				  explain->trouble);
-	else if (explain->assumed)
+	if (explain->assumed)
 		(void)text_append(text, sizeof(text), "as if sshidled ran with %s%s",
-				  explain->config_path,
-				  explain->running ? "" : " (it does not run)");
-	else if (explain->running)
-		(void)text_append(text, sizeof(text), "sshidled runs with %s",
-				  explain->config_path);
-	else
+				  host_case->config_path,
+				  host_case->running ? "" : " (it does not run)");
+	else if (!host_case->running)
 		(void)text_append(text, sizeof(text),
 				  "sshidled does not run: this is what happens without it");
+	else if (!explain->in_force)
+		(void)text_append(text, sizeof(text),
+				  "sshidled runs with %s, which cannot be read here: this is what "
+				  "happens without it",
+				  host_case->config_path);
+	else
+		(void)text_append(text, sizeof(text), "sshidled runs with %s%s",
+				  host_case->config_path,
+				  host_case->stale ? ", which has changed since it was read" : "");
 	put_paragraph("", text);
 	put_paragraph("", "Times count from the last thing that the client sent.");
 }
 
 void explain_print(const struct explain *explain)
 {
-	const struct outcome_case outcome_case = { .host = explain->host };
+	const struct outcome_case outcome_case = { .host = explain->host_case->host };
 	struct outcome_notes notes;
 
 	put_sshidled(explain);

@@ -5,23 +5,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/config.h"
+#include "cli/host-case.h"
 #include "core/outcome.h"
 
-#define EXPLAIN_PATH_BYTES 512
-#define EXPLAIN_GROUPS_MAX 128
-
 struct explain {
-	struct settings_host *host; /* owned */
-	struct config *config;	    /* owned; NULL: none is in force */
-	bool running;		    /* sshidled */
-	bool assumed;		    /* the configuration is the one of -f, whatever runs */
-	char config_path[EXPLAIN_PATH_BYTES];
-	char trouble[OUTCOME_NOTE_BYTES]; /* why the configuration is not known; "" it is */
-	bool all;			  /* also what comes second */
-	const char *user, *from;	  /* NULL: not asked */
-	char *groups[EXPLAIN_GROUPS_MAX]; /* owned each */
-	size_t n_groups;
+	const struct host_case *host_case;
+	bool in_force; /* sshidle's configuration: sshidled runs with it, or -f asks so */
+	bool assumed;  /* it is the one of -f, whatever runs */
+	bool all;      /* also what comes second */
 	const struct settings_server *shown[SETTINGS_SERVERS_MAX];
 	size_t n_shown;
 };

@@ -121,6 +121,7 @@ static void load_sshidle(const struct arguments *arguments, struct host_case *ho
 	loaded = json_string_value(json_object_get(status, "config_loaded"));
 	if (!path)
 		path = used ? used : SSHIDLE_CONFIG_FILE;
+	(void)text_copy(path, host_case->config_path, sizeof(host_case->config_path));
 	if (load_config(path, host_case) < 0)
 		host_case->config = NULL;
 	if (host_case->running && host_case->config)

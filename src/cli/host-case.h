@@ -16,6 +16,7 @@
 struct host_case {
 	struct settings_host *host; /* owned */
 	struct config *config;	    /* owned; NULL: wrong or unreadable, which has been said */
+	char config_path[512];	    /* the file of it; "" none */
 	bool running;		    /* sshidled answers */
 	bool stale;		    /* ... but has read another file, or an older state of it */
 	struct policy_query query;  /* user, groups and address; NULL without --user and --from */
