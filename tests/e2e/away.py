@@ -83,6 +83,10 @@ class Machine:
         ip("link", "set", self.here, "up")
         ip("route", "add", f"{self.address}/32", "dev", self.here, "src", away.address)
         ip("-n", self.namespace, "addr", "add", f"{self.address}/32", "dev", "line")
+        # A window that fills before an OpenSSH channel of 2 MB does: else a client that reads
+        # nothing more stops the server without anything waiting in the kernel.
+        subprocess.run(self.argv(["sysctl", "-qw", "net.ipv4.tcp_rmem=4096 131072 262144"]),
+                       check=True, capture_output=True)
         self.link(True)
 
     def argv(self, argv):

@@ -646,17 +646,27 @@ def killed_in_an_outage(play):
 
 @scenario(own=True, policy=alive(1, 4))
 def without_net_admin(play):
-    """Without the capability nothing can be proved, so nothing is ended; that is said once."""
+    """Without the capability nothing can be proved, so the daemon ends nothing, which it says once;
+    the kernel does, after three times the promise."""
     own = play.own_daemon(start=False)
     play.prove([])
     own.wrap = ["setpriv", "--bounding-set=-net_admin"]
     own.start()
     own.watch()
     term = guest(play)
+    tuned(term, 1)
     play.machine.lose(100)
-    play.lives([term], 12)
+    play.lives([term], 6)
     play.machine.lose(0)
     still_there(play, term)
+    tuned(term, 1)
+    play.machine.lose(100)
+    time.sleep(0.3)
+    last = heard(play, term)[0]
+    gone = gone_at(term, last[1] + 20)
+    assert gone and last[0] + 12 <= gone <= last[1] + 16, f"{gone} {last}{play.about(term)}"
+    own.wait_line(rf"session {term.session} .*: the kernel gave up", 3)
+    play.not_cut(term)
     said = own.find("CAP_NET_ADMIN")
     assert len(said) == 1, said
 
