@@ -221,6 +221,7 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 		if (judge_terminal(session, i, now_ns, brake, &one)) {
 			one.next_look_ns = verdict->next_look_ns;
 			one.ping_at_ns = verdict->ping_at_ns;
+			one.alive_end_at_ns = verdict->alive_end_at_ns;
 			end_ns = one.end_at_ns;
 			if (verdict->rule < RULE_TERMINAL_WARN || one.action != VERDICT_NONE)
 				*verdict = one;
@@ -278,6 +279,7 @@ static bool judge_alive(const struct session *session, int64_t now_ns, bool brak
 	liveness_find_due(liveness, &terms, looked_ns, &due);
 	end_ns = least(due.host_ns, due.program_ns);
 	verdict->ping_at_ns = due.ping_ns;
+	verdict->alive_end_at_ns = report ? TIME_NEVER : due.silent_ns;
 	verdict->next_look_ns = most(least(due.look_ns, due.ping_ns), looked_ns + NS_PER_MS);
 	if (end_ns > looked_ns) {
 		verdict->next_look_ns = least(verdict->next_look_ns, end_ns);
@@ -317,6 +319,7 @@ struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
 	struct verdict verdict = { .rule = RULE_IN_USE,
 				   .warn_at_ns = TIME_NEVER,
 				   .end_at_ns = TIME_NEVER,
+				   .alive_end_at_ns = TIME_NEVER,
 				   .ping_at_ns = TIME_NEVER };
 	int64_t rhythm_ns = session_rhythm_ns(session);
 

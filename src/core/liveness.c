@@ -265,6 +265,7 @@ static void host_due(const struct liveness *liveness, const struct liveness_term
 	if (liveness->pings >= PINGS_NEEDED)
 		due->host_ns = most(add(heard_ns, terms->limit_ns),
 				    liveness->second_ping_at_ns + PING_ANSWER_NS);
+	due->silent_ns = due->host_ns;
 	/* The first look finds mostly that the kernel's own keepalive was answered meanwhile. */
 	if (liveness->pings > 0)
 		due->ping_ns = liveness->last_ping_at_ns + every_ns;
@@ -315,6 +316,7 @@ static void program_due(const struct liveness *liveness, const struct liveness_t
 	if (proved_ns == TIME_NEVER)
 		return;
 	proved_ns = most(proved_ns, add(heard_ns, terms->limit_ns));
+	due->silent_ns = least(due->silent_ns, proved_ns);
 	end_ns = most(proved_ns, host_ns + HOST_SETTLED_NS);
 	if (most(end_ns, now_ns) <= host_ns + fresh_ns) {
 		due->program_ns = end_ns;
@@ -335,7 +337,7 @@ static void program_due(const struct liveness *liveness, const struct liveness_t
 void liveness_find_due(const struct liveness *liveness, const struct liveness_terms *terms,
 		       int64_t now_ns, struct liveness_due *ret_due)
 {
-	struct liveness_due due = { TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER };
+	struct liveness_due due = { TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER };
 
 	if (!liveness->known && terms->limit_ns != TIME_NEVER)
 		due.look_ns = now_ns + watch_every_ns(terms);

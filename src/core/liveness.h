@@ -76,6 +76,7 @@ struct liveness_terms {
 struct liveness_due {
 	int64_t host_ns;    /* the host is to be called dead */
 	int64_t program_ns; /* the program is */
+	int64_t silent_ns;  /* the first of them will be, as far as it can be told */
 	int64_t ping_ns;    /* a sample taken then or later is to be taken with a ping */
 	int64_t look_ns;    /* a sample is to be taken, for another reason than these */
 };

@@ -55,8 +55,8 @@ def test_every_option_offered_is_taken(tmp_path):
 
 
 def test_sessions(host):
-    ids = ["41", "42", "43", "44", "45", "46"]
-    ttys = ["pts/3", "pts/4", "pts/5", "pts/6"]
+    ids = ["41", "42", "43", "44", "45", "46", "47", "48"]
+    ttys = ["pts/3", "pts/4", "pts/5", "pts/6", "pts/7", "pts/8"]
     assert complete("why", "", directory=host.directory) == ids + ttys
     assert complete("cut", "pts", directory=host.directory) == ttys
     assert complete("-r", str(host.directory), "keep", "45") == ["45"]
