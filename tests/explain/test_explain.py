@@ -62,10 +62,10 @@ class Case:
     """One situation at one server, and what became of it."""
 
     def __init__(self, setting, situation, mechanism, *, program="ssh", keepalive=0, spared=False,
-                 inner=False):
+                 inner=False, later=None):
         self.setting, self.situation, self.mechanism = setting, situation, mechanism
         self.program, self.keepalive, self.spared = program, keepalive, spared
-        self.inner = inner
+        self.inner, self.later = inner, later
         self.name = "-".join([setting.name, situation] + ([program] if program != "ssh" else []) +
                              (["keepalive"] if keepalive else []))
         self.sessions, self.failure = [], None
@@ -105,6 +105,8 @@ def scaled(setting, seconds):
 ALIVE = {"ClientAliveInterval": 1, "ClientAliveCountMax": 3}
 PLAIN = Setting("plain", OPENSSH)
 SSHD_ALIVE = Setting("alive", OPENSSH, ALIVE, "albert")
+SSHD_SLOWER = Setting("alive-2", OPENSSH, {"ClientAliveInterval": 2, "ClientAliveCountMax": 1},
+                      "albert")
 COUNT_0 = Setting("count-0", OPENSSH, {**ALIVE, "ClientAliveCountMax": 0}, "albert")
 CHANNEL = Setting("channel", OPENSSH, {"ChannelTimeout": "session:*=4"}, "carl")
 USELESS = Setting("session", OPENSSH, {"ChannelTimeout": "session=4"}, "carl")
@@ -118,6 +120,9 @@ FAR_PLAIN = Setting("far", FAR, {}, "felix")
 FAR_ALIVE = Setting("far-alive", FAR, ALIVE, "felix")
 FAR_COUNT_0 = Setting("far-count-0", FAR, {**ALIVE, "ClientAliveCountMax": 0}, "felix")
 FAR_NO_KEEPALIVE = Setting("far-no-tcp", FAR, {"TCPKeepAlive": "no"}, "felix")
+FAR_TMOUT = Setting("far-tmout", FAR, {}, "tmout")
+FAR_CHANNEL = Setting("far-channel", FAR, {"ChannelTimeout": "session:*=3",
+                                           "UnusedConnectionTimeout": "3"}, "felix")
 FAR_K = Setting("far-dropbear-K", FAR_DROPBEAR, {"arguments": ["-K", 1]}, "fedor")
 
 IDLE = {"limit": 4, "interval": 0, "count": 3}
@@ -139,6 +144,8 @@ CASES = [
     Case(SSHD_ALIVE, "client-stopped", "sshd-client-alive"),
     Case(SSHD_ALIVE, "client-stopped-flood", "sshd-client-alive"),
     Case(SSHD_ALIVE, "away-at-prompt", None), Case(SSHD_ALIVE, "away-in-top", None),
+    Case(SSHD_SLOWER, "client-stopped", "sshd-client-alive"),
+    Case(SSHD_SLOWER, "client-stopped-printing", None),
     Case(COUNT_0, "client-stopped", None),
     Case(FAR_ALIVE, "lid-closed", "sshd-client-alive"),
     Case(FAR_ALIVE, "network-gone", "sshd-client-alive"),
@@ -154,11 +161,15 @@ CASES = [
     Case(CHANNEL, "client-stopped-printing", None),
     Case(USELESS, "away-at-prompt", None),
     Case(TUNNEL, "forward-unused", "sshd-unused-connection-timeout"),
-    Case(TUNNEL, "forward-idle", "sshd-channel-timeout"), Case(TUNNEL, "forward-busy", None),
+    Case(TUNNEL, "forward-idle", "sshd-channel-timeout", later="sshd-unused-connection-timeout"),
+    Case(FAR_CHANNEL, "lid-closed", "sshd-channel-timeout",
+         later="sshd-unused-connection-timeout"),
+    Case(TUNNEL, "forward-busy", None),
     Case(TUNNEL, "away-at-prompt", None),
 
     Case(TMOUT, "away-at-prompt", "tmout"), Case(TMOUT, "away-in-vim", None),
     Case(TMOUT, "away-in-top", None), Case(TMOUT, "away-in-tmux", "tmout", inner=True),
+    Case(FAR_TMOUT, "lid-closed", "tmout", later="tcp-retransmission"),
     Case(TMOUT, "multiplexed", "tmout"), Case(TMOUT, "job-in-shell", None),
 
     Case(DROPBEAR_I, "away-at-prompt", "dropbear-idle"),
@@ -331,17 +342,25 @@ def test_cell(stage, case):
         assert case.connection_end is None and case.process_end is None, said(case)
         return
     end, other = ends_of(case, cell["what"])
-    assert end is not None, f"{said(case)}: it has not happened"
-    before, after = case.session.used
-    took = (end[0] - after, end[1] - before)
     # Another setting that may come first is in the cell as well.
     earliest = min(scaled(case.setting, one["earliest_s"]) for one in (first, *cell["also"]))
-    latest = scaled(case.setting, first["latest_s"])
-    allowed = SLACK_S + stage.world.hiccups.allowance()
-    assert took[1] >= earliest, f"{said(case)}: not before {earliest:g} s"
-    assert took[0] <= latest + allowed, f"{said(case)}: at most {latest:g} s and {allowed:.1f} s"
+    check_time(stage, case, end, earliest, scaled(case.setting, first["latest_s"]))
     assert other, said(case)
     assert case.inner or case.others_live, f"{said(case)}: more has ended than should"
+    if case.later:
+        effect, = [one for one in cell["also"] if one["because"]["mechanism"] == case.later]
+        assert effect["what"] == "connection-ended"
+        check_time(stage, case, case.connection_end, effect["earliest_s"], effect["latest_s"])
+
+
+def check_time(stage, case, end, earliest, latest):
+    """Whether the end lies in the bounds, by what is known of its time."""
+    assert end is not None, f"{said(case)}: it has not happened"
+    before, after = case.session.used
+    allowed = SLACK_S + stage.world.hiccups.allowance()
+    assert end[1] - before >= earliest, f"{said(case)}: not before {earliest:g} s"
+    assert end[0] - after <= latest + allowed, (
+        f"{said(case)}: at most {latest:g} s and {allowed:.1f} s")
 
 
 def ends_of(case, what):
