@@ -44,6 +44,14 @@ const struct command commands[] = {
 	  command_audit,
 	  OPTION_PROFILE | OPTION_USER | OPTION_FROM | OPTION_FILE | OPTION_JSON | OPTION_SARIF, 0,
 	  0 },
+	{ "prove", "", "show that it works: synthetic sessions, and what becomes of them",
+	  "Idle, busy and frozen sessions of a throwaway user on the servers of this host, under rules\n"
+	  "that concern only them: what should have become of each, what did, and after how long.\n"
+	  "It takes twice the limit for each server. Only root may do this.\n"
+	  "Exit status: 0 all as promised, 1 not, 2 could not run.\n",
+	  command_prove,
+	  OPTION_SERVER | OPTION_LIMIT | OPTION_USER | OPTION_EVIDENCE | OPTION_SIGN | OPTION_JSON,
+	  0, 0 },
 	{ "status", "", "show the state of sshidled", "", command_status, OPTION_JSON, 0, 0 },
 	{ "reload", "", "have sshidled read its configuration again",
 	  "Only root may do this. A wrong configuration changes nothing.\n", command_reload, 0, 0,
@@ -70,6 +78,12 @@ static const struct {
 	{ OPTION_SARIF, "[--sarif]", "      --sarif            print SARIF 2.1.0\n" },
 	{ OPTION_FILE, "[-f FILE]",
 	  "  -f, --file FILE        read sshidle's configuration from FILE\n" },
+	{ OPTION_LIMIT, "[--limit DURATION]",
+	  "      --limit DURATION   the limit that the sessions are under (20s)\n" },
+	{ OPTION_EVIDENCE, "[--evidence FILE]",
+	  "      --evidence FILE    also write all that was found to FILE, as JSON\n" },
+	{ OPTION_SIGN, "[--sign KEY]",
+	  "      --sign KEY         sign FILE with this private key, by ssh-keygen(1)\n" },
 	{ OPTION_MESSAGE, "[-m TEXT]",
 	  "  -m, --message TEXT     show TEXT on its terminals first\n" },
 };

@@ -23,6 +23,9 @@ enum command_option {
 	OPTION_FILE = 1 << 6,
 	OPTION_PROFILE = 1 << 7,
 	OPTION_SARIF = 1 << 8,
+	OPTION_LIMIT = 1 << 9,
+	OPTION_EVIDENCE = 1 << 10,
+	OPTION_SIGN = 1 << 11,
 };
 
 struct arguments {
@@ -33,6 +36,9 @@ struct arguments {
 	const char *server;	 /* "openssh", or a port */
 	const char *config_file; /* -f */
 	const char *profile;	 /* a name or a path */
+	const char *limit;	 /* a span of time */
+	const char *evidence;	 /* a file to write */
+	const char *sign;	 /* a private key */
 	const char *const *operands;
 	size_t n_operands;
 	bool json;
@@ -76,4 +82,5 @@ enum command_exit command_status(const struct arguments *arguments);
 enum command_exit command_reload(const struct arguments *arguments);
 enum command_exit command_explain(const struct arguments *arguments);
 enum command_exit command_audit(const struct arguments *arguments);
+enum command_exit command_prove(const struct arguments *arguments);
 enum command_exit command_help(const struct arguments *arguments);

@@ -20,7 +20,16 @@ struct line {
 };
 
 /* Options without a letter. */
-enum { LONG_USER = 256, LONG_FROM, LONG_SERVER, LONG_PROFILE, LONG_SARIF };
+enum {
+	LONG_USER = 256,
+	LONG_FROM,
+	LONG_SERVER,
+	LONG_PROFILE,
+	LONG_SARIF,
+	LONG_LIMIT,
+	LONG_EVIDENCE,
+	LONG_SIGN,
+};
 
 /* Those with a text, by what getopt_long() returns for them. */
 static const struct {
@@ -34,6 +43,9 @@ static const struct {
 	{ LONG_FROM, OPTION_FROM, offsetof(struct arguments, from) },
 	{ LONG_SERVER, OPTION_SERVER, offsetof(struct arguments, server) },
 	{ LONG_PROFILE, OPTION_PROFILE, offsetof(struct arguments, profile) },
+	{ LONG_LIMIT, OPTION_LIMIT, offsetof(struct arguments, limit) },
+	{ LONG_EVIDENCE, OPTION_EVIDENCE, offsetof(struct arguments, evidence) },
+	{ LONG_SIGN, OPTION_SIGN, offsetof(struct arguments, sign) },
 };
 
 static const struct option long_options[] = {
@@ -44,6 +56,9 @@ static const struct option long_options[] = {
 	{ "from", required_argument, NULL, LONG_FROM },
 	{ "server", required_argument, NULL, LONG_SERVER },
 	{ "profile", required_argument, NULL, LONG_PROFILE },
+	{ "limit", required_argument, NULL, LONG_LIMIT },
+	{ "evidence", required_argument, NULL, LONG_EVIDENCE },
+	{ "sign", required_argument, NULL, LONG_SIGN },
 	{ "json", no_argument, NULL, 'j' },
 	{ "sarif", no_argument, NULL, LONG_SARIF },
 	{ "all", no_argument, NULL, 'a' },
@@ -143,11 +158,18 @@ static enum command_exit run(const struct line *line)
 	static const struct {
 		enum command_option option;
 		const char *name;
-	} names[] = { { OPTION_JSON, "--json" },  { OPTION_ALL, "--all" },
-		      { OPTION_MESSAGE, "-m" },	  { OPTION_USER, "--user" },
-		      { OPTION_FROM, "--from" },  { OPTION_SERVER, "--server" },
-		      { OPTION_FILE, "-f" },	  { OPTION_PROFILE, "--profile" },
-		      { OPTION_SARIF, "--sarif" } };
+	} names[] = { { OPTION_JSON, "--json" },
+		      { OPTION_ALL, "--all" },
+		      { OPTION_MESSAGE, "-m" },
+		      { OPTION_USER, "--user" },
+		      { OPTION_FROM, "--from" },
+		      { OPTION_SERVER, "--server" },
+		      { OPTION_FILE, "-f" },
+		      { OPTION_PROFILE, "--profile" },
+		      { OPTION_SARIF, "--sarif" },
+		      { OPTION_LIMIT, "--limit" },
+		      { OPTION_EVIDENCE, "--evidence" },
+		      { OPTION_SIGN, "--sign" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)

@@ -7,7 +7,10 @@ import subprocess
 from conftest import SSHIDLE
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "sshidle.bash-completion"
-COMMANDS = ["list", "why", "cut", "keep", "events", "audit", "status", "reload", "help"]
+COMMANDS = ["list", "why", "cut", "keep", "events", "audit", "prove", "status", "reload", "help"]
+
+
+PROVE_VALUES = ["--server", "--limit", "--user", "--evidence", "--sign"]
 
 
 def complete(*words, directory=None):
@@ -47,11 +50,19 @@ def test_every_option_offered_is_taken(tmp_path):
     for command in COMMANDS:
         for option in complete(command, "-"):
             if option in ("-r", "--runtime-dir", "-m", "--message", "-f", "--file", "--from",
-                          "--profile", "--user"):
+                          "--profile", *PROVE_VALUES):
                 continue
             result = subprocess.run([SSHIDLE, "-r", str(tmp_path), command, option],
                                     capture_output=True, text=True, check=False)
             assert "has no option" not in result.stderr and "unknown option" not in result.stderr
+
+
+def test_values_of_options():
+    assert complete("prove", "--") == ["--runtime-dir", "--help", *PROVE_VALUES, "--json"]
+    assert complete("prove", "--server", "") == ["all", "openssh", "dropbear", "tinyssh"]
+    assert complete("prove", "--user", "roo") == ["root"]
+    assert complete("prove", "--limit", "") == []
+    assert complete("prove", "--server", "all", "--li") == ["--limit"]
 
 
 def test_sessions(host):
