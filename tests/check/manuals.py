@@ -114,7 +114,7 @@ def exits(tree, path):
 def rules(tree):
     """The ladder of sshidled(8) is that of the judge."""
     code = re.findall(r'\[RULE_\w+\] = "([a-z-]+)"', tree.read("src/core/judge.c"))
-    manual = re.findall(r"^\.It (\d) Ta ([a-z-]+) Ta ", tree.read("man/sshidled.8"), re.M)
+    manual = re.findall(r"^\.It (\d+) Ta ([a-z-]+) Ta ", tree.read("man/sshidled.8"), re.M)
     if manual != [(str(number), name) for number, name in enumerate(code)]:
         return [f"man/sshidled.8: the rules are {code}, it has {manual}"]
     return []
