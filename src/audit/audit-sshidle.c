@@ -181,8 +181,8 @@ static void look_at_limit(const struct config_value *values, void *context)
 	char text[AUDIT_TEXT_BYTES];
 
 	if (limit->number > look->condition->at_most_ns) {
-		(void)snprintf(text, sizeof(text), "IdleTimeout %s for %s, more than %s",
-			       audit_span_text(limit->number).text, policy_kind_name(look->kind),
+		(void)snprintf(text, sizeof(text), "IdleTimeout %s=%s, more than %s",
+			       policy_kind_name(look->kind), audit_span_text(limit->number).text,
 			       audit_span_text(look->condition->at_most_ns).text);
 		fail_limit(look, limit->source, text);
 	}

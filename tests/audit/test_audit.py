@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from conftest import (DROPBEAR, GOOD_SSHD, GOOD_SSHIDLE, GOOD_TMOUT, LOGIND, SSHIDLE, TINYSSHD,
+from conftest import (DROPBEAR, GOOD_SSHD, GOOD_SSHIDLE, LOGIND, ROOT, SSHIDLE, TINYSSHD,
                       command, named)
 
 TMOUT = "/etc/profile.d/tmout.sh"
@@ -169,7 +169,7 @@ def test_a_match_block_counts_for_whom_it_fits(host):
         failed = [detail for detail in named(one["checks"], "8.2.8")["details"]
                   if detail["verdict"] == "fail"]
         assert {detail["line"] for detail in failed} == {7}
-        assert failed[0]["text"] == "IdleTimeout 8h for shell, more than 15m"
+        assert failed[0]["text"] == "IdleTimeout shell=8h, more than 15m"
 
 
 def test_an_address(host):
@@ -241,7 +241,7 @@ def test_a_profile_of_ones_own(host):
     code, report = host.audit("--profile", "/etc/my.json")
     assert (code, report["checks"][0]["verdict"]) == (1, "fail")
     assert report["checks"][0]["details"][0] == {
-        "verdict": "fail", "text": "IdleTimeout 10m for shell, more than 5m",
+        "verdict": "fail", "text": "IdleTimeout shell=10m, more than 5m",
         "file": "/etc/sshidle.conf", "line": 1}
 
 
@@ -275,3 +275,15 @@ def test_a_wrong_profile_is_a_wrong_configuration(host):
     assert result["code"] != 0
     assert re.search(r"/etc/sshidle\.conf:1: Profile: \S+/no-such\.json: cannot read it",
                      result["err"] + result["out"])
+
+
+def test_the_excerpt_in_the_readme_is_real(host):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = text.partition("    # sshidle audit --profile pci-dss-4.0\n")[2].partition("\n\n")[0]
+    host.sshd("ClientAliveInterval 300\nClientAliveCountMax 0\n")
+    host.file(TMOUT, "export TMOUT=900\n")
+    host.sshidle("IdleTimeout 15m\nMatch User bob\n    IdleTimeout 8h\n")
+    said = host.play(command("--profile", "pci-dss-4.0"))[0]["out"].splitlines()
+    assert len(block.splitlines()) > 10
+    for line in block.splitlines():
+        assert line.removeprefix("    ") in said, line
