@@ -7,7 +7,7 @@ import subprocess
 from rule import Plant, Skip
 from source import sources
 
-LIBRARIES = ["libevent", "jansson", "libcap-ng", "libsystemd", "cmocka"]
+LIBRARIES = ["libevent", "jansson", "libcap-ng", "libsystemd", "cmocka", "vterm"]
 
 
 def flags_of_libraries():

@@ -11,14 +11,15 @@ LAYERS = {
     "server": {"base", "core"},
     "observe": {"base", "core", "text", "server"},
     "act": {"base", "core", "observe"},
-    "daemon": {"base", "core", "text", "server", "observe", "act"},
+    "keeper": {"base", "text"},
+    "daemon": {"base", "core", "text", "server", "observe", "act", "keeper"},
     "native": {"base", "core", "text", "server", "observe"},
     "audit": {"base", "core", "text", "server"},
     "cli": {"base", "core", "text", "server", "native", "audit"},
 }
 
 # Made by the build: names, paths and version of this installation.
-GENERATED = {"config.h": {"daemon", "cli", "native", "audit"}}
+GENERATED = {"config.h": {"text", "daemon", "cli", "keeper", "native", "audit"}}
 
 
 def check(tree):
@@ -87,5 +88,6 @@ PLANTED = [
     Plant({"src/core/judge.c": '#include "base/text.h"\n#include <a.h>\n'}, "stands behind"),
     Plant({"src/core/judge.c": '#include "core/facts.h"\n#include <a.h>\n'}, "stands behind"),
     Plant({"src/core/judge.h": "#ifndef JUDGE_H\n#endif\n"}, "no #pragma once"),
-    Plant({"src/keeper/main.c": '#include "base/text.h"\n'}, "in no row of the table"),
+    Plant({"src/fleet/main.c": '#include "base/text.h"\n'}, "in no row of the table"),
+    Plant({"src/keeper/main.c": '#include "core/facts.h"\n'}, "keeper must not use core"),
 ]

@@ -1,0 +1,277 @@
+#include "keeper/modes.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* Of the modes of one group only one can be on. */
+enum group { GROUP_NONE, GROUP_MOUSE, GROUP_MOUSE_FORM };
+
+/* DECSET. Those that only concern a short moment (1048, 2026) or the screen itself (47, 1047, 1049)
+ * are not among them. */
+static const struct {
+	int number;
+	enum group group;
+	bool at_first;
+	bool survives; /* a soft reset (DECSTR) leaves it */
+} table[] = {
+	{ 1, GROUP_NONE, false, false },	 /* cursor keys send SS3 */
+	{ 5, GROUP_NONE, false, true },		 /* reverse screen */
+	{ 6, GROUP_NONE, false, false },	 /* origin */
+	{ 7, GROUP_NONE, true, false },		 /* autowrap */
+	{ 9, GROUP_MOUSE, false, true },	 /* mouse: presses */
+	{ 25, GROUP_NONE, true, false },	 /* cursor visible */
+	{ 45, GROUP_NONE, false, true },	 /* reverse wrap */
+	{ 1000, GROUP_MOUSE, false, true },	 /* mouse: presses and releases */
+	{ 1002, GROUP_MOUSE, false, true },	 /* mouse: and dragging */
+	{ 1003, GROUP_MOUSE, false, true },	 /* mouse: any motion */
+	{ 1004, GROUP_NONE, false, true },	 /* focus */
+	{ 1005, GROUP_MOUSE_FORM, false, true }, /* mouse: UTF-8 */
+	{ 1006, GROUP_MOUSE_FORM, false, true }, /* mouse: SGR */
+	{ 1007, GROUP_NONE, false, true },	 /* wheel sends cursor keys */
+	{ 1015, GROUP_MOUSE_FORM, false, true }, /* mouse: urxvt */
+	{ 1016, GROUP_MOUSE_FORM, false, true }, /* mouse: pixels */
+	{ 1036, GROUP_NONE, true, true },	 /* Meta sends ESC */
+	{ 1039, GROUP_NONE, true, true },	 /* Alt sends ESC */
+	{ 2004, GROUP_NONE, false, true },	 /* bracketed paste */
+	{ 2031, GROUP_NONE, false, true },	 /* told of dark and light */
+	{ 2048, GROUP_NONE, false, true },	 /* told of size changes */
+};
+
+#define N_TABLE ((int)(sizeof(table) / sizeof(table[0])))
+
+static void set_at_first(struct modes *modes, bool soft)
+{
+	for (int i = 0; i < N_TABLE; i++)
+		if (!soft || !table[i].survives)
+			modes->private_modes &= ~(UINT32_C(1) << i);
+	modes->insert = modes->keypad = modes->shifted = false;
+	modes->newline = soft && modes->newline;
+	modes->region_top = modes->region_bottom = 0;
+	memset(modes->sets, 'B', sizeof(modes->sets));
+	if (!soft)
+		modes->cursor_style = modes->other_keys = 0;
+}
+
+static void set_private(struct modes *modes, int number, bool on)
+{
+	enum group group = GROUP_NONE;
+
+	if (number == 47)
+		modes->alternate = on ? 1 : -1;
+	for (int i = 0; i < N_TABLE; i++)
+		if (table[i].number == number)
+			group = table[i].group;
+	for (int i = 0; i < N_TABLE; i++) {
+		const bool is_it = table[i].number == number;
+
+		if (!is_it && (group == GROUP_NONE || table[i].group != group))
+			continue;
+		if ((is_it && on) == table[i].at_first)
+			modes->private_modes &= ~(UINT32_C(1) << i);
+		else
+			modes->private_modes |= UINT32_C(1) << i;
+	}
+	/* DECNKM is the same as ESC = and ESC >. */
+	if (number == 66)
+		modes->keypad = on;
+}
+
+static void set_ansi(struct modes *modes, int number, bool on)
+{
+	if (number == 4)
+		modes->insert = on;
+	else if (number == 20)
+		modes->newline = on;
+}
+
+static int argument(const long *arguments, int n, int i)
+{
+	return i < n && !CSI_ARG_IS_MISSING(arguments[i]) ? (int)CSI_ARG(arguments[i]) : 0;
+}
+
+/* Without leader and intermediate. */
+static void take_plain(struct modes *modes, char command, const long *arguments, int n)
+{
+	switch (command) {
+	case 'h':
+	case 'l':
+		for (int i = 0; i < n; i++)
+			set_ansi(modes, argument(arguments, n, i), command == 'h');
+		break;
+	case 'r':
+		modes->region_top = argument(arguments, n, 0);
+		modes->region_bottom = argument(arguments, n, 1);
+		break;
+	case 'J':
+		modes->clears_scrollback = argument(arguments, n, 0) == 3;
+		break;
+	default:
+		break;
+	}
+}
+
+static int on_csi(const char *leader, const long arguments[], int n, const char *intermediate,
+		  char command, void *user)
+{
+	struct modes *modes = user;
+	const char first = leader ? leader[0] : '\0',
+		   between = intermediate ? intermediate[0] : '\0';
+
+	if (first == '\0' && between == '\0')
+		take_plain(modes, command, arguments, n);
+	else if (first == '?' && between == '\0' && (command == 'h' || command == 'l'))
+		for (int i = 0; i < n; i++)
+			set_private(modes, argument(arguments, n, i), command == 'h');
+	else if (first == '>' && between == '\0' && command == 'm')
+		modes->other_keys = argument(arguments, n, 0) == 4 ? argument(arguments, n, 1) : 0;
+	else if (first == '\0' && between == ' ' && command == 'q')
+		modes->cursor_style = argument(arguments, n, 0);
+	else if (between == '!' && command == 'p')
+		set_at_first(modes, true);
+	return 1;
+}
+
+static int on_escape(const char *bytes, size_t n, void *user)
+{
+	static const char designators[] = "()*+";
+	struct modes *modes = user;
+	const char *set = memchr(designators, bytes[0], sizeof(designators) - 1);
+
+	if (n == 1 && bytes[0] == 'c')
+		set_at_first(modes, false);
+	else if (n == 1 && (bytes[0] == '=' || bytes[0] == '>'))
+		modes->keypad = bytes[0] == '=';
+	else if (n == 2 && set && bytes[1] >= '0' && bytes[1] <= '~')
+		modes->sets[set - designators] = bytes[1];
+	return 1;
+}
+
+static int on_control(unsigned char control, void *user)
+{
+	struct modes *modes = user;
+
+	if (control == 0x0e || control == 0x0f)
+		modes->shifted = control == 0x0e;
+	return 1;
+}
+
+static int on_text(const char *bytes, size_t n, void *user)
+{
+	(void)bytes;
+	(void)user;
+	return (int)n;
+}
+
+static const VTermParserCallbacks callbacks = {
+	.text = on_text,
+	.control = on_control,
+	.escape = on_escape,
+	.csi = on_csi,
+};
+
+int modes_init(struct modes *modes)
+{
+	*modes = (struct modes){ .parser = vterm_new(2, 2) };
+	if (!modes->parser)
+		return -ENOMEM;
+	vterm_set_utf8(modes->parser, 1);
+	vterm_parser_set_callbacks(modes->parser, &callbacks, modes);
+	set_at_first(modes, false);
+	return 0;
+}
+
+void modes_deinit(struct modes *modes)
+{
+	if (modes->parser)
+		vterm_free(modes->parser);
+	modes->parser = NULL;
+}
+
+void modes_sequence(struct modes *modes, const char *bytes, size_t n)
+{
+	modes->clears_scrollback = false;
+	modes->alternate = 0;
+	(void)vterm_input_write(modes->parser, bytes, n);
+}
+
+void modes_text(struct modes *modes, const char *bytes, size_t n)
+{
+	const char *out = memrchr(bytes, 0x0e, n), *in = memrchr(bytes, 0x0f, n);
+
+	if (out || in)
+		modes->shifted = out > in;
+}
+
+void modes_resized(struct modes *modes)
+{
+	modes->region_top = modes->region_bottom = 0;
+}
+
+bool modes_is_on(const struct modes *modes, int number)
+{
+	for (int i = 0; i < N_TABLE; i++)
+		if (table[i].number == number)
+			return table[i].at_first != (modes->private_modes >> i & 1);
+	return false;
+}
+
+static void put_region(const struct modes *modes, FILE *out)
+{
+	if (modes->region_bottom > 0)
+		(void)fprintf(out, "\033[%d;%dr", modes->region_top, modes->region_bottom);
+	else if (modes->region_top > 0)
+		(void)fprintf(out, "\033[%dr", modes->region_top);
+}
+
+void modes_paint(const struct modes *modes, FILE *out)
+{
+	put_region(modes, out);
+	for (int i = 0; i < N_TABLE; i++)
+		if (modes->private_modes >> i & 1)
+			(void)fprintf(out, "\033[?%d%c", table[i].number,
+				      table[i].at_first ? 'l' : 'h');
+	if (modes->insert)
+		(void)fputs("\033[4h", out);
+	if (modes->newline)
+		(void)fputs("\033[20h", out);
+	if (modes->keypad)
+		(void)fputs("\033=", out);
+	if (modes->cursor_style > 0)
+		(void)fprintf(out, "\033[%d q", modes->cursor_style);
+	if (modes->other_keys > 0)
+		(void)fprintf(out, "\033[>4;%dm", modes->other_keys);
+}
+
+void modes_paint_sets(const struct modes *modes, FILE *out)
+{
+	for (int i = 0; i < 4; i++)
+		if (modes->sets[i] != 'B')
+			(void)fprintf(out, "\033%c%c", "()*+"[i], modes -> sets[i]);
+	if (modes->shifted)
+		(void)fputc(0x0e, out);
+}
+
+void modes_unpaint(const struct modes *modes, FILE *out)
+{
+	for (int i = 0; i < N_TABLE; i++)
+		if (modes->private_modes >> i & 1)
+			(void)fprintf(out, "\033[?%d%c", table[i].number,
+				      table[i].at_first ? 'h' : 'l');
+	if (modes->insert)
+		(void)fputs("\033[4l", out);
+	if (modes->newline)
+		(void)fputs("\033[20l", out);
+	if (modes->keypad)
+		(void)fputs("\033>", out);
+	if (modes->cursor_style > 0)
+		(void)fputs("\033[0 q", out);
+	if (modes->other_keys > 0)
+		(void)fputs("\033[>4m", out);
+	for (int i = 0; i < 4; i++)
+		if (modes->sets[i] != 'B')
+			(void)fprintf(out, "\033%cB", "()*+"[i]);
+	if (modes->shifted)
+		(void)fputc(0x0f, out);
+	if (modes->region_bottom > 0 || modes->region_top > 0)
+		(void)fputs("\033[r", out);
+}

@@ -1,0 +1,404 @@
+#include "keeper/screen.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "keeper/paint.h"
+#include "keeper/sgr.h"
+
+void screen_limit(int *rows, int *columns)
+{
+	/* libvterm puts a wide character into a single column beyond its end. */
+	*rows = *rows < 2 ? 2 : *rows > SCREEN_ROWS_MOST ? SCREEN_ROWS_MOST : *rows;
+	*columns = *columns < 4			    ? 4
+		   : *columns > SCREEN_COLUMNS_MOST ? SCREEN_COLUMNS_MOST
+						    : *columns;
+	if (*rows * *columns > SCREEN_CELLS_MOST)
+		*rows = SCREEN_CELLS_MOST / *columns;
+}
+
+static struct grid *grid_of(struct screen *screen)
+{
+	return screen->in_alternate ? &screen->alternate : &screen->main;
+}
+
+VTermPos screen_cursor(const struct screen *screen)
+{
+	VTermPos at;
+
+	vterm_state_get_cursorpos(screen->state, &at);
+	return at;
+}
+
+static int on_glyph(VTermGlyphInfo *glyph, VTermPos at, void *user)
+{
+	struct screen *screen = user;
+	struct grid *grid = grid_of(screen);
+
+	grid_put(grid, at, glyph, &screen->pen);
+	screen->at_edge = at.col + glyph->width >= grid->n_columns;
+	screen->edge = at;
+	return 1;
+}
+
+static int on_cursor(VTermPos at, VTermPos before, int visible, void *user)
+{
+	struct screen *screen = user;
+
+	(void)before;
+	(void)visible;
+	if (vterm_pos_cmp(at, screen->edge) != 0)
+		screen->at_edge = false;
+	return 1;
+}
+
+static int on_scroll(VTermRect rect, int downward, int rightward, void *user)
+{
+	struct screen *screen = user;
+	struct grid *grid = grid_of(screen);
+	const int rows = rect.end_row - rect.start_row;
+
+	if (!screen->in_alternate && downward > 0 && rect.start_row == 0 && rect.start_col == 0 &&
+	    rect.end_col == grid->n_columns)
+		for (int row = 0; row < downward && row < rows && row < grid->n_rows; row++)
+			history_push(&screen->history, grid->rows[row], grid->n_columns);
+	grid_scroll(grid, rect, downward, rightward, &screen->pen);
+	return 1;
+}
+
+static int on_erase(VTermRect rect, int selective, void *user)
+{
+	struct screen *screen = user;
+
+	(void)selective;
+	grid_erase(grid_of(screen), rect, &screen->pen);
+	return 1;
+}
+
+static VTermColor colour(const VTermColor *from, unsigned char at_first)
+{
+	VTermColor to;
+
+	memset(&to, 0, sizeof(to));
+	if (from->type & at_first) {
+		to.type = at_first;
+	} else if (VTERM_COLOR_IS_INDEXED(from)) {
+		to.indexed.type = VTERM_COLOR_INDEXED;
+		to.indexed.idx = from->indexed.idx;
+	} else {
+		vterm_color_rgb(&to, from->rgb.red, from->rgb.green, from->rgb.blue);
+	}
+	return to;
+}
+
+static void set_bit(struct pen *pen, enum pen_bit bit, bool on)
+{
+	pen->bits = (uint16_t)(on ? pen->bits | bit : pen->bits & ~bit);
+}
+
+static int on_attribute(VTermAttr attribute, VTermValue *value, void *user)
+{
+	static const enum pen_bit bits[VTERM_N_ATTRS] = {
+		[VTERM_ATTR_BOLD] = PEN_BOLD,	  [VTERM_ATTR_ITALIC] = PEN_ITALIC,
+		[VTERM_ATTR_BLINK] = PEN_BLINK,	  [VTERM_ATTR_REVERSE] = PEN_REVERSE,
+		[VTERM_ATTR_STRIKE] = PEN_STRIKE,
+	};
+	struct screen *screen = user;
+	struct pen *pen = &screen->pen;
+
+	if (attribute == VTERM_ATTR_FOREGROUND)
+		pen->foreground = colour(&value->color, VTERM_COLOR_DEFAULT_FG);
+	else if (attribute == VTERM_ATTR_BACKGROUND)
+		pen->background = colour(&value->color, VTERM_COLOR_DEFAULT_BG);
+	else if (attribute == VTERM_ATTR_UNDERLINE)
+		pen->bits = (uint16_t)((pen->bits & ~PEN_UNDERLINE) |
+				       (value->number & 3) << PEN_UNDERLINE_SHIFT);
+	else if ((int)attribute > 0 && attribute < VTERM_N_ATTRS && bits[attribute] != 0)
+		set_bit(pen, bits[attribute], value->boolean);
+	return 1;
+}
+
+/* libvterm saves the cursor after this, and erases. */
+static int to_alternate(struct screen *screen)
+{
+	if (screen->in_alternate)
+		return 1;
+	if (grid_init(&screen->alternate, screen->main.n_rows, screen->main.n_columns) < 0) {
+		screen->failed = true;
+		return 0;
+	}
+	screen->main_cursor = screen_cursor(screen);
+	screen->main_pen = screen->pen;
+	screen->in_alternate = true;
+	return 1;
+}
+
+static void copy_title(struct screen *screen, const VTermValue *value)
+{
+#if VTERM_VERSION_MINOR >= 2
+	/* In pieces there; the gate gives whole strings, so the first is all of it. */
+	(void)snprintf(screen->title, sizeof(screen->title), "%.*s", (int)value->string.len,
+		       value->string.str);
+#else
+	(void)snprintf(screen->title, sizeof(screen->title), "%s", value->string);
+#endif
+}
+
+static int on_property(VTermProp property, VTermValue *value, void *user)
+{
+	struct screen *screen = user;
+
+	if (property == VTERM_PROP_TITLE)
+		copy_title(screen, value);
+	if (property != VTERM_PROP_ALTSCREEN)
+		return 1;
+	if (value->boolean)
+		return to_alternate(screen);
+	screen->in_alternate = false;
+	grid_deinit(&screen->alternate);
+	return 1;
+}
+
+static int on_bell(void *user)
+{
+	struct screen *screen = user;
+
+	screen->n_bells++;
+	return 1;
+}
+
+static const VTermStateCallbacks callbacks = {
+	.putglyph = on_glyph,
+	.movecursor = on_cursor,
+	.scrollrect = on_scroll,
+	.erase = on_erase,
+	.setpenattr = on_attribute,
+	.settermprop = on_property,
+	.bell = on_bell,
+};
+
+static void on_output(const char *bytes, size_t n, void *user)
+{
+	struct screen *screen = user;
+
+	if (screen->answers && screen->answer)
+		screen->answer(bytes, n, screen->user);
+}
+
+/* Attributes that libvterm 0.1.4 does not know, and those that it would take for others (the colour
+ * of underlines); the rest is passed on one by one. */
+static void take_attribute(struct screen *screen, const struct sgr *sgr)
+{
+	const unsigned *n = sgr->numbers;
+	char text[64];
+
+	if (n[0] == 0 || n[0] == 22)
+		set_bit(&screen->pen, PEN_FAINT, false);
+	if (n[0] == 0 || n[0] == 28)
+		set_bit(&screen->pen, PEN_CONCEAL, false);
+	if (n[0] == 0 || n[0] == 55)
+		set_bit(&screen->pen, PEN_OVERLINE, false);
+	if (n[0] == 2 || n[0] == 8 || n[0] == 53)
+		set_bit(&screen->pen,
+			n[0] == 2   ? PEN_FAINT
+			: n[0] == 8 ? PEN_CONCEAL
+				    : PEN_OVERLINE,
+			true);
+	if (n[0] == 2 || n[0] == 8 || n[0] == 53 || n[0] > 107 || n[0] == 58 || n[0] == 59)
+		return;
+	if (n[0] == 38 || n[0] == 48) {
+		if (sgr->n == 5 && n[1] == 2)
+			(void)snprintf(text, sizeof(text), "\033[%u;2;%u;%u;%um", n[0], n[2] & 255,
+				       n[3] & 255, n[4] & 255);
+		else if (sgr->n == 3 && n[1] == 5)
+			(void)snprintf(text, sizeof(text), "\033[%u;5;%um", n[0], n[2] & 255);
+		else
+			return;
+	} else if (n[0] == 4 && sgr->n > 1) {
+		(void)snprintf(text, sizeof(text), "\033[4:%um", n[1] > 3 ? 1 : n[1]);
+	} else {
+		(void)snprintf(text, sizeof(text), "\033[%um", n[0]);
+	}
+	(void)vterm_input_write(screen->vterm, text, strlen(text));
+}
+
+static void take_attributes(struct screen *screen, const char *bytes, size_t n)
+{
+	const char *at = bytes + 2;
+	struct sgr sgr;
+
+	while (sgr_next(&at, bytes + n - 1, &sgr))
+		take_attribute(screen, &sgr);
+}
+
+static void on_text(const char *bytes, size_t n, void *user)
+{
+	struct screen *screen = user;
+
+	modes_text(&screen->modes, bytes, n);
+	(void)vterm_input_write(screen->vterm, bytes, n);
+}
+
+static void set_alternate(struct screen *screen, bool on)
+{
+	VTermValue value = { .boolean = on };
+
+	(void)vterm_state_set_termprop(screen->state, VTERM_PROP_ALTSCREEN, &value);
+}
+
+static void on_sequence(const char *bytes, size_t n, void *user)
+{
+	struct screen *screen = user;
+
+	if (bytes[1] == '[' && bytes[n - 1] == 'm' && bytes[2] <= ';') {
+		take_attributes(screen, bytes, n);
+		return;
+	}
+	screen->at_edge = false;
+	(void)vterm_input_write(screen->vterm, bytes, n);
+	if (bytes[1] == ']' || bytes[1] == 'P')
+		return;
+	modes_sequence(&screen->modes, bytes, n);
+	if (screen->modes.clears_scrollback)
+		history_clear(&screen->history);
+	if (screen->modes.alternate != 0)
+		set_alternate(screen, screen->modes.alternate > 0);
+	if (n == 2 && bytes[1] == 'c')
+		screen->pen = pen_plain();
+}
+
+void screen_feed(struct screen *screen, const char *bytes, size_t n)
+{
+	const struct gate_sink sink = { on_text, on_sequence, screen };
+
+	gate_feed(&screen->gate, bytes, n, &sink);
+}
+
+/* libvterm and the cells; the rest stays. */
+static int make(struct screen *screen, int rows, int columns)
+{
+	if (grid_init(&screen->main, rows, columns) < 0)
+		return -ENOMEM;
+	screen->pen = pen_plain();
+	screen->vterm = vterm_new(rows, columns);
+	if (!screen->vterm) {
+		grid_deinit(&screen->main);
+		return -ENOMEM;
+	}
+	vterm_set_utf8(screen->vterm, 1);
+	vterm_output_set_callback(screen->vterm, on_output, screen);
+	screen->state = vterm_obtain_state(screen->vterm);
+	vterm_state_set_callbacks(screen->state, &callbacks, screen);
+	vterm_state_reset(screen->state, 1);
+	return 0;
+}
+
+int screen_init(struct screen *screen, int rows, int columns, size_t scrollback_bytes)
+{
+	int r;
+
+	memset(screen, 0, sizeof(*screen));
+	screen_limit(&rows, &columns);
+	history_init(&screen->history, scrollback_bytes);
+	r = modes_init(&screen->modes);
+	if (r == 0)
+		r = make(screen, rows, columns);
+	if (r < 0)
+		screen_deinit(screen);
+	return r;
+}
+
+void screen_deinit(struct screen *screen)
+{
+	if (screen->vterm)
+		vterm_free(screen->vterm);
+	screen->vterm = NULL;
+	modes_deinit(&screen->modes);
+	grid_deinit(&screen->main);
+	grid_deinit(&screen->alternate);
+	history_deinit(&screen->history);
+}
+
+/* How many of the blank rows below the cursor have to go so that the rest fits. */
+static int rows_to_leave_out(const struct screen *screen, int rows, int columns)
+{
+	const VTermPos cursor = screen->in_alternate ? screen->main_cursor : screen_cursor(screen);
+	const struct grid *grid = &screen->main;
+	int blank = 0, wrapped = 0;
+
+	for (int row = 0; row < grid->n_rows; row++) {
+		const int used = grid_used(grid, row);
+
+		wrapped += used > columns ? (used + columns - 1) / columns : 1;
+		blank = used == 0 && row > cursor.row ? blank + 1 : 0;
+	}
+	if (wrapped <= rows)
+		return 0;
+	return wrapped - rows < blank ? wrapped - rows : blank;
+}
+
+/* Draws the main screen. Where the cursor comes to lie is seen on the way, whatever is wrapped. */
+static VTermPos draw_main(struct screen *screen, const struct paint_text *text)
+{
+	uint64_t ever;
+	VTermPos at;
+
+	screen_feed(screen, text->bytes, text->cursor_at);
+	at = screen_cursor(screen);
+	ever = screen->history.n_ever;
+	screen_feed(screen, text->bytes + text->cursor_at, text->n - text->cursor_at);
+	at.row -= (int)(screen->history.n_ever - ever);
+	at.row = at.row < 0 ? 0 : at.row;
+	return at;
+}
+
+/* Draws the old screen onto this one, which is new. */
+static int redraw(struct screen *screen, const struct screen *old, const struct paint_text *main,
+		  size_t n_lines)
+{
+	const struct gate gate = screen->gate;
+	struct paint_text over = { .bytes = NULL };
+	int r;
+
+	memset(&screen->gate, 0, sizeof(screen->gate));
+	screen->gate.begun = true;
+	history_drop(&screen->history, n_lines);
+	modes_resized(&screen->modes);
+	r = paint_over(old, draw_main(screen, main),
+		       (VTermPos){ screen->main.n_rows, screen->main.n_columns }, &over);
+	if (r == 0)
+		screen_feed(screen, over.bytes, over.n);
+	paint_text_deinit(&over);
+	screen->gate = gate;
+	return r;
+}
+
+int screen_resize(struct screen *screen, int rows, int columns)
+{
+	struct screen old = *screen;
+	struct paint_text main = { .bytes = NULL };
+	size_t n_lines = (size_t)rows;
+	int r;
+
+	screen_limit(&rows, &columns);
+	if (rows == old.main.n_rows && columns == old.main.n_columns)
+		return 0;
+	n_lines = (size_t)rows < old.history.n_lines ? (size_t)rows : old.history.n_lines;
+	r = paint_main(&old, n_lines, rows_to_leave_out(&old, rows, columns), &main);
+	if (r < 0)
+		return r;
+	screen->in_alternate = screen->at_edge = false;
+	memset(&screen->alternate, 0, sizeof(screen->alternate));
+	r = make(screen, rows, columns);
+	if (r < 0) {
+		*screen = old;
+	} else {
+		r = redraw(screen, &old, &main, n_lines);
+		vterm_free(old.vterm);
+		grid_deinit(&old.main);
+		grid_deinit(&old.alternate);
+	}
+	paint_text_deinit(&main);
+	return r;
+}
