@@ -27,6 +27,10 @@ static const int64_t defaults[SETTING_N] = {
 	[SETTING_KEEP_MAX] = 8 * 3600 * NS_PER_S,
 	[SETTING_CLIENT_ALIVE_INTERVAL] = 0,
 	[SETTING_CLIENT_ALIVE_COUNT_MAX] = 3,
+	[SETTING_PARK_FALLBACK] = ACTION_DISCONNECT,
+	[SETTING_PARK_LIFETIME] = 8 * 3600 * NS_PER_S,
+	[SETTING_PARK_MAX] = 8,
+	[SETTING_PARK_PERMIT_ROOT] = 0,
 	[SETTING_MAX_CUTS] = 30,
 	[SETTING_MAX_CUTS_SPAN] = 60 * NS_PER_S,
 };
@@ -313,6 +317,14 @@ static bool alive_spares(size_t setting, int64_t number, int64_t than)
 	return than != 0 && (number == 0 || number > than);
 }
 
+/* What keeps more of the session: nothing done, its work kept, nothing kept. */
+static bool action_spares(size_t setting, int64_t number, int64_t than)
+{
+	if (setting != SETTING_IDLE_ACTION && setting != SETTING_PARK_FALLBACK)
+		return false;
+	return number == ACTION_REPORT || (number == ACTION_PARK && than == ACTION_DISCONNECT);
+}
+
 /* Unknown is not idle: where it depends on the user, the value that spares the session longer. */
 static void merge_lenient(const struct config_block *block, struct config_value *values)
 {
@@ -324,7 +336,7 @@ static void merge_lenient(const struct config_block *block, struct config_value 
 		if (!value->source)
 			continue;
 		if ((is_limit && value->number > values[i].number) ||
-		    (i == SETTING_IDLE_ACTION && value->number == ACTION_REPORT) ||
+		    action_spares(i, value->number, values[i].number) ||
 		    alive_spares(i, value->number, values[i].number))
 			values[i] = *value;
 		if (is_use)

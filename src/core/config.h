@@ -28,8 +28,12 @@ enum config_setting {
 	SETTING_KEEP_MAX,		   /* ns */
 	SETTING_CLIENT_ALIVE_INTERVAL,	   /* ns */
 	SETTING_CLIENT_ALIVE_COUNT_MAX,
-	SETTING_MAX_CUTS,      /* number ... */
-	SETTING_MAX_CUTS_SPAN, /* ... in so many ns */
+	SETTING_PARK_FALLBACK,	  /* enum idle_action, not ACTION_PARK */
+	SETTING_PARK_LIFETIME,	  /* ns, TIME_NEVER: no end */
+	SETTING_PARK_MAX,	  /* number */
+	SETTING_PARK_PERMIT_ROOT, /* 0, 1 */
+	SETTING_MAX_CUTS,	  /* number ... */
+	SETTING_MAX_CUTS_SPAN,	  /* ... in so many ns */
 	SETTING_N
 };
 

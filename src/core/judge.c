@@ -108,25 +108,57 @@ static void find_deciding(const struct session *session, struct verdict *verdict
 	}
 }
 
+/*
+ * What becomes of a connection: a terminal that is to be parked is, whichever channel decides for the
+ * end.  Where that has failed since `end_ns` the fallback holds.
+ */
+static enum idle_action find_action(const struct session *session, size_t deciding, int64_t end_ns)
+{
+	enum idle_action action = session->channels[deciding].policy.idle_action;
+	const struct policy *park = NULL;
+
+	if (action == ACTION_REPORT)
+		return action;
+	for (size_t i = 0; i < session->n_channels && !park; i++)
+		if (session->channels[i].facts.tty >= 0 &&
+		    session->channels[i].policy.idle_action == ACTION_PARK)
+			park = &session->channels[i].policy;
+	if (!park)
+		return ACTION_DISCONNECT;
+	return session->not_parked_at_ns != 0 && session->not_parked_at_ns >= end_ns
+		       ? park->park_fallback
+		       : ACTION_PARK;
+}
+
+static enum verdict_action action_verdict(enum idle_action action)
+{
+	switch (action) {
+	case ACTION_REPORT:
+		return VERDICT_REPORT;
+	case ACTION_DISCONNECT:
+		return VERDICT_DISCONNECT;
+	case ACTION_PARK:
+		return VERDICT_PARK;
+	case ACTION_N:
+		break;
+	}
+	return VERDICT_NONE;
+}
+
 static void judge_end(const struct session *session, bool brake, struct verdict *verdict)
 {
-	const struct policy *policy = &session->channels[verdict->channel].policy;
+	enum idle_action action = find_action(session, verdict->channel, verdict->end_at_ns);
 
-	switch (policy->idle_action) {
-	case ACTION_REPORT:
+	if (action == ACTION_REPORT) {
 		verdict->rule = RULE_REPORT;
 		if (session->reported_at_ns < verdict->end_at_ns)
 			verdict->action = VERDICT_REPORT;
 		return;
-	case ACTION_DISCONNECT:
-		verdict->rule = brake ? RULE_HELD : RULE_DISCONNECT;
-		verdict->held = RULE_DISCONNECT;
-		if (!brake)
-			verdict->action = VERDICT_DISCONNECT;
-		return;
-	case ACTION_N:
-		return;
 	}
+	verdict->rule = brake ? RULE_HELD : RULE_DISCONNECT;
+	verdict->held = RULE_DISCONNECT;
+	if (!brake)
+		verdict->action = action_verdict(action);
 }
 
 /* Rules 3 to 7, for a connection with a limit. */
@@ -137,7 +169,7 @@ static void judge_connection(const struct session *session, int64_t now_ns, bool
 	int64_t warn_for_ns = policy_warning_ns(policy);
 	bool warned = false;
 
-	if (policy->idle_action == ACTION_DISCONNECT && warn_for_ns > 0 && can_warn(session)) {
+	if (policy->idle_action != ACTION_REPORT && warn_for_ns > 0 && can_warn(session)) {
 		verdict->warn_at_ns = verdict->end_at_ns - warn_for_ns;
 		/* A warning given before it was due was cancelled by a later use. */
 		warned = session->warned_at_ns != 0 && session->warned_at_ns >= verdict->warn_at_ns;
@@ -174,17 +206,18 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 {
 	const struct channel *channel = &session->channels[index];
 	int64_t warn_for_ns = policy_warning_ns(&channel->policy);
+	enum idle_action action = policy_terminal_action(&channel->policy);
 	struct verdict verdict = { .channel = index, .rule = RULE_TERMINAL_WARN };
 	bool warned;
 
 	verdict.end_at_ns = channel_end_ns(session, channel);
 	verdict.warn_at_ns = verdict.end_at_ns - warn_for_ns;
-	if (channel->policy.idle_action == ACTION_REPORT)
+	if (action == ACTION_REPORT)
 		verdict.warn_at_ns = verdict.end_at_ns;
 	warned = channel->warned_at_ns != 0 && channel->warned_at_ns >= verdict.warn_at_ns;
 	if (now_ns < verdict.warn_at_ns)
 		return false;
-	if (channel->policy.idle_action == ACTION_DISCONNECT && warn_for_ns > 0) {
+	if (action != ACTION_REPORT && warn_for_ns > 0) {
 		if (!warned)
 			verdict.action = VERDICT_WARN_TERMINAL;
 		verdict.end_at_ns = most(verdict.end_at_ns,
@@ -195,7 +228,7 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 
 		verdict.rule = brake ? RULE_HELD : RULE_TERMINAL_HANGUP;
 		verdict.held = RULE_TERMINAL_HANGUP;
-		if (channel->policy.idle_action == ACTION_REPORT)
+		if (action == ACTION_REPORT)
 			verdict.action = done ? VERDICT_NONE : VERDICT_REPORT;
 		else if (!brake)
 			verdict.action = done ? VERDICT_NONE : VERDICT_HANGUP_TERMINAL;
@@ -273,8 +306,9 @@ static bool judge_alive(const struct session *session, int64_t now_ns, bool brak
 	struct liveness_terms terms = judge_alive_terms(session, &channel);
 	struct liveness_due due;
 	int64_t end_ns, looked_ns = most(now_ns, liveness->looked_at_ns);
+	enum idle_action action = ACTION_REPORT;
 	bool host, report = any_reports(session);
-	int64_t silent_ns;
+	int64_t promise_ns;
 
 	liveness_find_due(liveness, &terms, looked_ns, &due);
 	end_ns = least(due.host_ns, due.program_ns);
@@ -286,16 +320,18 @@ static bool judge_alive(const struct session *session, int64_t now_ns, bool brak
 		return false;
 	}
 	host = due.host_ns <= looked_ns;
-	silent_ns = (host ? liveness->host : liveness->program).latest_ns;
+	promise_ns = add((host ? liveness->host : liveness->program).latest_ns, terms.limit_ns);
+	if (!report)
+		action = find_action(session, channel, promise_ns);
 	/* Said once for each silence. */
-	if (report && session->unresponsive_reported_at_ns >= add(silent_ns, terms.limit_ns))
+	if (action == ACTION_REPORT && session->unresponsive_reported_at_ns >= promise_ns)
 		return false;
 	verdict->channel = channel;
 	verdict->end_at_ns = end_ns;
 	verdict->held = host ? RULE_UNRESPONSIVE_HOST : RULE_UNRESPONSIVE_PROGRAM;
-	verdict->rule = brake && !report ? RULE_HELD : verdict->held;
+	verdict->rule = brake && action != ACTION_REPORT ? RULE_HELD : verdict->held;
 	if (verdict->rule != RULE_HELD)
-		verdict->action = report ? VERDICT_REPORT : VERDICT_DISCONNECT;
+		verdict->action = action_verdict(action);
 	return true;
 }
 

@@ -37,6 +37,7 @@ enum verdict_action {
 	VERDICT_NONE,
 	VERDICT_WARN,
 	VERDICT_DISCONNECT,
+	VERDICT_PARK, /* disconnect, and keep what runs in its terminals */
 	VERDICT_REPORT,
 	VERDICT_WARN_TERMINAL,
 	VERDICT_HANGUP_TERMINAL,

@@ -25,13 +25,19 @@ static struct outcome_span late(int64_t limit_ns)
 static struct outcome_effect *add(struct outcome_work *work, enum outcome_mechanism mechanism,
 				  const struct policy *policy, struct outcome_span span)
 {
+	const bool alone = mechanism == MECHANISM_SSHIDLE_IDLE && work->s->busy_beside;
 	enum outcome_what what = OUTCOME_CONNECTION_ENDED;
+	struct outcome_effect *effect;
 
-	if (policy->idle_action == ACTION_REPORT)
+	if ((alone ? policy_terminal_action(policy) : policy->idle_action) == ACTION_REPORT)
 		what = OUTCOME_REPORTED;
-	else if (mechanism == MECHANISM_SSHIDLE_IDLE && work->s->busy_beside)
+	else if (alone)
 		what = OUTCOME_TERMINAL_HUNG_UP;
-	return outcome_effect_add(work, mechanism, what, span);
+	effect = outcome_effect_add(work, mechanism, what, span);
+	if (what == OUTCOME_CONNECTION_ENDED && policy->idle_action == ACTION_PARK &&
+	    work->s->terminal)
+		effect->note = "what runs in the terminal is parked; sshidle resume attaches to it";
+	return effect;
 }
 
 static void add_idle(struct outcome_work *work, const struct policy *policy)
@@ -65,12 +71,12 @@ static void add_idle(struct outcome_work *work, const struct policy *policy)
 	if (situation->busy_beside)
 		span.latest_ns = outcome_add_ns(span.latest_ns, ATIME_STEP_NS);
 	effect = add(work, MECHANISM_SSHIDLE_IDLE, policy, span);
-	if (situation->terminal && policy->idle_action == ACTION_DISCONNECT)
+	if (situation->terminal && effect->what != OUTCOME_REPORTED)
 		effect->warned_ns = policy_warning_ns(policy);
 	(void)snprintf(effect->setting, sizeof(effect->setting), "IdleTimeout %s",
 		       outcome_span_text(limit_ns).text);
 	(void)text_copy(policy->timeout_source, effect->source, sizeof(effect->source));
-	if (situation->kind == KIND_SHELL && situation->works)
+	if (situation->kind == KIND_SHELL && situation->works && !effect->note)
 		effect->note = "a job in the foreground gets the hang-up of a lost line";
 }
 

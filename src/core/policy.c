@@ -55,7 +55,11 @@ void policy_resolve(const struct config *config, const struct policy_query *quer
 		.counts = (uint32_t)values[SETTING_COUNTS_AS_USE + kind].number,
 		.idle_action = (enum idle_action)values[SETTING_IDLE_ACTION].number,
 		.client_alive_source = values[SETTING_CLIENT_ALIVE_INTERVAL].source,
+		.park_fallback = (enum idle_action)values[SETTING_PARK_FALLBACK].number,
 		.after_cut = (enum after_cut)values[SETTING_AFTER_CUT].number,
+		.park_lifetime_ns = values[SETTING_PARK_LIFETIME].number,
+		.park_max = (uint32_t)values[SETTING_PARK_MAX].number,
+		.park_permit_root = values[SETTING_PARK_PERMIT_ROOT].number != 0,
 	};
 }
 
@@ -68,6 +72,11 @@ int64_t policy_alive_limit_ns(const struct policy *policy)
 				   &limit_ns))
 		return TIME_NEVER;
 	return limit_ns;
+}
+
+enum idle_action policy_terminal_action(const struct policy *policy)
+{
+	return policy->idle_action == ACTION_PARK ? policy->park_fallback : policy->idle_action;
 }
 
 int64_t policy_warning_ns(const struct policy *policy)

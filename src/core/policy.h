@@ -16,7 +16,7 @@
 
 struct config;
 
-enum idle_action { ACTION_REPORT, ACTION_DISCONNECT, ACTION_N };
+enum idle_action { ACTION_REPORT, ACTION_DISCONNECT, ACTION_PARK, ACTION_N };
 enum after_cut { AFTER_HANGUP, AFTER_LEAVE, AFTER_N };
 
 /* Where a value was set: "/etc/sshidle.conf:12", or "default". Owned by the configuration. */
@@ -30,7 +30,11 @@ struct policy {
 	uint32_t work_threshold_ppm; /* millionths of one CPU over the limit that count as work */
 	uint32_t counts;	     /* USE_BIT()s that count as use for this kind of channel */
 	enum idle_action idle_action;
+	enum idle_action park_fallback; /* where a terminal cannot be parked; not ACTION_PARK */
 	enum after_cut after_cut;
+	int64_t park_lifetime_ns;	 /* TIME_NEVER: no end */
+	uint32_t park_max;		 /* terminals of one user */
+	bool park_permit_root;		 /* root may attach to a user's */
 	const char *timeout_source;	 /* where idle_timeout was set */
 	const char *client_alive_source; /* where client_alive_interval was */
 };
@@ -41,7 +45,7 @@ struct policy {
  *
  * As long as the user is not known (dropbear and tinyssh without a child show none), every block
  * that asks for a user or a group may be meant: of the limits that are possible the longest holds,
- * all that may count as use does, and report goes before disconnect.
+ * all that may count as use does, and report goes before park, park before disconnect.
  */
 struct policy_query {
 	const char *user;
@@ -65,6 +69,9 @@ int64_t policy_alive_limit_ns(const struct policy *policy);
 /* How long before the end a warning is due: a warning that is not much shorter than the limit would
  * stand all the time, so at most half of that. */
 int64_t policy_warning_ns(const struct policy *policy);
+
+/* What happens to one terminal while its connection goes on: park is not possible then. */
+enum idle_action policy_terminal_action(const struct policy *policy);
 
 /* The words of the configuration, the command line and the log; "unknown" beyond the last one. */
 const char *policy_server_name(enum server_id server);

@@ -60,6 +60,7 @@ struct session {
 	int64_t warned_at_ns;		     /* 0: not warned */
 	int64_t reported_at_ns;		     /* 0: not reported (IdleAction report) */
 	int64_t unresponsive_reported_at_ns; /* the same for the client that does not answer */
+	int64_t not_parked_at_ns;	     /* when parking it last failed; 0: never */
 	int64_t kept_until_ns;		     /* 0: not kept */
 	uint32_t known;			     /* of the last sample */
 	uint32_t forward_opened;

@@ -19,8 +19,9 @@ struct row {
 	int64_t limit_ns, warning_ns;
 	int64_t idle_ns;					   /* now - USED_AT */
 	int64_t warned_after_ns, reported_after_ns, kept_after_ns; /* since USED_AT; 0: not */
-	int64_t end_after_ns;					   /* expected; TIME_NEVER */
-	enum idle_action idle_action;
+	int64_t not_parked_after_ns;
+	int64_t end_after_ns; /* expected; TIME_NEVER */
+	enum idle_action idle_action, park_fallback;
 	int32_t tty;
 	bool brake;
 };
@@ -61,6 +62,24 @@ static const struct row rows[] = {
 	  .reported_after_ns = 60 * S, .end_after_ns = 60 * S, .idle_action = ACTION_REPORT },
 	{ "report warns nobody", RULE_IN_USE, VERDICT_NONE, 60 * S, 10 * S, 59 * S,
 	  .end_after_ns = 60 * S, .idle_action = ACTION_REPORT },
+	{ "park", RULE_DISCONNECT, VERDICT_PARK, 60 * S, 10 * S, 60 * S, .warned_after_ns = 50 * S,
+	  .end_after_ns = 60 * S, .idle_action = ACTION_PARK },
+	{ "park warns", RULE_WARN, VERDICT_WARN, 60 * S, 10 * S, 50 * S, .end_after_ns = 60 * S,
+	  .idle_action = ACTION_PARK },
+	{ "park without a terminal", RULE_DISCONNECT, VERDICT_DISCONNECT, 60 * S, 10 * S, 60 * S,
+	  .tty = -1, .end_after_ns = 60 * S, .idle_action = ACTION_PARK },
+	{ "park is held", RULE_HELD, VERDICT_NONE, 60 * S, 10 * S, 60 * S,
+	  .warned_after_ns = 50 * S, .end_after_ns = 60 * S, .brake = true,
+	  .idle_action = ACTION_PARK },
+	{ "not parked, cut", RULE_DISCONNECT, VERDICT_DISCONNECT, 60 * S, 10 * S, 61 * S,
+	  .warned_after_ns = 50 * S, .not_parked_after_ns = 60 * S, .end_after_ns = 60 * S,
+	  .idle_action = ACTION_PARK, .park_fallback = ACTION_DISCONNECT },
+	{ "not parked, reported", RULE_REPORT, VERDICT_REPORT, 60 * S, 10 * S, 61 * S,
+	  .warned_after_ns = 50 * S, .not_parked_after_ns = 60 * S, .end_after_ns = 60 * S,
+	  .idle_action = ACTION_PARK, .park_fallback = ACTION_REPORT },
+	{ "not parked before the last use", RULE_DISCONNECT, VERDICT_PARK, 60 * S, 10 * S, 60 * S,
+	  .warned_after_ns = 50 * S, .not_parked_after_ns = 1, .end_after_ns = 60 * S,
+	  .idle_action = ACTION_PARK, .park_fallback = ACTION_REPORT },
 	{ "held", RULE_HELD, VERDICT_NONE, 60 * S, 10 * S, 60 * S, .warned_after_ns = 50 * S,
 	  .end_after_ns = 60 * S, .brake = true, DISCONNECT_ROW },
 	{ "a warning is not held", RULE_WARN, VERDICT_WARN, 60 * S, 10 * S, 50 * S,
@@ -91,6 +110,9 @@ static void each_row_of_the_ladder(void **state)
 		channel.policy.idle_timeout_ns = row->limit_ns;
 		channel.policy.idle_warning_ns = row->warning_ns;
 		channel.policy.idle_action = row->idle_action;
+		channel.policy.park_fallback = row->park_fallback;
+		session.not_parked_at_ns =
+			row->not_parked_after_ns ? USED_AT + row->not_parked_after_ns : 0;
 		session.warned_at_ns = row->warned_after_ns ? USED_AT + row->warned_after_ns : 0;
 		session.reported_at_ns =
 			row->reported_after_ns ? USED_AT + row->reported_after_ns : 0;

@@ -86,6 +86,34 @@ static void an_unknown_user_is_spared_longest(void **state)
 	config_free(config);
 }
 
+/* Keeping the work spares more than a disconnect, and less than a report. */
+static void an_unknown_user_is_rather_parked(void **state)
+{
+	const struct policy_query nobody = { .kind = KIND_SHELL };
+	const enum idle_action both[][3] = {
+		{ ACTION_DISCONNECT, ACTION_PARK, ACTION_PARK },
+		{ ACTION_PARK, ACTION_DISCONNECT, ACTION_PARK },
+		{ ACTION_REPORT, ACTION_PARK, ACTION_REPORT },
+		{ ACTION_PARK, ACTION_REPORT, ACTION_REPORT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+		struct config *config;
+		struct policy policy;
+		size_t block;
+
+		assert_int_equal(config_new(&config), 0);
+		(void)config_set(config, 0, SETTING_IDLE_ACTION, both[i][0], "f:1");
+		assert_int_equal(config_add_block(config, 0, &block), 0);
+		assert_int_equal(config_add_criterion(config, block, CRITERION_USER, "guest"), 0);
+		(void)config_set(config, block, SETTING_IDLE_ACTION, both[i][1], "f:3");
+		policy_resolve(config, &nobody, &policy);
+		assert_int_equal(policy.idle_action, both[i][2]);
+		config_free(config);
+	}
+}
+
 /* One block with one criterion: does it fit? */
 static bool fits(enum config_criterion_id id, const char *list, const struct policy_query *query)
 {
@@ -203,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_hold_without_anything),
 		cmocka_unit_test(an_unknown_user_is_spared_longest),
+		cmocka_unit_test(an_unknown_user_is_rather_parked),
 		cmocka_unit_test(each_criterion_fits),
 		cmocka_unit_test(match_overrides_and_the_first_of_them_decides),
 		cmocka_unit_test(criteria_are_anded_and_inherited),

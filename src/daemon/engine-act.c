@@ -259,6 +259,7 @@ void act_on_verdict(struct entry *entry)
 		order_warning(entry, verdict, channel->facts.tty);
 		break;
 	case VERDICT_DISCONNECT:
+	case VERDICT_PARK:
 		order_cut(entry, verdict);
 		break;
 	case VERDICT_HANGUP_TERMINAL:

@@ -439,7 +439,7 @@ static void next_kept(const struct explain *explain, struct next *next)
 static void next_terminal(const struct explain *explain, const struct channel *channel,
 			  struct next *next)
 {
-	const bool report = channel->policy.idle_action == ACTION_REPORT;
+	const bool report = policy_terminal_action(&channel->policy) == ACTION_REPORT;
 
 	if (explain->verdict.rule == RULE_TERMINAL_WARN)
 		next_is(next, explain->verdict.end_at_ns,

@@ -14,7 +14,9 @@
 /* Sums with any time that a host can live to see do not overflow: about 100 years. */
 #define SPAN_MOST_NS (5200LL * 7 * 24 * 3600 * NS_PER_S)
 
-static const char *const action_words[] = { "report", "disconnect", NULL };
+static const char *const action_words[] = { "report", "disconnect", "park", NULL };
+static const char *const fallback_words[] = { "report", "disconnect", NULL };
+static const char *const switch_words[] = { "no", "yes", NULL };
 static const char *const after_words[] = { "hangup", "leave", NULL };
 static const char *const use_words[] = { "input", "output", "work", "traffic", "nothing", NULL };
 static const char *const none_words[] = { "none", NULL };
@@ -54,6 +56,19 @@ static const char *parse_word(const struct config_type *type, const char *word, 
 		return "is not known";
 	*ret_number = (int64_t)found;
 	return NULL;
+}
+
+static const char *parse_action(const struct config_type *type, const char *word,
+				int64_t *ret_number)
+{
+	int64_t action;
+	const char *wrong = parse_word(type, word, &action);
+
+	if (!wrong && action == ACTION_PARK && !HAVE_PARK)
+		wrong = "needs sshidle-keeper, which this build lacks (it was made without libvterm)";
+	if (!wrong)
+		*ret_number = action;
+	return wrong;
 }
 
 static void print_word(const struct config_type *type, int64_t number,
@@ -177,7 +192,9 @@ static const struct config_type limit_type = { parse_span, print_span, none_word
 static const struct config_type span_type = { parse_span, print_span, NULL, 0, SPAN_MOST_NS };
 static const struct config_type positive_span_type = { parse_span, print_span, NULL, NS_PER_S,
 						       SPAN_MOST_NS };
-static const struct config_type action_type = { parse_word, print_word, action_words, 0, 0 };
+static const struct config_type action_type = { parse_action, print_word, action_words, 0, 0 };
+static const struct config_type fallback_type = { parse_word, print_word, fallback_words, 0, 0 };
+static const struct config_type switch_type = { parse_word, print_word, switch_words, 0, 0 };
 static const struct config_type after_type = { parse_word, print_word, after_words, 0, 0 };
 static const struct config_type count_type = { parse_count, print_count, NULL, 0, INT32_MAX };
 static const struct config_type positive_type = { parse_count, print_count, NULL, 1, INT32_MAX };
@@ -403,7 +420,7 @@ const struct config_keyword config_keyword_table[] = {
 	  .type = &span_type,
 	  .setting = SETTING_IDLE_WARNING },
 	{ .name = "IdleAction",
-	  .allowed = "report, disconnect",
+	  .allowed = "report, disconnect, park",
 	  .read = read_value,
 	  .print = print_value,
 	  .type = &action_type,
@@ -451,6 +468,30 @@ const struct config_keyword config_keyword_table[] = {
 	  .print = print_value,
 	  .type = &count_type,
 	  .setting = SETTING_CLIENT_ALIVE_COUNT_MAX },
+	{ .name = "ParkFallback",
+	  .allowed = "disconnect, report",
+	  .read = read_value,
+	  .print = print_value,
+	  .type = &fallback_type,
+	  .setting = SETTING_PARK_FALLBACK },
+	{ .name = "ParkLifetime",
+	  .allowed = "a time such as 8h, or none",
+	  .read = read_value,
+	  .print = print_value,
+	  .type = &limit_type,
+	  .setting = SETTING_PARK_LIFETIME },
+	{ .name = "ParkMax",
+	  .allowed = "a number from 1 to 2147483647, or 0 for none",
+	  .read = read_value,
+	  .print = print_value,
+	  .type = &count_type,
+	  .setting = SETTING_PARK_MAX },
+	{ .name = "ParkPermitRoot",
+	  .allowed = "yes, no",
+	  .read = read_value,
+	  .print = print_value,
+	  .type = &switch_type,
+	  .setting = SETTING_PARK_PERMIT_ROOT },
 	{ .name = "MaxCuts",
 	  .allowed = "NUMBER/TIME, such as 30/1m, outside of Match",
 	  .read = read_cuts,

@@ -47,6 +47,12 @@ static const char *const settings[] = {
 	"ClientAliveInterval 15",
 	"ClientAliveCountMax 0",
 	"ClientAliveCountMax 2147483647",
+	"ParkFallback report",
+	"ParkLifetime none",
+	"ParkLifetime 90s",
+	"ParkMax 0",
+	"ParkMax 100",
+	"ParkPermitRoot yes",
 };
 
 static const char *const matches[] = {

@@ -63,6 +63,10 @@ static void print_shows_what_is_in_force(void **state)
 			    "KeepMax 8h\n"
 			    "ClientAliveInterval 0s\n"
 			    "ClientAliveCountMax 3\n"
+			    "ParkFallback disconnect\n"
+			    "ParkLifetime 8h\n"
+			    "ParkMax 8\n"
+			    "ParkPermitRoot no\n"
 			    "MaxCuts 30/1m\n"
 			    "Profile \"/a b\"\n"
 			    "Match User alice Command \"a \\\"b\\\"\"\n"
@@ -96,6 +100,10 @@ static void one_case_is_printed_with_its_sources(void **state)
 				  "KeepMax 8h  # default\n"
 				  "ClientAliveInterval 0s  # default\n"
 				  "ClientAliveCountMax 3  # default\n"
+				  "ParkFallback disconnect  # default\n"
+				  "ParkLifetime 8h  # default\n"
+				  "ParkMax 8  # default\n"
+				  "ParkPermitRoot no  # default\n"
 				  "MaxCuts 30/1m  # default\n"
 				  "Profile p-1  # f:2\n");
 	free(text);

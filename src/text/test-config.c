@@ -85,7 +85,8 @@ static int64_t timeout_s(const struct config *config, const char *user, enum cha
 #define COUNT_ALLOWED "; allowed: a number from 1 to 2147483647, or 0 for never"
 #define ALL_KEYWORDS                                                                            \
 	"IdleTimeout, IdleWarning, IdleAction, CountsAsUse, AfterCut, WorkMax, WorkThreshold, " \
-	"KeepMax, ClientAliveInterval, ClientAliveCountMax, MaxCuts, Profile, Include, Match"
+	"KeepMax, ClientAliveInterval, ClientAliveCountMax, ParkFallback, "                     \
+	"ParkLifetime, ParkMax, ParkPermitRoot, MaxCuts, Profile, Include, Match"
 
 static const struct {
 	const char *text;
@@ -128,9 +129,23 @@ static const struct {
 	  "warning" },
 	{ "IdleAction disconect",
 	  "f:1: IdleAction: \"disconect\" is not known (did you mean disconnect?); allowed: "
-	  "report, disconnect" },
+	  "report, disconnect, park" },
 	{ "IdleAction kill",
-	  "f:1: IdleAction: \"kill\" is not known; allowed: report, disconnect" },
+	  "f:1: IdleAction: \"kill\" is not known; allowed: report, disconnect, park" },
+#if !HAVE_PARK
+	{ "IdleAction park",
+	  "f:1: IdleAction: \"park\" needs sshidle-keeper, which this build lacks (it was made "
+	  "without libvterm); allowed: report, disconnect, park" },
+#endif
+	{ "ParkFallback park",
+	  "f:1: ParkFallback: \"park\" is not known; allowed: disconnect, report" },
+	{ "ParkLifetime 0",
+	  "f:1: ParkLifetime: \"0\" is too short; write none for no limit; allowed: a time such "
+	  "as 8h, or none" },
+	{ "ParkMax -1",
+	  "f:1: ParkMax: \"-1\" is not a number; allowed: a number from 1 to 2147483647, or 0 for "
+	  "none" },
+	{ "ParkPermitRoot maybe", "f:1: ParkPermitRoot: \"maybe\" is not known; allowed: yes, no" },
 	{ "AfterCut hang-up",
 	  "f:1: AfterCut: \"hang-up\" is not known (did you mean hangup?); allowed: hangup, "
 	  "leave" },
@@ -376,7 +391,8 @@ static void every_keyword_has_its_effect(void **state)
 	struct config *config = parse_right("IdleWarning 30\nIdleAction Report\nAfterCut leave\n"
 					    "WorkMax none\nWorkThreshold 1.25%\nKeepMax 0\n"
 					    "ClientAliveInterval 1m\nClientAliveCountMax 0\n"
-					    "MaxCuts 5/10s\n");
+					    "ParkFallback report\nParkLifetime none\nParkMax 0\n"
+					    "ParkPermitRoot yes\nMaxCuts 5/10s\n");
 	const struct policy policy = resolve(config, "x", KIND_SHELL);
 	int64_t span_ns;
 	uint32_t n;
@@ -390,6 +406,10 @@ static void every_keyword_has_its_effect(void **state)
 	assert_int_equal(policy.keep_max_ns, 0);
 	assert_int_equal(policy.client_alive_interval_ns, 60 * S);
 	assert_int_equal(policy.client_alive_count_max, 0);
+	assert_int_equal(policy.park_fallback, ACTION_REPORT);
+	assert_true(policy.park_lifetime_ns == TIME_NEVER);
+	assert_int_equal(policy.park_max, 0);
+	assert_true(policy.park_permit_root);
 	config_max_cuts(config, &n, &span_ns);
 	assert_int_equal(n, 5);
 	assert_int_equal(span_ns, 10 * S);

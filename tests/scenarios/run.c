@@ -67,7 +67,7 @@ struct actor {
 	struct done done[DONE_MAX];
 	size_t n_done;
 	bool open, stale_channels;
-	bool link_down, stopped, no_ping;
+	bool link_down, stopped, no_ping, no_park;
 };
 
 struct event {
@@ -260,6 +260,13 @@ static void act(struct actor *actor, const struct verdict *verdict, int64_t now_
 	case VERDICT_HANGUP_TERMINAL:
 		channel->hung_up_at_ns = now_ns;
 		brake_note_cut(&brake, now_ns);
+		break;
+	case VERDICT_PARK:
+		brake_note_cut(&brake, now_ns);
+		if (actor->no_park)
+			actor->session.not_parked_at_ns = now_ns;
+		else
+			actor->open = false;
 		break;
 	case VERDICT_DISCONNECT:
 		brake_note_cut(&brake, now_ns);
@@ -586,6 +593,13 @@ static void do_close(struct actor *actor, const struct event *event)
 	do_reap(actor, &(struct event){ .at_ns = event->at_ns });
 }
 
+/* From now on the keepers cannot be started. */
+static void do_no_park(struct actor *actor, const struct event *event)
+{
+	(void)event;
+	actor->no_park = true;
+}
+
 static void do_keep(struct actor *actor, const struct event *event)
 {
 	actor->session.kept_until_ns = event->at_ns + parse_time(event->words[event->n_words - 1]);
@@ -600,6 +614,7 @@ static const struct {
 } outcomes[] = {
 	{ "warn", VERDICT_WARN },
 	{ "cut", VERDICT_DISCONNECT },
+	{ "park", VERDICT_PARK },
 	{ "report", VERDICT_REPORT },
 	{ "warn-terminal", VERDICT_WARN_TERMINAL },
 	{ "hangup", VERDICT_HANGUP_TERMINAL },
@@ -663,7 +678,7 @@ static const struct {
 	{ "channel", do_channel },  { "close", do_close },   { "keep", do_keep },
 	{ "probe", do_probe },	    { "link-up", do_link },  { "link-down", do_link },
 	{ "stop", do_stop },	    { "continue", do_stop }, { "end-of-file", do_end_of_file },
-	{ "pause", do_pause },	    { "expect", do_expect },
+	{ "pause", do_pause },	    { "expect", do_expect }, { "no-park", do_no_park },
 };
 
 static void play_world(const struct event *event)
