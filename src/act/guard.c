@@ -53,6 +53,23 @@ static bool is_alive(const struct sample *sample, const struct order_guard *guar
 	return !(sample->known & SAMPLE_SOCKET) || sample->at_ns - age_ns > guard->observed_at_ns;
 }
 
+int guard_judge(const struct sample *sample, bool changed, const struct order_guard *guard)
+{
+	if (is_alive(sample, guard))
+		return -EBUSY;
+	if (guard->uses == 0)
+		return 0;
+	if (changed || !(sample->known & SAMPLE_CHANNELS))
+		return -EBUSY;
+	if ((guard->uses & USE_BIT(USE_INPUT)) && input_moved(sample, guard))
+		return -EBUSY;
+	if ((guard->uses & USE_BIT(USE_OUTPUT)) && output_moved(sample, guard))
+		return -EBUSY;
+	if ((guard->uses & USE_BIT(USE_TRAFFIC)) && traffic_moved(sample, guard))
+		return -EBUSY;
+	return 0;
+}
+
 int guard_check(struct watch *watch, const struct order_guard *guard)
 {
 	struct sample sample;
@@ -62,21 +79,7 @@ int guard_check(struct watch *watch, const struct order_guard *guard)
 	if (guard->uses == 0 && guard->alive == ORDER_ALIVE_ANY)
 		return 0;
 	r = watch_sample(watch, &sample, &changed);
-	if (r < 0)
-		return r;
-	if (is_alive(&sample, guard))
-		return -EBUSY;
-	if (guard->uses == 0)
-		return 0;
-	if (changed || !(sample.known & SAMPLE_CHANNELS))
-		return -EBUSY;
-	if ((guard->uses & USE_BIT(USE_INPUT)) && input_moved(&sample, guard))
-		return -EBUSY;
-	if ((guard->uses & USE_BIT(USE_OUTPUT)) && output_moved(&sample, guard))
-		return -EBUSY;
-	if ((guard->uses & USE_BIT(USE_TRAFFIC)) && traffic_moved(&sample, guard))
-		return -EBUSY;
-	return 0;
+	return r < 0 ? r : guard_judge(&sample, changed, guard);
 }
 
 static bool terminal_moved(const struct channel_sample *terminal, const struct order_guard *guard)

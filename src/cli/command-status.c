@@ -34,9 +34,10 @@ static void put_status(const json_t *status)
 	put_string(status, "config_loaded");
 	(void)printf("\nsessions        %lld that you may see\n", integer_of(status, "sessions"));
 	(void)printf("shortest limit  %s\n", limit);
-	(void)printf("so far          %lld warned, %lld ended, %lld held back by MaxCuts\n",
-		     integer_of(status, "warnings"), integer_of(status, "cuts"),
-		     integer_of(status, "held"));
+	(void)printf(
+		"so far          %lld warned, %lld ended, %lld parked, %lld held back by MaxCuts\n",
+		integer_of(status, "warnings"), integer_of(status, "cuts"),
+		integer_of(status, "parks"), integer_of(status, "held"));
 	json_array_foreach(json_object_get(status, "temporary_rules"), i, trouble)
 	{
 		(void)printf("%sin force%s        ", output_style(STYLE_ATTENTION),

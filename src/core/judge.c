@@ -108,11 +108,7 @@ static void find_deciding(const struct session *session, struct verdict *verdict
 	}
 }
 
-/*
- * What becomes of a connection: a terminal that is to be parked is, whichever channel decides for the
- * end.  Where that has failed since `end_ns` the fallback holds.
- */
-static enum idle_action find_action(const struct session *session, size_t deciding, int64_t end_ns)
+enum idle_action judge_action(const struct session *session, size_t deciding, int64_t end_ns)
 {
 	enum idle_action action = session->channels[deciding].policy.idle_action;
 	const struct policy *park = NULL;
@@ -147,7 +143,7 @@ static enum verdict_action action_verdict(enum idle_action action)
 
 static void judge_end(const struct session *session, bool brake, struct verdict *verdict)
 {
-	enum idle_action action = find_action(session, verdict->channel, verdict->end_at_ns);
+	enum idle_action action = judge_action(session, verdict->channel, verdict->end_at_ns);
 
 	if (action == ACTION_REPORT) {
 		verdict->rule = RULE_REPORT;
@@ -322,7 +318,7 @@ static bool judge_alive(const struct session *session, int64_t now_ns, bool brak
 	host = due.host_ns <= looked_ns;
 	promise_ns = add((host ? liveness->host : liveness->program).latest_ns, terms.limit_ns);
 	if (!report)
-		action = find_action(session, channel, promise_ns);
+		action = judge_action(session, channel, promise_ns);
 	/* Said once for each silence. */
 	if (action == ACTION_REPORT && session->unresponsive_reported_at_ns >= promise_ns)
 		return false;

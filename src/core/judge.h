@@ -60,6 +60,12 @@ struct verdict {
  * and the channel it is of. TIME_NEVER as limit: off, or nothing is open yet. */
 struct liveness_terms judge_alive_terms(const struct session *session, size_t *ret_channel);
 
+/*
+ * What becomes of a connection when channel `deciding` is past its limit: a terminal that is to be
+ * parked is, whichever channel decides.  Where that has failed since `end_ns` the fallback holds.
+ */
+enum idle_action judge_action(const struct session *session, size_t deciding, int64_t end_ns);
+
 /* "kept", "in-use", ... as in the table of rules. */
 const char *judge_rule_name(enum judge_rule rule);
 

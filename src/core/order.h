@@ -12,6 +12,8 @@
 
 #define ORDER_TEXT_BYTES    384
 #define ORDER_SURVIVORS_MAX 16
+#define ORDER_USER_BYTES    64
+#define ORDER_WHY_BYTES	    128
 
 /* What must not have moved when the monitor looks once more before it acts. */
 struct order_guard {
@@ -67,8 +69,21 @@ struct order_warn {
 	char text[ORDER_TEXT_BYTES];
 };
 
+/* Has the terminals of a session outlive its end, each in the hands of a keeper of its own. */
+struct order_park {
+	int64_t lifetime_ns;	     /* 0: none */
+	uint32_t wanted;	     /* 0: a cut like any other */
+	uint32_t most;		     /* terminals of the user that may be parked, these included */
+	uint32_t permit_root;	     /* 1: root may attach */
+	uint32_t first_id;	     /* of the first terminal ... */
+	uint32_t more_id;	     /* ... and of those after it, counting up */
+	uint32_t reserved;	     /* 0 */
+	char user[ORDER_USER_BYTES]; /* foreign text */
+};
+
 struct order_cut {
 	struct order_guard guard;
+	struct order_park park;
 	uint32_t handle;
 	uint32_t hang_up;	     /* 1: commands without a terminal get SIGHUP afterwards */
 	char text[ORDER_TEXT_BYTES]; /* shown on the terminals first; "" nothing */
@@ -86,6 +101,11 @@ struct order_survivor {
 	char name[20]; /* foreign text */
 };
 
+struct order_parked {
+	uint32_t id;
+	int32_t tty;
+};
+
 struct order_cut_done {
 	uint32_t handle;
 	int32_t result;	       /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
@@ -95,6 +115,13 @@ struct order_cut_done {
 	uint32_t n_survivors;  /* those that live on; the first ones are named */
 	struct order_survivor hung_up[ORDER_SURVIVORS_MAX];
 	struct order_survivor survivors[ORDER_SURVIVORS_MAX];
+	uint32_t n_parked;
+	uint32_t drained; /* 1: the client has got all output up to the end */
+	struct order_parked parked[FACTS_CHANNELS_MAX];
+	/* Why nothing could be parked; the session is as it was then.  "": it could, or was not wanted. */
+	char not_parked[ORDER_WHY_BYTES];
+	/* What is wrong with what is parked, for an alarm; "" nothing. */
+	char alarm[ORDER_WHY_BYTES];
 };
 
 struct order_hangup_done {

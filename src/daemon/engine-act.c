@@ -58,8 +58,12 @@ static void warn_text(const struct session *session, const struct verdict *verdi
 	duration_format((verdict->end_at_ns - engine_now_ns() + NS_PER_S / 2) / NS_PER_S * NS_PER_S,
 			in);
 	(void)snprintf(ret_text, ORDER_TEXT_BYTES,
-		       "sshidle: %s. This %s ends at %s (in %s). Press any key to keep it.", reason,
-		       what, at, in);
+		       "sshidle: %s. This %s %s at %s (in %s). Press any key to keep it.", reason,
+		       what,
+		       verdict->rule == RULE_WARN && park_is_due(session, verdict)
+			       ? "is parked (sshidle resume brings it back)"
+			       : "ends",
+		       at, in);
 }
 
 static void order_warning(struct entry *entry, const struct verdict *verdict, int32_t tty)
@@ -141,11 +145,14 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 						      : guard_of(session, NULL);
 	order.hang_up = policy->after_cut == AFTER_HANGUP;
 	begin_end(entry, verdict);
-	open_record(entry);
 	/* Who does not answer reads nothing. */
 	if (!record_is_unresponsive(verdict))
 		(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.",
 			       entry->reason);
+	entry->parking = false;
+	if (verdict->action == VERDICT_PARK)
+		park_fill(entry, &order);
+	open_record(entry);
 	entry->session.phase = PHASE_ENDING;
 	brake_note_cut(rules_brake(entry), engine_now_ns());
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
@@ -161,6 +168,7 @@ int act_cut_asked(struct entry *entry, const char *who, const char *message)
 		return -EALREADY;
 	text_escape(message ? message : "", false, said, sizeof(said));
 	order.hang_up = entry->session.channels[0].policy.after_cut == AFTER_HANGUP;
+	entry->parking = false;
 	begin_end(entry, &verdict);
 	(void)snprintf(entry->reason, sizeof(entry->reason), "asked by %s%s%s", who,
 		       said[0] != '\0' ? ": " : "", said);
@@ -275,13 +283,40 @@ void act_on_verdict(struct entry *entry)
 static void log_cut(const struct entry *entry, const struct order_cut_done *done)
 {
 	const struct session *session = &entry->session;
-	char hung_up[1024], survivors[1024];
+	char hung_up[1024], survivors[1024], parked[512];
+	const char *record = session->record ? session->record : "cut a session";
 
+	if (done->n_parked > 0) {
+		park_words(done, parked, sizeof(parked));
+		(void)text_append(parked, sizeof(parked), " drained=%s",
+				  done->drained ? "yes" : "no");
+	} else if (entry->parking && session->record) {
+		record = session->record + strlen("parked ");
+	}
 	record_processes(done->hung_up, done->n_hung_up, hung_up, sizeof(hung_up));
 	record_processes(done->survivors, done->n_survivors, survivors, sizeof(survivors));
-	log_info("%s signal=%u hung-up=%s lives-on=%s",
-		 session->record ? session->record : "cut a session", done->signal, hung_up,
-		 survivors);
+	log_info("%s%s%s%s signal=%u hung-up=%s lives-on=%s",
+		 entry->parking && done->n_parked == 0 && session->record ? "cut " : "", record,
+		 done->n_parked > 0 ? " parked=" : "", done->n_parked > 0 ? parked : "",
+		 done->signal, hung_up, survivors);
+}
+
+static void tell_cut(struct entry *entry, const struct order_cut_done *done)
+{
+	char parked[ORDER_TEXT_BYTES / 2], reason[ORDER_TEXT_BYTES + sizeof(parked)];
+
+	entry->told = true;
+	log_cut(entry, done);
+	park_alarm(entry, done);
+	if (done->n_parked == 0) {
+		entry->engine->cuts++;
+		engine_tell(entry, EVENT_CUT, entry->ending.rule, -1, entry->reason);
+		return;
+	}
+	entry->engine->parks++;
+	park_words(done, parked, sizeof(parked));
+	(void)snprintf(reason, sizeof(reason), "%s; parked as %s", entry->reason, parked);
+	engine_tell(entry, EVENT_PARKED, entry->ending.rule, -1, reason);
 }
 
 void act_cut_done(struct entry *entry, const struct order_cut_done *done)
@@ -289,11 +324,10 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	struct session *session = &entry->session;
 	char who[NAME_BYTES];
 
+	if (done->n_parked > FACTS_CHANNELS_MAX)
+		return;
 	if (done->result == 0) {
-		entry->engine->cuts++;
-		entry->told = true;
-		log_cut(entry, done);
-		engine_tell(entry, EVENT_CUT, entry->ending.rule, -1, entry->reason);
+		tell_cut(entry, done);
 		return;
 	}
 	session->phase = PHASE_OPEN;
@@ -303,11 +337,14 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	if (entry->ending.rule != RULE_ASKED)
 		brake_take_back(rules_brake(entry));
+	if (park_refused(entry, done))
+		return;
 	record_name(session, who);
 	if (done->result == -EBUSY && entry->refused++ == 0)
-		log_info("session %s %s at the last moment and is not cut", who,
+		log_info("session %s %s at the last moment and is not %s", who,
 			 record_is_unresponsive(&entry->ending) ? "gave a sign of life"
-								: "was used");
+								: "was used",
+			 entry->parking ? "parked" : "cut");
 	else if (done->result != -EBUSY)
 		log_error("session %s could not be ended: %s", who, strerror(-done->result));
 }

@@ -214,9 +214,9 @@ char *record_new(const struct entry *entry)
 	record_tags(&entry->session, tags);
 	cause_words(entry, cause, sizeof(cause));
 	clocks_words(entry, clocks, sizeof(clocks));
-	if (asprintf(&record, "cut session %s: %s  rule=%d %s %s %s%s%s", who, entry->reason,
-		     entry->ending.rule, tags, cause, clocks, control ? " control=" : "",
-		     control ? control : "") < 0)
+	if (asprintf(&record, "%s session %s: %s  rule=%d %s %s %s%s%s",
+		     entry->parking ? "parked" : "cut", who, entry->reason, entry->ending.rule,
+		     tags, cause, clocks, control ? " control=" : "", control ? control : "") < 0)
 		return NULL;
 	return record;
 }

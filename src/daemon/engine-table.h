@@ -37,6 +37,7 @@ struct entry {
 	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
 	/* The end that is under way or was last asked for. */
 	struct verdict ending;
+	bool parking;			    /* with its terminals kept */
 	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
 	int64_t last_use_at_ns;
 	/* The kernel's keepalive, as it was last ordered; zeroed: not changed. */
@@ -74,7 +75,7 @@ struct engine {
 	char *troubles[ENGINE_TROUBLES_MAX];
 	size_t n_troubles;
 	int64_t started_at_ns, config_loaded_at_ns;
-	uint64_t cuts, warnings, held;
+	uint64_t cuts, parks, warnings, held;
 	int64_t save_not_before_ns;
 	size_t walk_at; /* where the last engine_next_session() stood */
 	uint32_t next_id;
@@ -116,6 +117,16 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done);
 void act_opened(struct entry *entry);
 void act_closed(struct entry *entry, const struct link_last_words *words);
 void act_kept(struct entry *entry, const char *who);
+
+/* engine-park.c: ends that keep what runs in the terminals */
+bool park_is_due(const struct session *session, const struct verdict *verdict);
+/* Makes a cut a park. */
+void park_fill(struct entry *entry, struct order_cut *order);
+/* "41(pts/3),42(pts/4)" */
+void park_words(const struct order_cut_done *done, char *ret_text, size_t size);
+void park_alarm(const struct entry *entry, const struct order_cut_done *done);
+/* Tells why it could not be; the fallback holds from now on. False: that is not what happened. */
+bool park_refused(struct entry *entry, const struct order_cut_done *done);
 
 /* engine-alive.c: clients that do not answer */
 /* Has the kernel's keepalive set as the policy wants it, or put back. */

@@ -468,6 +468,7 @@ void engine_get_status(struct engine *engine, struct engine_status *ret_status)
 		.config_file = engine->options->config_file,
 		.monitor_pid = engine->options->monitor_pid,
 		.cuts = engine->cuts,
+		.parks = engine->parks,
 		.warnings = engine->warnings,
 		.sessions = engine->n_entries,
 		.rules = engine->rules_texts,

@@ -22,6 +22,7 @@ enum engine_event_kind {
 	EVENT_WARNED,
 	EVENT_CANCELLED,
 	EVENT_CUT,
+	EVENT_PARKED, /* instead of a cut */
 	EVENT_HUNG_UP,
 	EVENT_REPORTED,
 	EVENT_HELD,
@@ -44,7 +45,7 @@ struct engine_status {
 	int64_t shortest_limit_ns;
 	const char *config_file;
 	int32_t monitor_pid;
-	uint64_t cuts, warnings, held;
+	uint64_t cuts, parks, warnings, held; /* cuts: without the parks */
 	size_t sessions;
 	const char *const *rules; /* temporary ones: sentences */
 	size_t n_rules;

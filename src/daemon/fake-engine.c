@@ -318,6 +318,7 @@ void engine_get_status(struct engine *engine, struct engine_status *ret_status)
 					      .config_file = "/etc/sshidle.conf",
 					      .monitor_pid = 4711,
 					      .cuts = 7,
+					      .parks = 2,
 					      .warnings = 9,
 					      .held = 1,
 					      .sessions = engine->n,

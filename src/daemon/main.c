@@ -1,8 +1,9 @@
 /*
- * sshidled: starts the two halves of the daemon, or checks a configuration.
+ * sshidled: starts the processes of the daemon, or checks a configuration.
  *
  * As root: takes the runtime directory, binds the control socket, splits.  The parent becomes the
- * monitor and keeps four capabilities, the child becomes the engine, another user with none.
+ * monitor and keeps four capabilities, one child becomes the engine, another user with none, and one
+ * the starter of keepers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@
 #include "daemon/options.h"
 #include "daemon/privilege.h"
 #include "daemon/runtime.h"
+#include "daemon/starter.h"
 #include "text/config-file.h"
 
 #if HAVE_SYSTEMD
@@ -168,8 +170,7 @@ static int go_background(struct options *options, int *ret_waiting_fd)
 	int ends[2];
 	pid_t pid;
 
-	if (make_absolute(&options->config_file) < 0 ||
-	    make_absolute(&options->runtime_directory) < 0)
+	if (make_absolute(&options->config_file) < 0)
 		return -errno;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
@@ -241,10 +242,60 @@ static int run_engine(struct start *start, int link_fd)
 	return engine_run(&options);
 }
 
-static int run_monitor(struct start *start, int link_fd, pid_t engine)
+static int run_starter(struct start *start, int fd)
+{
+	struct starter_options options = {
+		.fd = fd,
+		.keeper = start->options->keeper,
+		.runtime_dir = start->options->runtime_directory,
+	};
+	int r = privilege_starter();
+
+	if (r < 0) {
+		log_error("the starter cannot give up its capabilities: %s", strerror(-r));
+		return 1;
+	}
+	(void)prctl(PR_SET_NAME, "sshidled-starter");
+	on_engine_ready(start);
+	if (start->waiting_fd >= 0)
+		(void)close(start->waiting_fd);
+	(void)close(start->runtime.socket_fd);
+	(void)close(start->runtime.lock_fd);
+	return starter_run(&options);
+}
+
+/* The monitor's end of what the starter listens on. `ret_fd`: -1 in the starter itself, which is to
+ * end then with what is returned. */
+static int fork_starter(struct start *start, int *ret_fd)
+{
+	int ends[2];
+	pid_t pid;
+
+	*ret_fd = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
+		log_error("no link to the starter: %s", strerror(errno));
+		return 1;
+	}
+	pid = fork();
+	if (pid < 0) {
+		log_error("cannot split: %s", strerror(errno));
+		return 1;
+	}
+	if (pid == 0) {
+		(void)close(ends[0]);
+		return run_starter(start, ends[1]);
+	}
+	(void)close(ends[1]);
+	*ret_fd = ends[0];
+	return 0;
+}
+
+static int run_monitor(struct start *start, int link_fd, int starter_fd, pid_t engine)
 {
 	struct monitor_options options = {
 		.link_fd = link_fd,
+		.starter_fd = starter_fd,
+		.runtime_dir = start->options->runtime_directory,
 		.engine_pid = engine,
 		.ready = on_ready,
 		.context = start,
@@ -276,11 +327,13 @@ static void hold_signals(void)
 
 static int split(struct start *start)
 {
-	int ends[2];
+	int ends[2], starter_fd, r;
 	pid_t pid;
 
 	hold_signals();
-
+	r = fork_starter(start, &starter_fd);
+	if (starter_fd < 0)
+		return r;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
 		log_error("no link between the processes: %s", strerror(errno));
 		return 1;
@@ -292,10 +345,11 @@ static int split(struct start *start)
 	}
 	if (pid == 0) {
 		(void)close(ends[0]);
+		(void)close(starter_fd);
 		return run_engine(start, ends[1]);
 	}
 	(void)close(ends[1]);
-	return run_monitor(start, ends[0], pid);
+	return run_monitor(start, ends[0], starter_fd, pid);
 }
 
 static int start_daemon(struct options *options)
@@ -320,6 +374,11 @@ static int start_daemon(struct options *options)
 	raise_file_limit();
 	raise_priority();
 	(void)umask(022);
+	/* Keepers live in the root directory. */
+	if (make_absolute(&options->runtime_directory) < 0 || make_absolute(&options->keeper) < 0) {
+		log_error("the working directory cannot be found: %s", strerror(errno));
+		return 1;
+	}
 	if (!options->foreground && go_background(options, &start.waiting_fd) < 0) {
 		log_error("cannot go to the background: %s", strerror(errno));
 		return 1;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -114,7 +115,7 @@ static int take_sample(void *context, const void *message)
 	const struct link_sample *request = message;
 	struct monitored *monitored = monitored_find(context, request->handle);
 
-	if (!monitored || monitored->cut)
+	if (!monitored || monitored_is_ending(monitored))
 		return 0; /* ended, or ending, while the request was on its way */
 	watch_set_work_rhythm(monitored->watch, request->with_work ? 1 : 0);
 	monitored_sample(monitored, false, request->with_ping == 1);
@@ -153,12 +154,27 @@ static int take_tune(void *context, const void *message)
 	return 0;
 }
 
-static void refuse_cut(struct monitored *monitored, int result)
+static void refuse_cut(struct monitored *monitored, const struct order_cut *order, int result)
 {
 	struct order_cut_done done = { .handle = monitored->handle, .result = result };
 
+	if (order->park.wanted && result != -EBUSY && result != -ESRCH)
+		(void)snprintf(done.not_parked, sizeof(done.not_parked),
+			       "its terminals cannot be borrowed: %s", strerror(-result));
 	monitor_send(monitored->monitor, LINK_CUT_DONE, &done, sizeof(done));
 	monitored_sample(monitored, true, false);
+}
+
+static int begin_park(struct monitored *monitored, const struct order_cut *order)
+{
+	const struct monitor_options *options = monitored->monitor->options;
+	struct park_setup setup = {
+		.starter = options->starter_fd,
+		.runtime_dir = options->runtime_dir,
+		.realtime_ns = clock_now_ns() + clock_realtime_offset_ns(),
+	};
+
+	return park_new(monitored->watch, order, &setup, &monitored->park);
 }
 
 static int take_cut(void *context, const void *message)
@@ -167,13 +183,15 @@ static int take_cut(void *context, const void *message)
 	struct monitored *monitored = monitored_find(context, order->handle);
 	int r;
 
-	if (!terminated(order->text))
+	if (!terminated(order->text) ||
+	    memchr(order->park.user, '\0', sizeof(order->park.user)) == NULL)
 		return -EPROTO;
-	if (!monitored || monitored->cut || monitored->server_ended)
+	if (!monitored || monitored_is_ending(monitored) || monitored->server_ended)
 		return 0;
-	r = cut_new(monitored->watch, order, clock_now_ns(), &monitored->cut);
+	r = order->park.wanted ? begin_park(monitored, order)
+			       : cut_new(monitored->watch, order, clock_now_ns(), &monitored->cut);
 	if (r < 0)
-		refuse_cut(monitored, r);
+		refuse_cut(monitored, order, r);
 	else
 		monitored_step(monitored);
 	return 0;
@@ -188,7 +206,7 @@ static int take_hangup(void *context, const void *message)
 
 	if (!terminated(order->text))
 		return -EPROTO;
-	if (!monitored || monitored->cut || monitored->server_ended)
+	if (!monitored || monitored_is_ending(monitored) || monitored->server_ended)
 		return 0;
 	done.result = monitored->hangup ? -EBUSY
 					: hangup_new(monitored->watch, order, clock_now_ns(),

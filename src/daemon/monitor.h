@@ -6,7 +6,9 @@
 #pragma once
 
 struct monitor_options {
-	int link_fd; /* to the engine; taken over */
+	int link_fd;	/* to the engine; taken over */
+	int starter_fd; /* to the starter of keepers (daemon/starter.h); stays the caller's */
+	const char *runtime_dir; /* of the keepers' sockets */
 	int engine_pid;
 	void (*ready)(
 		void *context); /* called once, when the engine runs and the first look is done */

@@ -68,12 +68,18 @@ void monitored_free(struct monitored *monitored)
 	if (monitored->step)
 		event_free(monitored->step);
 	cut_free(monitored->cut);
+	park_free(monitored->park);
 	hangup_free(monitored->hangup);
 	finder_forget(monitor->finder, &watch_facts(monitored->watch)->identity);
 	if (monitor->destroyed)
 		destroyed_forget(monitor->destroyed, cookie_of(monitored));
 	watch_free(monitored->watch);
 	free(monitored);
+}
+
+bool monitored_is_ending(const struct monitored *monitored)
+{
+	return monitored->cut || monitored->park;
 }
 
 static void monitored_close(struct monitored *monitored)
@@ -191,10 +197,15 @@ static void finish_cut(struct monitored *monitored)
 {
 	struct order_cut_done done = { .handle = monitored->handle };
 
-	cut_result(monitored->cut, &done);
+	if (monitored->park)
+		park_result(monitored->park, &done);
+	else
+		cut_result(monitored->cut, &done);
 	monitor_send(monitored->monitor, LINK_CUT_DONE, &done, sizeof(done));
 	cut_free(monitored->cut);
+	park_free(monitored->park);
 	monitored->cut = NULL;
+	monitored->park = NULL;
 	if (monitored->server_ended)
 		monitored_close(monitored);
 	else
@@ -211,11 +222,18 @@ static void finish_hangup(struct monitored *monitored)
 	monitored->hangup = NULL;
 }
 
+static int64_t step_end(struct monitored *monitored)
+{
+	if (monitored->park)
+		return park_step(monitored->park, monitored->server_ended, clock_now_ns());
+	return cut_step(monitored->cut, monitored->server_ended, clock_now_ns());
+}
+
 void monitored_step(struct monitored *monitored)
 {
 	int64_t again_ns = TIME_NEVER;
 
-	if (monitored->server_ended && !monitored->cut) {
+	if (monitored->server_ended && !monitored_is_ending(monitored)) {
 		monitored_close(monitored);
 		return;
 	}
@@ -224,8 +242,8 @@ void monitored_step(struct monitored *monitored)
 		if (again_ns == TIME_NEVER)
 			finish_hangup(monitored);
 	}
-	if (monitored->cut) {
-		again_ns = cut_step(monitored->cut, monitored->server_ended, clock_now_ns());
+	if (monitored_is_ending(monitored)) {
+		again_ns = step_end(monitored);
 		if (again_ns == TIME_NEVER) {
 			finish_cut(monitored);
 			return;
@@ -259,7 +277,7 @@ static void on_ended(evutil_socket_t fd, short what, void *context)
 	monitored->server_ended = true;
 	if (monitored->hangup)
 		finish_hangup(monitored);
-	if (!monitored->cut && waits_for_words(monitored))
+	if (!monitored_is_ending(monitored) && waits_for_words(monitored))
 		schedule_step(monitored, clock_now_ns() + WORDS_FOR_NS);
 	else
 		monitored_step(monitored);
@@ -299,7 +317,7 @@ void monitored_take_words(void *monitor, uint64_t cookie, const struct destroyed
 		.retransmits = words->retransmits,
 		.from_peer = was_reset(&silence, words),
 	};
-	if (monitored->server_ended && !monitored->cut)
+	if (monitored->server_ended && !monitored_is_ending(monitored))
 		monitored_close(monitored);
 }
 

@@ -11,6 +11,7 @@
 #include "act/cut.h"
 #include "act/hangup.h"
 #include "act/keepalive.h"
+#include "act/park.h"
 #include "daemon/link.h"
 #include "observe/destroyed.h"
 #include "observe/finder.h"
@@ -24,8 +25,9 @@ struct monitored {
 	struct monitor *monitor;
 	struct watch *watch;
 	struct event *ended; /* the pidfd */
-	struct event *step;  /* timer of cut or hang-up, and of the wait for last words */
+	struct event *step;  /* timer of cut, park or hang-up, and of the wait for last words */
 	struct cut *cut;
+	struct park *park;
 	struct hangup *hangup;
 	struct keepalive keepalive;
 	struct link_last_words last_words;
@@ -59,11 +61,14 @@ void monitored_free(struct monitored *monitored);
 /* NULL: there is none with that handle (any more). */
 struct monitored *monitored_find(const struct monitor *monitor, uint32_t handle);
 
+/* It is being ended by an order. */
+bool monitored_is_ending(const struct monitored *monitored);
+
 /* Takes a sample and sends it, with the list of channels before it when that is new or wanted, and
  * with a ping after it where that can be sent. */
 void monitored_sample(struct monitored *monitored, bool with_channels, bool with_ping);
 
-/* Goes on with the cut or hang-up that was begun, now and by its timer. */
+/* Goes on with the cut, park or hang-up that was begun, now and by its timer. */
 void monitored_step(struct monitored *monitored);
 
 /* A destroyed_fn: the last words of one of the monitor's sessions. */

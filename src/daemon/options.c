@@ -7,12 +7,13 @@
 #include "config.h"
 
 static const char usage[] =
-	"usage: sshidled [-d] [-f config] [-r runtime-dir] [-u user]\n"
+	"usage: sshidled [-d] [-f config] [-k keeper] [-r runtime-dir] [-u user]\n"
 	"       sshidled -t | -T [-C spec] [-f config]\n"
 	"       sshidled -V | -h\n"
 	"\n"
 	"  -d              stay in the foreground, log to standard error\n"
 	"  -f config       configuration file (" SSHIDLE_CONFIG_FILE ")\n"
+	"  -k keeper       what holds parked terminals (" SSHIDLE_KEEPER ")\n"
 	"  -r runtime-dir  control socket and saved state (" SSHIDLE_RUNTIME_DIR ")\n"
 	"  -u user         user of the unprivileged half (" SSHIDLE_USER ")\n"
 	"  -t              check the configuration and exit\n"
@@ -40,10 +41,11 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 {
 	struct options options = { .config_file = SSHIDLE_CONFIG_FILE,
 				   .runtime_directory = SSHIDLE_RUNTIME_DIR,
+				   .keeper = SSHIDLE_KEEPER,
 				   .user = SSHIDLE_USER };
 	int option, r;
 
-	while ((option = getopt(argc, argv, "dtTC:f:r:u:Vh")) != -1) {
+	while ((option = getopt(argc, argv, "dtTC:f:k:r:u:Vh")) != -1) {
 		switch (option) {
 		case 'd':
 			options.foreground = true;
@@ -59,6 +61,9 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 			break;
 		case 'f':
 			options.config_file = optarg;
+			break;
+		case 'k':
+			options.keeper = optarg;
 			break;
 		case 'r':
 			options.runtime_directory = optarg;

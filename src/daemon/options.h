@@ -6,6 +6,7 @@
 struct options {
 	const char *config_file;
 	const char *runtime_directory;
+	const char *keeper; /* executable of the keepers of parked terminals */
 	const char *user;
 	const char *print_case; /* -C */
 	bool foreground;	/* -d */

@@ -43,6 +43,30 @@ int privilege_monitor(void)
 	return no_new_privileges();
 }
 
+int privilege_starter(void)
+{
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
+			  CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, -1) < 0)
+		return -EPERM;
+	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
+		return -EPERM;
+	return no_new_privileges();
+}
+
+int privilege_keeper(const struct passwd *user)
+{
+	if (initgroups(user->pw_name, user->pw_gid) < 0 ||
+	    setresgid(user->pw_gid, user->pw_gid, user->pw_gid) < 0 ||
+	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) < 0)
+		return -errno;
+	/* Of root too: with no_new_privs an exec brings nothing back. */
+	capng_clear(CAPNG_SELECT_CAPS);
+	if (capng_apply(CAPNG_SELECT_CAPS) < 0)
+		return -EPERM;
+	return no_new_privileges();
+}
+
 int privilege_engine(const struct privilege_user *user)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(user->gid, user->gid, user->gid) < 0)

@@ -1,5 +1,5 @@
 /*
- * The two halves of the daemon give up what they do not need.
+ * The processes of the daemon give up what they do not need.
  *
  * The monitor stays uid 0 with these capabilities and no way to get others:
  *   CAP_SYS_PTRACE        /proc/PID/io, fd links, pidfd_getfd of the servers' processes
@@ -7,6 +7,11 @@
  *   CAP_KILL              the hang-up, and the escalation when a shutdown is not enough
  *   CAP_NET_ADMIN         the ping (act/ping.h); without it a lost host is the kernel's to find
  * Writing to a terminal needs none: it is opened through the server's own descriptor.
+ *
+ * The starter (daemon/starter.h) stays uid 0 with these:
+ *   CAP_SETUID, CAP_SETGID  a keeper is its user's
+ *   CAP_CHOWN               the user's directory for its socket, and terminals left to root
+ *   CAP_DAC_OVERRIDE        to see in that directory which keepers live
  */
 #pragma once
 
@@ -22,6 +27,13 @@ int privilege_find_user(const char *name, struct privilege_user *ret_user);
 
 /* The monitor's part. 0 or -errno. */
 int privilege_monitor(void);
+
+/* The starter's part: what it takes to make directories for users and to become them. */
+int privilege_starter(void);
+
+/* Becomes a user for good, with the user's groups. */
+struct passwd;
+int privilege_keeper(const struct passwd *user);
 
 /* The engine's part: another user, no capabilities, none to be had again. */
 int privilege_engine(const struct privilege_user *user);

@@ -92,6 +92,15 @@ static int make_state_directory(const char *directory, const struct privilege_us
 	return join(ret_file, directory, "state/state.json");
 }
 
+/* Of the keepers' sockets: a directory for each user, so nobody sees what others have. */
+static int make_parked_directory(const char *directory)
+{
+	char path[RUNTIME_PATH_BYTES];
+	int r = join(path, directory, "parked");
+
+	return r < 0 ? r : make_directory(path, 0711);
+}
+
 int runtime_open(const char *directory, const struct privilege_user *user,
 		 struct runtime *ret_runtime)
 {
@@ -112,6 +121,8 @@ int runtime_open(const char *directory, const struct privilege_user *user,
 	if (r < 0)
 		return r;
 	r = make_state_directory(directory, user, runtime.state_file);
+	if (r == 0)
+		r = make_parked_directory(directory);
 	if (r < 0)
 		return r;
 	r = bind_socket(runtime.socket, &runtime.socket_fd);

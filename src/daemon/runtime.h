@@ -1,5 +1,6 @@
 /*
- * The runtime directory: control socket, lock, pid file, and a directory for the engine's state.
+ * The runtime directory: control socket, lock, pid file, and directories for the engine's state and
+ * the keepers' sockets.
  * Made and owned by root; one daemon at a time.
  */
 #pragma once

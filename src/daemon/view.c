@@ -18,7 +18,7 @@ static const char *const event_names[EVENT_N] = {
 	[EVENT_OPENED] = "opened",     [EVENT_CLOSED] = "closed",	[EVENT_WARNED] = "warned",
 	[EVENT_CUT] = "cut",	       [EVENT_CANCELLED] = "cancelled", [EVENT_HUNG_UP] = "hung-up",
 	[EVENT_HELD] = "held",	       [EVENT_REPORTED] = "reported",	[EVENT_KEPT] = "kept",
-	[EVENT_RELOADED] = "reloaded",
+	[EVENT_RELOADED] = "reloaded", [EVENT_PARKED] = "parked",
 };
 
 struct view_clock view_clock_now(void)
@@ -389,13 +389,13 @@ json_t *view_status_new(struct engine *engine, size_t visible, const struct view
 	struct engine_status status;
 
 	engine_get_status(engine, &status);
-	return json_pack("{s:s,s:i,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "version",
-			 SSHIDLE_VERSION, "pid", status.monitor_pid, "since",
-			 view_time_new(clock, status.started_at_ns), "config",
-			 view_text_new(status.config_file), "config_loaded",
-			 view_time_new(clock, status.config_loaded_at_ns), "sessions",
-			 (json_int_t)visible, "cuts", (json_int_t)status.cuts, "warnings",
-			 (json_int_t)status.warnings, "held", (json_int_t)status.held,
-			 "shortest_limit_s", view_span_new(status.shortest_limit_ns),
-			 "temporary_rules", rules_new(&status), "troubles", troubles_new(&status));
+	return json_pack(
+		"{s:s,s:i,s:o,s:o,s:o,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "version", SSHIDLE_VERSION,
+		"pid", status.monitor_pid, "since", view_time_new(clock, status.started_at_ns),
+		"config", view_text_new(status.config_file), "config_loaded",
+		view_time_new(clock, status.config_loaded_at_ns), "sessions", (json_int_t)visible,
+		"cuts", (json_int_t)status.cuts, "parks", (json_int_t)status.parks, "warnings",
+		(json_int_t)status.warnings, "held", (json_int_t)status.held, "shortest_limit_s",
+		view_span_new(status.shortest_limit_ns), "temporary_rules", rules_new(&status),
+		"troubles", troubles_new(&status));
 }

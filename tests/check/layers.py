@@ -10,7 +10,7 @@ LAYERS = {
     "text": {"base", "core"},
     "server": {"base", "core"},
     "observe": {"base", "core", "text", "server"},
-    "act": {"base", "core", "observe"},
+    "act": {"base", "core", "observe", "keeper"},
     "keeper": {"base", "text"},
     "daemon": {"base", "core", "text", "server", "observe", "act", "keeper"},
     "native": {"base", "core", "text", "server", "observe"},

@@ -1,0 +1,95 @@
+#include "observe/kin.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+
+struct family {
+	struct procstat *rows;
+	size_t n, size;
+};
+
+static int family_add(struct family *family, const struct procstat *stat)
+{
+	if (family->n == family->size) {
+		size_t size = family->size == 0 ? 256 : family->size * 2;
+		struct procstat *rows = reallocarray(family->rows, size, sizeof(*rows));
+
+		if (!rows)
+			return -ENOMEM;
+		family->rows = rows;
+		family->size = size;
+	}
+	family->rows[family->n++] = *stat;
+	return 0;
+}
+
+static int family_read(struct family *family)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!proc)
+		return -errno;
+	while (r == 0 && (entry = readdir(proc)) != NULL) {
+		struct procstat stat;
+		uint64_t pid;
+
+		if (text_to_u64(entry->d_name, INT32_MAX, &pid) == 0 &&
+		    process_stat((int32_t)pid, &stat) == 0 && stat.state != 'Z')
+			r = family_add(family, &stat);
+	}
+	(void)closedir(proc);
+	return r;
+}
+
+static bool list_has(const struct process_list *list, int32_t pid)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->pids[i] == pid)
+			return true;
+	return false;
+}
+
+/* One generation more; true: somebody was found. */
+static int add_generation(const struct family *family, int32_t leader, struct process_list *list)
+{
+	int found = 0;
+
+	for (size_t i = 0; i < family->n; i++) {
+		const struct procstat *one = &family->rows[i];
+
+		if ((one->sid != leader && !list_has(list, one->parent)) ||
+		    list_has(list, one->pid))
+			continue;
+		if (process_list_push(list, one->pid) < 0)
+			return -ENOMEM;
+		found = 1;
+	}
+	return found;
+}
+
+int kin_find(int32_t leader, struct process_list *list)
+{
+	struct family family = { 0 };
+	struct procstat stat;
+	int r = process_stat(leader, &stat);
+
+	if (r == 0 && stat.state == 'Z')
+		r = -ESRCH;
+	if (r == 0)
+		r = process_list_push(list, leader);
+	if (r == 0)
+		r = family_read(&family);
+	if (r == 0) {
+		do {
+			r = add_generation(&family, leader, list);
+		} while (r > 0);
+	}
+	free(family.rows);
+	return r;
+}

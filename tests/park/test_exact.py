@@ -1,0 +1,42 @@
+"""No byte of output is lost, doubled or reordered by the hand-over: what the client got, followed by
+what the keeper read, counts without a gap."""
+
+import os
+
+import pytest
+
+from bench import NOTICE, lives, numbers_from
+from servers import Dropbear, OpenSSH, OpenSSHRoot, OpenSSHWithoutPam, Tinyssh
+from world import wait_until
+
+SERVERS = [OpenSSH, OpenSSHWithoutPam, OpenSSHRoot, Dropbear, Tinyssh]
+NAMES = [one.name for one in SERVERS]
+
+FLOOD = "exec seq 1 10000000000"
+SLOW = "i=0; while :; do i=$((i+1)); echo $i; done"
+
+
+def both(bench, client, parked):
+    """The client's bytes and the keeper's, when the keeper has some."""
+    dump = bench.daemon.dump(bench.user.uid, parked.id)
+    wait_until(lambda: os.path.getsize(dump) > 100000, 20, "the keeper reads on", pause=0.02)
+    client.end()
+    bench.daemon.end_keepers()
+    with open(dump, "rb") as file:
+        kept = file.read()
+    return NOTICE.sub(b"", client.bytes()), kept
+
+
+@pytest.mark.parametrize("command", [FLOOD, SLOW], ids=["flood", "loop"])
+@pytest.mark.parametrize("server", SERVERS, ids=NAMES)
+def test_counting_goes_on(make_bench, world, server, command, record_property):
+    bench = make_bench(server)
+    client = bench.raw(command, world.path("out", f"{server.name}-{len(command)}"))
+    client.wait_bytes(1000)
+    parked = bench.parked()
+    shown, kept = both(bench, client, parked)
+    assert parked.pairs["drained"] == "yes", parked.text
+    assert shown and kept
+    lines = numbers_from(shown + kept, parked.text)
+    record_property(f"{server.name}", f"{len(shown)} + {len(kept)} bytes, {lines} lines")
+    assert bench.daemon.complaints() == []
