@@ -191,7 +191,7 @@ int park_terminal_ask(struct park_terminal *terminal, const struct watch *watch,
 		       START_N);
 	if (r == 0)
 		terminal->state = PARK_ASKED;
-	return r;
+	return r == -EPIPE || r == -ECONNRESET ? -ENOTCONN : r;
 }
 
 int park_terminal_wait(struct park_terminal *terminal)

@@ -38,7 +38,8 @@ int park_terminal_open(struct park_terminal *terminal, const struct watch *watch
 		       const struct channel_facts *channel);
 void park_terminal_close(struct park_terminal *terminal);
 
-/* Asks the starter for a keeper. -EPERM: the terminal is not its user's; -errno. */
+/* Asks the starter for a keeper. -EPERM: the terminal is not its user's; -ENOTCONN:
+ * the starter has ended; -errno. */
 int park_terminal_ask(struct park_terminal *terminal, const struct watch *watch,
 		      const struct order_park *order, const struct park_setup *setup);
 

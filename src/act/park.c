@@ -162,7 +162,10 @@ static int64_t failed_start(struct park *park, int r)
 	case -ETIMEDOUT:
 		return fail(park, r, "its keeper did not start in time");
 	case -EPIPE:
+	case -ECONNRESET:
 		return fail(park, r, "its keeper ended while it started");
+	case -ENOTCONN:
+		return fail(park, r, "the process that starts keepers has ended; restart sshidled");
 	}
 	return fail(park, r, "its keeper could not be started: %s", strerror(-r));
 }

@@ -100,8 +100,9 @@ class Bench:
         self.daemon.configure(POLICY.format(port=self.port, limit=limit, extra=extra))
 
     def close(self):
-        for client in self.clients:
-            client.close()
+        """Takes it down; may be called twice."""
+        while self.clients:
+            self.clients.pop().close()
         self.daemon.end_keepers()
         self.daemon.stop()
         self.daemon.end_keepers()

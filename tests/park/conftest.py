@@ -53,3 +53,11 @@ def make_bench(request, world):
         finally:
             for own in benches:
                 own.close()
+
+
+def pytest_terminal_summary(terminalreporter):
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "call":
+                for name, value in getattr(report, "user_properties", ()):
+                    terminalreporter.write_line(f"{name}: {value}")
