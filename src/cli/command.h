@@ -21,6 +21,9 @@ enum command_option {
 	OPTION_FROM = 1 << 4,
 	OPTION_SERVER = 1 << 5,
 	OPTION_FILE = 1 << 6,
+	OPTION_STEAL = 1 << 7,
+	OPTION_ESCAPE = 1 << 8,
+	OPTION_NOTICE = 1 << 9,
 };
 
 struct arguments {
@@ -30,10 +33,13 @@ struct arguments {
 	const char *from;	 /* an address */
 	const char *server;	 /* "openssh", or a port */
 	const char *config_file; /* -f */
+	const char *escape;	 /* --escape */
 	const char *const *operands;
 	size_t n_operands;
 	bool json;
 	bool all;
+	bool steal;
+	bool notice;
 };
 
 struct command {
@@ -71,4 +77,7 @@ enum command_exit command_events(const struct arguments *arguments);
 enum command_exit command_status(const struct arguments *arguments);
 enum command_exit command_reload(const struct arguments *arguments);
 enum command_exit command_explain(const struct arguments *arguments);
+enum command_exit command_parked(const struct arguments *arguments);
+enum command_exit command_resume(const struct arguments *arguments);
+enum command_exit command_drop(const struct arguments *arguments);
 enum command_exit command_help(const struct arguments *arguments);

@@ -20,7 +20,7 @@ struct line {
 };
 
 /* Options without a letter. */
-enum { LONG_USER = 256, LONG_FROM, LONG_SERVER };
+enum { LONG_USER = 256, LONG_FROM, LONG_SERVER, LONG_STEAL, LONG_ESCAPE, LONG_NOTICE };
 
 /* Those with a text, by what getopt_long() returns for them. */
 static const struct {
@@ -33,6 +33,7 @@ static const struct {
 	{ LONG_USER, OPTION_USER, offsetof(struct arguments, user) },
 	{ LONG_FROM, OPTION_FROM, offsetof(struct arguments, from) },
 	{ LONG_SERVER, OPTION_SERVER, offsetof(struct arguments, server) },
+	{ LONG_ESCAPE, OPTION_ESCAPE, offsetof(struct arguments, escape) },
 };
 
 static const struct option long_options[] = {
@@ -42,6 +43,9 @@ static const struct option long_options[] = {
 	{ "user", required_argument, NULL, LONG_USER },
 	{ "from", required_argument, NULL, LONG_FROM },
 	{ "server", required_argument, NULL, LONG_SERVER },
+	{ "escape", required_argument, NULL, LONG_ESCAPE },
+	{ "steal", no_argument, NULL, LONG_STEAL },
+	{ "notice", no_argument, NULL, LONG_NOTICE },
 	{ "json", no_argument, NULL, 'j' },
 	{ "all", no_argument, NULL, 'a' },
 	{ "help", no_argument, NULL, 'h' },
@@ -86,6 +90,14 @@ static bool take_option(struct line *line, int option)
 	case 'a':
 		line->arguments.all = true;
 		line->options |= OPTION_ALL;
+		return true;
+	case LONG_STEAL:
+		line->arguments.steal = true;
+		line->options |= OPTION_STEAL;
+		return true;
+	case LONG_NOTICE:
+		line->arguments.notice = true;
+		line->options |= OPTION_NOTICE;
 		return true;
 	case 'h':
 		line->help = true;
@@ -136,10 +148,11 @@ static enum command_exit run(const struct line *line)
 	static const struct {
 		enum command_option option;
 		const char *name;
-	} names[] = { { OPTION_JSON, "--json" }, { OPTION_ALL, "--all" },
-		      { OPTION_MESSAGE, "-m" },	 { OPTION_USER, "--user" },
-		      { OPTION_FROM, "--from" }, { OPTION_SERVER, "--server" },
-		      { OPTION_FILE, "-f" } };
+	} names[] = { { OPTION_JSON, "--json" },     { OPTION_ALL, "--all" },
+		      { OPTION_MESSAGE, "-m" },	     { OPTION_USER, "--user" },
+		      { OPTION_FROM, "--from" },     { OPTION_SERVER, "--server" },
+		      { OPTION_FILE, "-f" },	     { OPTION_STEAL, "--steal" },
+		      { OPTION_ESCAPE, "--escape" }, { OPTION_NOTICE, "--notice" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)
