@@ -56,6 +56,17 @@ const struct command commands[] = {
 	{ "reload", "", "have sshidled read its configuration again",
 	  "Only root may do this. A wrong configuration changes nothing.\n", command_reload, 0, 0,
 	  0 },
+#if HAVE_PARK
+	{ "parked", "", "show what is parked", "A user sees their own, root all.\n", command_parked,
+	  OPTION_JSON | OPTION_NOTICE, 0, 0 },
+	{ "resume", "[ID]", "come back to what is parked",
+	  "Without ID it is the only one. Its exit status is that of the shell that ends in it.\n"
+	  "~. typed at the beginning of a line lets go; what runs stays parked.\n",
+	  command_resume, OPTION_STEAL | OPTION_ESCAPE, 0, 1 },
+	{ "drop", "ID", "end what is parked, as a lost line would",
+	  "Its programs get the hang-up. Only root and its owner may do this.\n", command_drop, 0,
+	  1, 1 },
+#endif
 	{ "help", "[COMMAND]", "explain a command", "", command_help, 0, 0, 1 },
 	{ 0 },
 };
@@ -84,6 +95,12 @@ static const struct {
 	  "      --evidence FILE    also write all that was found to FILE, as JSON\n" },
 	{ OPTION_SIGN, "[--sign KEY]",
 	  "      --sign KEY         sign FILE with this private key, by ssh-keygen(1)\n" },
+	{ OPTION_NOTICE, "[--notice]",
+	  "      --notice           one line if something is parked, else nothing\n" },
+	{ OPTION_STEAL, "[--steal]",
+	  "      --steal            take it over from another client\n" },
+	{ OPTION_ESCAPE, "[--escape CHAR | none]",
+	  "      --escape CHAR      another escape character than ~, ^B say, or none\n" },
 	{ OPTION_MESSAGE, "[-m TEXT]",
 	  "  -m, --message TEXT     show TEXT on its terminals first\n" },
 };

@@ -26,6 +26,9 @@ enum command_option {
 	OPTION_LIMIT = 1 << 9,
 	OPTION_EVIDENCE = 1 << 10,
 	OPTION_SIGN = 1 << 11,
+	OPTION_STEAL = 1 << 12,
+	OPTION_ESCAPE = 1 << 13,
+	OPTION_NOTICE = 1 << 14,
 };
 
 struct arguments {
@@ -39,11 +42,14 @@ struct arguments {
 	const char *limit;	 /* a span of time */
 	const char *evidence;	 /* a file to write */
 	const char *sign;	 /* a private key */
+	const char *escape;	 /* --escape */
 	const char *const *operands;
 	size_t n_operands;
 	bool json;
 	bool sarif;
 	bool all;
+	bool steal;
+	bool notice;
 };
 
 struct command {
@@ -83,4 +89,7 @@ enum command_exit command_reload(const struct arguments *arguments);
 enum command_exit command_explain(const struct arguments *arguments);
 enum command_exit command_audit(const struct arguments *arguments);
 enum command_exit command_prove(const struct arguments *arguments);
+enum command_exit command_parked(const struct arguments *arguments);
+enum command_exit command_resume(const struct arguments *arguments);
+enum command_exit command_drop(const struct arguments *arguments);
 enum command_exit command_help(const struct arguments *arguments);

@@ -29,6 +29,9 @@ enum {
 	LONG_LIMIT,
 	LONG_EVIDENCE,
 	LONG_SIGN,
+	LONG_STEAL,
+	LONG_ESCAPE,
+	LONG_NOTICE,
 };
 
 /* Those with a text, by what getopt_long() returns for them. */
@@ -46,6 +49,7 @@ static const struct {
 	{ LONG_LIMIT, OPTION_LIMIT, offsetof(struct arguments, limit) },
 	{ LONG_EVIDENCE, OPTION_EVIDENCE, offsetof(struct arguments, evidence) },
 	{ LONG_SIGN, OPTION_SIGN, offsetof(struct arguments, sign) },
+	{ LONG_ESCAPE, OPTION_ESCAPE, offsetof(struct arguments, escape) },
 };
 
 static const struct option long_options[] = {
@@ -59,6 +63,9 @@ static const struct option long_options[] = {
 	{ "limit", required_argument, NULL, LONG_LIMIT },
 	{ "evidence", required_argument, NULL, LONG_EVIDENCE },
 	{ "sign", required_argument, NULL, LONG_SIGN },
+	{ "escape", required_argument, NULL, LONG_ESCAPE },
+	{ "steal", no_argument, NULL, LONG_STEAL },
+	{ "notice", no_argument, NULL, LONG_NOTICE },
 	{ "json", no_argument, NULL, 'j' },
 	{ "sarif", no_argument, NULL, LONG_SARIF },
 	{ "all", no_argument, NULL, 'a' },
@@ -108,6 +115,14 @@ static bool take_option(struct line *line, int option)
 	case 'a':
 		line->arguments.all = true;
 		line->options |= OPTION_ALL;
+		return true;
+	case LONG_STEAL:
+		line->arguments.steal = true;
+		line->options |= OPTION_STEAL;
+		return true;
+	case LONG_NOTICE:
+		line->arguments.notice = true;
+		line->options |= OPTION_NOTICE;
 		return true;
 	case 'h':
 		line->help = true;
@@ -169,7 +184,10 @@ static enum command_exit run(const struct line *line)
 		      { OPTION_SARIF, "--sarif" },
 		      { OPTION_LIMIT, "--limit" },
 		      { OPTION_EVIDENCE, "--evidence" },
-		      { OPTION_SIGN, "--sign" } };
+		      { OPTION_SIGN, "--sign" },
+		      { OPTION_STEAL, "--steal" },
+		      { OPTION_ESCAPE, "--escape" },
+		      { OPTION_NOTICE, "--notice" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)

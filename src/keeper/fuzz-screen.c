@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (screen_resize(&screen, data[3] % 32, data[4] % 64) < 0)
 		abort();
 	paint_and_compare(&screen);
-	if (paint_leave(&screen, &text) < 0)
+	if (paint_leave(&screen, false, &text) < 0)
 		abort();
 	paint_text_deinit(&text);
 	screen_deinit(&screen);

@@ -56,6 +56,9 @@ static bool wanted(const struct gate *gate)
 {
 	if (gate->n > sizeof(gate->held))
 		return false;
+	/* libvterm overlooks what stands between and takes it for the beginning of another one. */
+	if (gate->held[1] >= 0x20 && gate->held[1] < 0x30 && strchr("P[]", gate->held[gate->n - 1]))
+		return false;
 	switch (gate->held[1]) {
 	case '[':
 		return arguments_fit(gate->held, gate->n);
@@ -125,6 +128,14 @@ static void step_string(struct gate *gate, char byte, const struct gate_sink *si
 		let_go(gate);
 }
 
+static bool is_wide_mark(const uint8_t *text)
+{
+	uint32_t code;
+
+	(void)utf8_get(text, &code);
+	return utf8_is_wide_mark(code);
+}
+
 /* libvterm 0.1.4 writes beyond its stack for bytes that are no UTF-8: it gets none. */
 static void give_text(const char *bytes, size_t n, const struct gate_sink *sink)
 {
@@ -135,6 +146,10 @@ static void give_text(const char *bytes, size_t n, const struct gate_sink *sink)
 	while (at < n) {
 		const size_t length = text[at] < 0x80 ? 1 : utf8_valid(text + at, n - at);
 
+		if (length == 3 && at > from && is_wide_mark(text + at)) {
+			sink->text(bytes + from, at - from, sink->user);
+			from = at;
+		}
 		if (length > 0) {
 			at += length;
 			continue;

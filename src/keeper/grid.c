@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "keeper/utf8.h"
+
 static struct cell erased(const struct pen *pen)
 {
 	struct cell cell;
@@ -57,7 +59,7 @@ static void split(struct cell *row, int column, int n_columns)
 void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const struct pen *pen)
 {
 	struct cell *row, *cell;
-	int i = 0;
+	int i = 0, n = 0;
 
 	if (at.row < 0 || at.row >= grid->n_rows || at.col < 0 || glyph->width < 1 ||
 	    at.col + glyph->width > grid->n_columns)
@@ -66,10 +68,13 @@ void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const
 	cell = row + at.col;
 	split(row, at.col, grid->n_columns);
 	split(row, at.col + glyph->width, grid->n_columns);
-	for (; i < VTERM_MAX_CHARS_PER_CELL && glyph->chars[i] != 0; i++)
-		cell->chars[i] = glyph->chars[i];
-	if (i < VTERM_MAX_CHARS_PER_CELL)
-		cell->chars[i] = 0;
+	/* A mark with nothing before it stands on a blank. */
+	if (utf8_is_wide_mark(glyph->chars[0]))
+		cell->chars[n++] = 0x3000;
+	for (; n < VTERM_MAX_CHARS_PER_CELL && glyph->chars[i] != 0; i++)
+		cell->chars[n++] = glyph->chars[i];
+	if (n < VTERM_MAX_CHARS_PER_CELL)
+		cell->chars[n] = 0;
 	cell->pen = *pen;
 	cell->width = (uint32_t)glyph->width;
 	for (int right = 1; right < glyph->width; right++) {

@@ -89,6 +89,15 @@ static int argument(const long *arguments, int n, int i)
 	return i < n && !CSI_ARG_IS_MISSING(arguments[i]) ? (int)CSI_ARG(arguments[i]) : 0;
 }
 
+/* A last row of 0 is none, as libvterm has it. */
+static void take_region(struct modes *modes, const long *arguments, int n)
+{
+	const bool none = n > 1 && CSI_ARG(arguments[1]) == 0;
+
+	modes->region_top = none ? 0 : argument(arguments, n, 0);
+	modes->region_bottom = none ? 0 : argument(arguments, n, 1);
+}
+
 /* Without leader and intermediate. */
 static void take_plain(struct modes *modes, char command, const long *arguments, int n)
 {
@@ -99,8 +108,7 @@ static void take_plain(struct modes *modes, char command, const long *arguments,
 			set_ansi(modes, argument(arguments, n, i), command == 'h');
 		break;
 	case 'r':
-		modes->region_top = argument(arguments, n, 0);
-		modes->region_bottom = argument(arguments, n, 1);
+		take_region(modes, arguments, n);
 		break;
 	case 'J':
 		modes->clears_scrollback = argument(arguments, n, 0) == 3;
@@ -213,6 +221,15 @@ bool modes_is_on(const struct modes *modes, int number)
 		if (table[i].number == number)
 			return table[i].at_first != (modes->private_modes >> i & 1);
 	return false;
+}
+
+int modes_region_top(const struct modes *modes, int n_rows)
+{
+	const int top = modes->region_top > 0 ? modes->region_top - 1 : 0;
+	int bottom = modes->region_bottom > 0 ? modes->region_bottom : n_rows;
+
+	bottom = bottom < n_rows ? bottom : n_rows;
+	return top < bottom ? top : 0;
 }
 
 static void put_region(const struct modes *modes, FILE *out)

@@ -41,6 +41,9 @@ void modes_resized(struct modes *modes);
 /* Whether a private mode (DECSET) is on; only for those of the table. */
 bool modes_is_on(const struct modes *modes, int number);
 
+/* The first row of the scrolling region, from 0; one that cannot be is the whole screen. */
+int modes_region_top(const struct modes *modes, int n_rows);
+
 /* Writes what switches a terminal that is as at first to these modes, and back. The first may move
  * the cursor; character sets come apart, after the last character that is painted. */
 void modes_paint(const struct modes *modes, FILE *out);

@@ -202,8 +202,8 @@ static void put_cursor(struct painter *painter, const struct screen *screen, VTe
 	const struct grid *grid = screen_grid(screen);
 	const VTermPos edge = screen->edge;
 
-	if (modes_is_on(&screen->modes, 6) && screen->modes.region_top > 0)
-		at.row -= screen->modes.region_top - 1;
+	if (modes_is_on(&screen->modes, 6))
+		at.row -= modes_region_top(&screen->modes, grid->n_rows);
 	at.row = at.row < 0 ? 0 : at.row;
 	put_position(painter->out, at);
 	/* The next character belongs to the next line: only printing brings a terminal there. */
@@ -280,7 +280,7 @@ int paint_whole(const struct screen *screen, enum paint_begin begin, size_t n_li
 	return close_painter(&painter, ret_text);
 }
 
-int paint_leave(const struct screen *screen, struct paint_text *ret_text)
+int paint_leave(const struct screen *screen, bool missed, struct paint_text *ret_text)
 {
 	int row = screen->main.n_rows - 1;
 	struct painter painter;
@@ -288,9 +288,12 @@ int paint_leave(const struct screen *screen, struct paint_text *ret_text)
 
 	if (r < 0)
 		return r;
-	modes_unpaint(&screen->modes, painter.out);
+	if (missed)
+		(void)fputs(reset, painter.out);
+	else
+		modes_unpaint(&screen->modes, painter.out);
 	(void)fputs("\033[m", painter.out);
-	if (screen->in_alternate)
+	if (screen->in_alternate && !missed)
 		(void)fputs("\033[?1049l\033[m", painter.out);
 	while (row > main_cursor(screen).row && grid_used(&screen->main, row) == 0)
 		row--;

@@ -37,5 +37,6 @@ int paint_main(const struct screen *screen, size_t n_lines, int leave_out,
 int paint_over(const struct screen *screen, VTermPos main_cursor, VTermPos size,
 	       struct paint_text *ret_text);
 
-/* Takes back what was switched on: for a terminal that a shell goes on to use. */
-int paint_leave(const struct screen *screen, struct paint_text *ret_text);
+/* Takes back what was switched on: for a terminal that a shell goes on to use. `missed`: the terminal
+ * has not got all, so what is switched on there is not known. */
+int paint_leave(const struct screen *screen, bool missed, struct paint_text *ret_text);

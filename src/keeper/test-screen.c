@@ -263,7 +263,7 @@ static void test_leave(void **state)
 	assert_int_equal(paint_whole(&screen, PAINT_FRESH, 0, &text), 0);
 	screen_feed(&other, text.bytes, text.n);
 	paint_text_deinit(&text);
-	assert_int_equal(paint_leave(&screen, &text), 0);
+	assert_int_equal(paint_leave(&screen, false, &text), 0);
 	screen_feed(&other, text.bytes, text.n);
 	paint_text_deinit(&text);
 	assert_false(other.in_alternate);

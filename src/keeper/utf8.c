@@ -1,7 +1,5 @@
 #include "keeper/utf8.h"
 
-#include <stdbool.h>
-
 enum { REPLACEMENT = 0xfffd };
 
 static bool printable(uint32_t code)
@@ -72,4 +70,9 @@ size_t utf8_valid(const uint8_t *bytes, size_t n)
 			return 0;
 	(void)utf8_get(bytes, &code);
 	return code >= least[length] && printable(code) ? length : 0;
+}
+
+bool utf8_is_wide_mark(uint32_t code)
+{
+	return (code >= 0x302a && code <= 0x302f) || code == 0x3099 || code == 0x309a;
 }

@@ -1,6 +1,7 @@
 /* Code points as bytes and back, for what we wrote ourselves. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,3 +18,7 @@ size_t utf8_length(uint8_t first);
 
 /* How many bytes the character at `bytes` has if it is a whole one that may be printed; else 0. */
 size_t utf8_valid(const uint8_t *bytes, size_t n);
+
+/* Marks that join the character before them and are yet in the table of wide ones: libvterm 0.1.4
+ * adds their two columns to its width when it sees both at once. */
+bool utf8_is_wide_mark(uint32_t code);

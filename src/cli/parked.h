@@ -1,0 +1,37 @@
+/* Finds keepers by their sockets, and asks them. */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cli/command.h"
+
+struct parked {
+	uint32_t id;
+	uid_t uid;
+	char path[108];
+	json_t *info; /* owned; what Info said */
+};
+
+struct parked_list {
+	struct parked *items; /* owned; by id */
+	size_t n;
+};
+
+/* The caller's, or for root everybody's. Sockets without a keeper are left out, and removed if they
+ * are the caller's. -ENOMEM. */
+int parked_find(const char *runtime_dir, struct parked_list *ret_list);
+void parked_deinit(struct parked_list *list);
+
+/* One of them by number; NULL, and it has been said, when there is none. */
+const struct parked *parked_get(const struct parked_list *list, const char *text);
+
+/* Connects to a keeper that runs as `uid` and no other. Negative errno. */
+int parked_connect(const struct parked *parked, int *ret_fd);
+
+/* One call; takes over `parameters`. Says what goes wrong. ret_reply is the caller's. */
+enum command_exit parked_call(int fd, const char *method, json_t *parameters, json_t **ret_reply);
+
+/* A table of them on standard output. */
+enum command_exit parked_print(const struct parked_list *list);

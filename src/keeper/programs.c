@@ -1,0 +1,41 @@
+#include "keeper/programs.h"
+
+#include <stddef.h>
+
+#include "base/text.h"
+
+/* As seen on Debian 12 with TERM=xterm-256color.  On a size change all of these draw themselves
+ * anew, but only nano and tmux send (part of) their modes again; on SIGCONT only nano does. */
+static const struct {
+	const char *name;
+	const char *modes;
+} table[] = {
+	{ "vim", "\033[?1049h\033[H\033[?1h\033=\033[?2004h" },
+	{ "vi", "\033[?1049h\033[H\033[?1h\033=\033[?2004h" },
+	{ "view", "\033[?1049h\033[H\033[?1h\033=\033[?2004h" },
+	{ "vimdiff", "\033[?1049h\033[H\033[?1h\033=\033[?2004h" },
+	{ "nvim", "\033[?1049h\033[H\033[?1h\033=\033[?2004h" },
+	{ "less", "\033[?1049h\033[H\033[?1h\033=" },
+	{ "pager", "\033[?1049h\033[H\033[?1h\033=" },
+	{ "top", "\033[H\033[?1h\033=\033[?25l" },
+	{ "htop", "\033[?1049h\033[H\033[?1h\033=\033[?25l\033[?1006;1000h" },
+	{ "nano", "\033[?1049h\033[H\033[?1h\033=\033[?2004h" },
+	{ "tmux: client", "\033[?1049h\033[H\033[?1h\033=" },
+	{ "watch", "\033[?1049h\033[H" },
+};
+
+/* Their line editors take a bracketed paste at any time, and ask for it at each prompt. */
+static const char *const shells[] = { "bash", "zsh", "fish" };
+
+const char *programs_modes(const char *name, bool full_screen, bool raw)
+{
+	if (!raw)
+		return "";
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (text_equal(table[i].name, name))
+			return table[i].modes;
+	for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++)
+		if (text_equal(shells[i], name))
+			return "\033[?2004h";
+	return full_screen ? "\033[?1049h\033[H\033[?1h\033=" : "";
+}

@@ -1,0 +1,241 @@
+#include "keeper/terminal.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+/* A master gives at most 4 KiB at a time. */
+enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 4096, NUDGE_MS = 200 };
+
+static bool fill(struct terminal *terminal, char *bytes, size_t *ret_n)
+{
+	size_t n = 0;
+
+	while (n < READ_BYTES) {
+		const ssize_t got = read(terminal->master, bytes + n, READ_BYTES - n);
+
+		if (got > 0) {
+			n += (size_t)got;
+			continue;
+		}
+		if (got < 0 && errno == EINTR)
+			continue;
+		*ret_n = n;
+		return got < 0 && errno == EAGAIN;
+	}
+	*ret_n = n;
+	return true;
+}
+
+bool terminal_drain(struct terminal *terminal)
+{
+	static char bytes[READ_BYTES];
+	size_t n = 0;
+	bool open = false;
+
+	if (terminal->master < 0)
+		return false;
+	open = fill(terminal, bytes, &n);
+	if (n > 0)
+		terminal->events->output(bytes, n, terminal->events->user);
+	return open;
+}
+
+static void on_readable(int fd, short what, void *argument)
+{
+	struct terminal *terminal = argument;
+
+	(void)fd;
+	(void)what;
+	if (terminal_drain(terminal))
+		return;
+	terminal_read(terminal, false);
+	terminal->events->closed(terminal->events->user);
+}
+
+static void on_writable(int fd, short what, void *argument)
+{
+	struct terminal *terminal = argument;
+
+	(void)fd;
+	(void)what;
+	while (evbuffer_get_length(terminal->input) > 0) {
+		const int n = evbuffer_write_atmost(terminal->input, terminal->master, WRITE_BYTES);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			/* Nobody there to take it: it is lost, as on a line that is lost. */
+			if (n < 0 && errno != EAGAIN)
+				(void)evbuffer_drain(terminal->input,
+						     evbuffer_get_length(terminal->input));
+			break;
+		}
+	}
+	if (evbuffer_get_length(terminal->input) > 0)
+		(void)event_add(terminal->writable, NULL);
+	terminal->events->input_taken(terminal->events->user);
+}
+
+static void apply_size(const struct terminal *terminal, uint16_t rows)
+{
+	const struct winsize size = { .ws_row = rows, .ws_col = terminal->columns };
+
+	if (terminal->master >= 0)
+		(void)ioctl(terminal->master, TIOCSWINSZ, &size);
+}
+
+static void on_nudged(int fd, short what, void *argument)
+{
+	struct terminal *terminal = argument;
+
+	(void)fd;
+	(void)what;
+	terminal->nudged = false;
+	apply_size(terminal, terminal->rows);
+}
+
+int terminal_init(struct terminal *terminal, struct event_base *base, int master,
+		  const struct terminal_events *events)
+{
+	struct winsize size = { .ws_row = 0 };
+	const int flags = fcntl(master, F_GETFL);
+
+	*terminal = (struct terminal){ .events = events, .base = base, .master = master };
+	if (flags < 0 || fcntl(master, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    ioctl(master, TIOCGWINSZ, &size) < 0)
+		return -errno;
+	terminal->rows = size.ws_row;
+	terminal->columns = size.ws_col;
+	terminal->readable = event_new(base, master, EV_READ | EV_PERSIST, on_readable, terminal);
+	terminal->writable = event_new(base, master, EV_WRITE, on_writable, terminal);
+	terminal->nudge = evtimer_new(base, on_nudged, terminal);
+	terminal->input = evbuffer_new();
+	return terminal->readable && terminal->writable && terminal->nudge && terminal->input
+		       ? 0
+		       : -ENOMEM;
+}
+
+void terminal_deinit(struct terminal *terminal)
+{
+	terminal_hang_up(terminal);
+	if (terminal->readable)
+		event_free(terminal->readable);
+	if (terminal->writable)
+		event_free(terminal->writable);
+	if (terminal->nudge)
+		event_free(terminal->nudge);
+	if (terminal->input)
+		evbuffer_free(terminal->input);
+	*terminal = (struct terminal){ .master = -1 };
+}
+
+int terminal_release(struct terminal *terminal)
+{
+	auto_close int slave =
+		ioctl(terminal->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+
+	if (slave < 0 || tcflow(slave, TCOON) < 0)
+		return -errno;
+	return 0;
+}
+
+void terminal_read(struct terminal *terminal, bool on)
+{
+	if (terminal->master < 0)
+		return;
+	if (on)
+		(void)event_add(terminal->readable, NULL);
+	else
+		(void)event_del(terminal->readable);
+}
+
+void terminal_write(struct terminal *terminal, const void *bytes, size_t n)
+{
+	if (terminal->master < 0)
+		return;
+	(void)evbuffer_add(terminal->input, bytes, n);
+	on_writable(terminal->master, EV_WRITE, terminal);
+}
+
+size_t terminal_waiting(const struct terminal *terminal)
+{
+	return evbuffer_get_length(terminal->input);
+}
+
+void terminal_set_size(struct terminal *terminal, uint16_t rows, uint16_t columns)
+{
+	(void)event_del(terminal->nudge);
+	terminal->nudged = false;
+	terminal->rows = rows;
+	terminal->columns = columns;
+	apply_size(terminal, rows);
+}
+
+void terminal_nudge(struct terminal *terminal)
+{
+	const struct timeval after = { .tv_usec = NUDGE_MS * 1000 };
+
+	/* Without a size nothing was ever drawn to fit. */
+	if (terminal->master < 0 || terminal->rows == 0)
+		return;
+	terminal->nudged = true;
+	apply_size(terminal,
+		   (uint16_t)(terminal->rows > 2 ? terminal->rows - 1 : terminal->rows + 1));
+	(void)event_add(terminal->nudge, &after);
+}
+
+int terminal_group(const struct terminal *terminal)
+{
+	pid_t group = 0;
+
+	if (terminal->master < 0 || ioctl(terminal->master, TIOCGPGRP, &group) < 0)
+		return 0;
+	return group > 0 ? group : 0;
+}
+
+void terminal_program(const struct terminal *terminal, char ret_name[static TERMINAL_NAME_BYTES])
+{
+	char path[64];
+	auto_fclose FILE *file = NULL;
+	const int group = terminal_group(terminal);
+
+	(void)text_copy("?", ret_name, TERMINAL_NAME_BYTES);
+	if (group == 0)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", group);
+	file = fopen(path, "re");
+	if (file && fgets(ret_name, TERMINAL_NAME_BYTES, file))
+		ret_name[strcspn(ret_name, "\n")] = '\0';
+}
+
+bool terminal_is_raw(const struct terminal *terminal)
+{
+	struct termios settings;
+
+	return terminal->master >= 0 && tcgetattr(terminal->master, &settings) == 0 &&
+	       !(settings.c_lflag & ICANON);
+}
+
+void terminal_hang_up(struct terminal *terminal)
+{
+	if (terminal->master < 0)
+		return;
+	if (terminal->readable)
+		(void)event_del(terminal->readable);
+	if (terminal->writable)
+		(void)event_del(terminal->writable);
+	if (terminal->nudge)
+		(void)event_del(terminal->nudge);
+	cleanup_close(&terminal->master);
+	terminal->master = -1;
+}

@@ -1,0 +1,69 @@
+/*
+ * The master side of the parked terminal: reads what is printed, writes what is typed, without
+ * ever waiting for either.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event;
+struct event_base;
+struct evbuffer;
+
+#define TERMINAL_NAME_BYTES 16
+
+struct terminal_events {
+	void (*output)(const char *bytes, size_t n, void *user);
+	void (*input_taken)(void *user); /* less waits than before */
+	void (*closed)(void *user);	 /* nobody has the other side open (EIO) */
+	void *user;
+};
+
+struct terminal {
+	const struct terminal_events *events;
+	struct event_base *base;
+	struct event *readable, *writable, *nudge;
+	struct evbuffer *input; /* not written yet */
+	int master;		/* owned; -1: hung up */
+	uint16_t rows, columns;
+	bool nudged; /* it has another size for a moment */
+};
+
+/* Takes over `master`, makes it non-blocking; reads nothing yet. `events` stay the caller's.
+ * -ENOMEM. */
+int terminal_init(struct terminal *terminal, struct event_base *base, int master,
+		  const struct terminal_events *events);
+void terminal_deinit(struct terminal *terminal);
+
+/* Lets output go on (TCOON, which also undoes a ^S) through the slave side. Negative errno. */
+int terminal_release(struct terminal *terminal);
+
+/* Reading, or not for now: the kernel then makes the program wait. */
+void terminal_read(struct terminal *terminal, bool on);
+
+/* Reads what is there at once. Returns false when nobody has the other side open. */
+bool terminal_drain(struct terminal *terminal);
+
+/* Queues input. */
+void terminal_write(struct terminal *terminal, const void *bytes, size_t n);
+size_t terminal_waiting(const struct terminal *terminal);
+
+void terminal_set_size(struct terminal *terminal, uint16_t rows, uint16_t columns);
+
+/* Has the program in front draw itself anew: one row less, and 0.2 s later the size as it was.
+ * The same size again moves no program (measured), and programs need the time to see the first. */
+void terminal_nudge(struct terminal *terminal);
+
+/* The program in the foreground: the name of the leader of its process group, foreign text; "?". */
+void terminal_program(const struct terminal *terminal, char ret_name[static TERMINAL_NAME_BYTES]);
+
+/* The foreground process group; 0: not known. */
+int terminal_group(const struct terminal *terminal);
+
+/* Whether the program reads keys as they come (no ICANON): an editor, or a shell's prompt. */
+bool terminal_is_raw(const struct terminal *terminal);
+
+/* Closes the master: the programs get the hang-up of a lost line. */
+void terminal_hang_up(struct terminal *terminal);

@@ -1,0 +1,325 @@
+"""The real keeper and the real command.  tests/keeper/park.c stands for the server and the daemon: it
+starts a command on a pseudo terminal and hands it over.  SSHIDLE, SSHIDLE_KEEPER and PARK name the
+programs."""
+
+import fcntl
+import json
+import os
+import pathlib
+import pty
+import pwd
+import re
+import select
+import shutil
+import signal
+import struct
+import subprocess
+import tempfile
+import termios
+import time
+
+import pytest
+
+SSHIDLE = os.environ.get("SSHIDLE", "sshidle")
+KEEPER = os.environ.get("SSHIDLE_KEEPER", "sshidle-keeper")
+PARK = os.environ.get("PARK", "park")
+
+WITHIN_S = 20
+
+
+def wait_for(condition, what="it", within=WITHIN_S):
+    """Waits until the condition gives something true, and returns that."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.01)
+    raise AssertionError(f"{what} did not come within {within} s")
+
+
+def environment(**more):
+    return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm-256color", "HOME": "/tmp",
+            "PS1": "$ ", "HISTFILE": "/dev/null", **more}
+
+
+class Parked:
+    """A command on a terminal that is, or will be, parked."""
+
+    def __init__(self, host, number, command, rows=24, columns=80, user="root", **options):
+        self.host, self.number = host, number
+        account = pwd.getpwnam(user) if os.geteuid() == 0 else pwd.getpwuid(os.getuid())
+        self.uid = account.pw_uid
+        host.directory_of(account)
+        words = [f"{name}={value}" for name, value in options.items()]
+        self.log = open(host.runtime / f"keeper-{number}.log", "w+", encoding="utf-8")
+        self.process = subprocess.Popen(
+            [PARK, KEEPER, str(host.runtime), str(number), account.pw_name, str(account.pw_uid),
+             str(account.pw_gid), str(rows), str(columns), *words, "--", *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
+            env=environment(KEEPER_LOG="1"))
+        self.command_pid = self.expect("started")
+        self.keeper_pid = None
+
+    def say(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def expect(self, word):
+        line = self.process.stdout.readline().split()
+        assert line and line[0] == word, line
+        return int(line[1])
+
+    def write(self, text):
+        self.say("write " + text.replace("\\", "\\\\").replace("\r", "\\r").replace("\x1b", "\\x1b"))
+
+    def read(self, least):
+        """What the client gets before the park: that many bytes."""
+        self.say(f"read {least}")
+        line = self.process.stdout.readline().split()
+        assert line[0] == "got", line
+        return bytes.fromhex(line[1]) if len(line) > 2 else b""
+
+    def read_until(self, wanted):
+        got = b""
+        while wanted not in got:
+            got += self.read(1)
+        return got
+
+    def park(self):
+        self.say("park")
+        self.keeper_pid = self.expect("held")
+        self.expect("parked")
+        wait_for(lambda: self.info(), "the keeper")
+        return self
+
+    def status(self):
+        self.say("wait")
+        return self.expect("status")
+
+    @property
+    def socket(self):
+        return self.host.runtime / "parked" / str(self.uid) / f"{self.number}.sock"
+
+    def info(self):
+        for one in self.host.parked():
+            if one["id"] == self.number:
+                return one
+        return None
+
+    def alive(self):
+        return is_alive(self.command_pid)
+
+    def said(self):
+        """What the keeper logged."""
+        self.log.seek(0)
+        return self.log.read()
+
+    def close(self):
+        for pid in (self.keeper_pid, self.command_pid):
+            if pid and is_alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        self.process.stdin.close()
+        self.process.wait(timeout=WITHIN_S)
+        self.process.stdout.close()
+        self.log.close()
+
+
+def is_alive(pid):
+    """Lives, and is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+class Host:
+    """A runtime directory."""
+
+    def __init__(self):
+        self.runtime = pathlib.Path(tempfile.mkdtemp(prefix="sshidle-keeper-"))
+        os.chmod(self.runtime, 0o711)
+        (self.runtime / "parked").mkdir(mode=0o711)
+        self.closing, self.numbers = [], 0
+
+    def directory_of(self, account):
+        path = self.runtime / "parked" / str(account.pw_uid)
+        if not path.exists():
+            path.mkdir(mode=0o700)
+            os.chown(path, account.pw_uid, account.pw_gid)
+
+    def start(self, *command, **options):
+        self.numbers += 1
+        self.closing.append(Parked(self, self.numbers, command, **options))
+        return self.closing[-1]
+
+    def command(self, *arguments):
+        return [SSHIDLE, "-r", str(self.runtime), *arguments]
+
+    def run(self, *arguments, **options):
+        return subprocess.run(self.command(*arguments), env=environment(), text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=WITHIN_S,
+                              check=False, **options)
+
+    def parked(self):
+        done = self.run("parked", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["parked"]
+
+    def resume(self, *arguments, **options):
+        self.closing.append(Client(self.command("resume", *arguments), **options))
+        return self.closing[-1]
+
+    def close(self):
+        for one in reversed(self.closing):
+            one.close()
+        shutil.rmtree(self.runtime)
+
+
+class Client:
+    """A command on a terminal of its own, raw bytes both ways."""
+
+    def __init__(self, command, rows=24, columns=80, **options):
+        self.master, slave = pty.openpty()
+        self.slave_name = os.ttyname(slave)
+        self.size(rows, columns)
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave,
+                                        env=environment(), start_new_session=True, **options)
+        self.slave = slave
+        self.got = b""
+
+    def size(self, rows, columns):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def resized(self, rows, columns):
+        self.size(rows, columns)
+        self.process.send_signal(signal.SIGWINCH)
+
+    def write(self, data):
+        data = data.encode() if isinstance(data, str) else data
+        while data:
+            _, writable, _ = select.select([], [self.master], [], 0.02)
+            self.pump(0)
+            if writable:
+                data = data[os.write(self.master, data[:512]):]
+
+    def pump(self, within):
+        """Takes what comes within that time; False when there was nothing."""
+        readable, _, _ = select.select([self.master], [], [], within)
+        if readable:
+            self.got += os.read(self.master, 1 << 16)
+        return bool(readable)
+
+    def expect(self, wanted, within=WITHIN_S):
+        """Reads until it has come; returns what came up to its end."""
+        wanted = wanted.encode() if isinstance(wanted, str) else wanted
+        end = time.monotonic() + within
+        while wanted not in self.got:
+            assert time.monotonic() < end, (wanted, self.got[-2000:])
+            self.pump(0.05)
+        at = self.got.index(wanted) + len(wanted)
+        before, self.got = self.got[:at], self.got[at:]
+        return before
+
+    def wait(self, within=WITHIN_S):
+        """The exit status."""
+        end = time.monotonic() + within
+        while self.process.poll() is None:
+            assert time.monotonic() < end, self.got[-2000:]
+            self.pump(0.02)
+        while self.pump(0.05):
+            pass
+        return self.process.returncode
+
+    def modes(self):
+        return termios.tcgetattr(self.slave)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(timeout=WITHIN_S)
+        for fd in (self.master, self.slave):
+            os.close(fd)
+
+
+class Tmux:
+    """A terminal whose cells can be asked for."""
+
+    def __init__(self):
+        self.socket = pathlib.Path(tempfile.mkdtemp(prefix="sshidle-tmux-")) / "socket"
+        self.names = 0
+
+    def call(self, *arguments):
+        return subprocess.run(["tmux", "-S", str(self.socket), "-f", "/dev/null", *arguments],
+                              env=environment(), capture_output=True, text=True, check=True,
+                              timeout=WITHIN_S).stdout
+
+    def start(self, command, rows=24, columns=80):
+        """A pane with that command; returns its name."""
+        self.names += 1
+        name = f"t{self.names}"
+        words = ["new-session", "-d", "-s", name, "-x", str(columns), "-y", str(rows)]
+        self.call(*words, "-e", "TERM=xterm-256color", "-e", "PS1=$ ", *command,
+                  ";", "set", "-g", "status", "off", ";", "set", "-g", "escape-time", "0", ";",
+                  "set", "-g", "remain-on-exit", "on", ";",
+                  "resize-window", "-t", name, "-x", str(columns), "-y", str(rows))
+        return name
+
+    def keys(self, name, *keys):
+        self.call("send-keys", "-t", name, *keys)
+
+    def literal(self, name, text):
+        self.call("send-keys", "-t", name, "-l", text)
+
+    def size(self, name, rows, columns):
+        self.call("resize-window", "-t", name, "-x", str(columns), "-y", str(rows))
+
+    def cells(self, name, history=False):
+        """What is shown, with attributes."""
+        words = ["-S", "-"] if history else []
+        return [line.rstrip() for line in
+                self.call("capture-pane", "-p", "-e", "-t", name, *words).rstrip("\n").split("\n")]
+
+    def state(self, name):
+        """Cursor and modes."""
+        return self.call("display", "-p", "-t", name,
+                         "#{cursor_x} #{cursor_y} #{cursor_flag} #{alternate_on} #{keypad_cursor_flag} "
+                         "#{keypad_flag} #{mouse_any_flag} #{mouse_sgr_flag} #{insert_flag} "
+                         "#{wrap_flag} #{origin_flag} #{scroll_region_upper} "
+                         "#{scroll_region_lower}").strip()
+
+    def close(self):
+        subprocess.run(["tmux", "-S", str(self.socket), "kill-server"], capture_output=True,
+                       check=False)
+        shutil.rmtree(self.socket.parent)
+
+
+@pytest.fixture
+def host():
+    one = Host()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def tmux():
+    if not shutil.which("tmux"):
+        pytest.skip("tmux is missing: install tmux")
+    one = Tmux()
+    yield one
+    one.close()
+
+
+def strip(data):
+    """Printed text without control sequences."""
+    text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
+    return re.sub(r"\x1b(\][^\x07]*\x07|\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])", "", text)
+
+
+@pytest.fixture(scope="session")
+def other_users():
+    """Two users beside root."""
+    if os.geteuid() != 0:
+        pytest.skip("not root: no other users")
+    return "nobody", "daemon"
