@@ -242,9 +242,21 @@ static void tell(const struct park_terminal *terminal, enum keeper_word word)
 		(void)send(terminal->link, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void park_terminal_commit(struct park_terminal *terminal)
+void park_terminal_commit(struct park_terminal *terminal, bool exclusive)
 {
+	int before = 0;
+
+	/* One that its user made so stays so. */
+	if (exclusive && ioctl(terminal->slave, TIOCGEXCL, &before) == 0 && before == 0)
+		terminal->exclusive = ioctl(terminal->slave, TIOCEXCL) == 0;
 	tell(terminal, KEEPER_COMMIT);
+}
+
+void park_terminal_share(struct park_terminal *terminal)
+{
+	if (terminal->exclusive)
+		(void)ioctl(terminal->slave, TIOCNXCL);
+	terminal->exclusive = false;
 }
 
 void park_terminal_cancel(struct park_terminal *terminal)

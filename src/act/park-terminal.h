@@ -23,7 +23,9 @@ struct park_terminal {
 	int leader; /* owned: pidfd */
 	int answer; /* owned: to what mends it */
 	int64_t mend_until_ns;
-	bool stopped; /* its output is, by us */
+	bool stopped;	 /* its output is, by us */
+	bool exclusive;	 /* nobody else may open it now, by us */
+	bool not_mended; /* and that is not tried again */
 	/* Whose it was before the end. */
 	uid_t uid;
 	gid_t gid;
@@ -56,8 +58,13 @@ bool park_terminal_is_held(const struct park_terminal *terminal);
 int park_terminal_stop(struct park_terminal *terminal);
 void park_terminal_go_on(struct park_terminal *terminal);
 
-/* The end of the server is certain. */
-void park_terminal_commit(struct park_terminal *terminal);
+/*
+ * The end of the server is certain.  `exclusive`: nobody may open the terminal until
+ * park_terminal_share(), as the server will leave it to everybody (TIOCEXCL holds for all but
+ * CAP_SYS_ADMIN).  What is open stays open; a program that opens /dev/tty in these milliseconds gets EBUSY.
+ */
+void park_terminal_commit(struct park_terminal *terminal, bool exclusive);
+void park_terminal_share(struct park_terminal *terminal);
 /* Output goes on, the keeper lets go. */
 void park_terminal_cancel(struct park_terminal *terminal);
 

@@ -244,13 +244,14 @@ static int look(struct park *park, struct park_look *ret_look)
 
 static int begin_cut(struct park *park, int64_t now_ns)
 {
+	const bool exclusive = watch_facts(park->watch)->server == SERVER_DROPBEAR;
 	struct order_cut order = { .hang_up = park->order.hang_up };
 	int r = cut_new(park->watch, &order, now_ns, &park->cut);
 
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < park->n; i++)
-		park_terminal_commit(&park->terminals[i]);
+		park_terminal_commit(&park->terminals[i], exclusive);
 	park->stage = STAGE_CUT;
 	park->cut_at_ns = now_ns;
 	return 0;
@@ -282,39 +283,33 @@ static int64_t step_drain(struct park *park, int64_t now_ns)
 
 /* --- after the cut --- */
 
-static void verify(struct park *park, const struct park_terminal *terminal)
-{
-	uint32_t uid;
-	int32_t pid = park_mend_find_other(terminal, &uid);
-
-	if (pid == 0)
-		return;
-	park_mend_hang_up(terminal);
-	(void)snprintf(park->alarm, sizeof(park->alarm),
-		       "process %d of uid %u had opened pts/%d while its server left it to "
-		       "everybody: it was hung up",
-		       pid, uid, terminal->channel.tty);
-}
-
 /* True: this terminal needs another look. */
 static bool mend_terminal(struct park *park, struct park_terminal *terminal, int64_t now_ns)
 {
 	int r;
 
-	if (terminal->answer < 0 && !park_mend_is_due(terminal))
+	if (terminal->not_mended || (terminal->answer < 0 && !park_mend_is_due(terminal)))
 		return false;
 	r = park_mend_step(terminal, park->setup.starter, now_ns);
-	if (r == 0)
-		return true;
-	if (r == 1) {
-		verify(park, terminal);
-		return false;
-	}
-	park_mend_hang_up(terminal);
-	(void)snprintf(park->alarm, sizeof(park->alarm),
-		       "pts/%d could not be taken from everybody: %s; it was hung up",
-		       terminal->channel.tty, strerror(-r));
+	if (r >= 0)
+		return r == 0;
+	/* It stays exclusive; the keeper ends that when the next daemon has mended it. */
+	terminal->not_mended = true;
+	terminal->exclusive = false;
+	(void)snprintf(
+		park->alarm, sizeof(park->alarm),
+		"pts/%d is left to root and cannot be opened until sshidled is restarted: %s",
+		terminal->channel.tty, strerror(-r));
 	return false;
+}
+
+static void settle(struct park *park)
+{
+	park->settled = true;
+	for (size_t i = 0; i < park->n; i++) {
+		park_terminal_share(&park->terminals[i]);
+		park_terminal_close(&park->terminals[i]);
+	}
 }
 
 /* Returns when to look at the terminals again. */
@@ -330,9 +325,7 @@ static int64_t step_terminals(struct park *park, bool server_ended, int64_t now_
 		again = mend_terminal(park, &park->terminals[i], now_ns) || again;
 	}
 	if (server_ended && !again) {
-		park->settled = true;
-		for (size_t i = 0; i < park->n; i++)
-			park_terminal_close(&park->terminals[i]);
+		settle(park);
 		return TIME_NEVER;
 	}
 	return now_ns + (again || now_ns < park->cut_at_ns + MEND_LOOKS_FOR_NS ? MEND_LOOK_NS

@@ -13,6 +13,7 @@
 #include "act/helper.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/leftover.h"
 #include "daemon/starting.h"
 #include "observe/terminal.h"
 
@@ -225,6 +226,7 @@ int starter_run(const struct starter_options *options)
 	struct starter starter = { .options = options };
 	int r;
 
+	leftover_mend();
 	do {
 		struct message message;
 

@@ -8,6 +8,10 @@
  * writes the terminal before.  When that has happened it reads, lets the terminal's output go on
  * (TCOON) and takes clients.
  *
+ * The terminal may be exclusive by then (TIOCEXCL, dropbear: it leaves the node to root and open to
+ * everybody), so the keeper opens the slave before it answers.  It ends that as soon as the node is its
+ * user's again, which the parent or the next sshidled sees to.
+ *
  * Words on the link after struct keeper_held: KEEPER_COMMIT, the connection has been cut;
  * KEEPER_CANCEL, the user is back.  If the link closes without either, or the server is still there
  * long after KEEPER_COMMIT, the keeper waits for a bounded time, then lets the output go on and

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -14,7 +15,7 @@
 #include "base/text.h"
 
 /* A master gives at most 4 KiB at a time. */
-enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 4096, NUDGE_MS = 200 };
+enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 4096, NUDGE_MS = 200, SHARED_MS = 200 };
 
 static bool fill(struct terminal *terminal, char *bytes, size_t *ret_n)
 {
@@ -104,6 +105,30 @@ static void on_nudged(int fd, short what, void *argument)
 	apply_size(terminal, terminal->rows);
 }
 
+static void close_slave(struct terminal *terminal)
+{
+	cleanup_close(&terminal->slave);
+	terminal->slave = -1;
+}
+
+static void on_shared(int fd, short what, void *argument)
+{
+	const struct timeval again = { .tv_usec = SHARED_MS * 1000 };
+	struct terminal *terminal = argument;
+	struct stat status;
+
+	(void)fd;
+	(void)what;
+	if (terminal->slave < 0)
+		return;
+	if (fstat(terminal->slave, &status) == 0 && status.st_uid != geteuid()) {
+		(void)event_add(terminal->shared, &again);
+		return;
+	}
+	(void)ioctl(terminal->slave, TIOCNXCL);
+	close_slave(terminal);
+}
+
 int terminal_init(struct terminal *terminal, struct event_base *base, int master,
 		  const struct terminal_events *events)
 {
@@ -111,6 +136,9 @@ int terminal_init(struct terminal *terminal, struct event_base *base, int master
 	const int flags = fcntl(master, F_GETFL);
 
 	*terminal = (struct terminal){ .events = events, .base = base, .master = master };
+	terminal->slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	if (terminal->slave < 0)
+		return -errno;
 	if (flags < 0 || fcntl(master, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    ioctl(master, TIOCGWINSZ, &size) < 0)
 		return -errno;
@@ -119,8 +147,10 @@ int terminal_init(struct terminal *terminal, struct event_base *base, int master
 	terminal->readable = event_new(base, master, EV_READ | EV_PERSIST, on_readable, terminal);
 	terminal->writable = event_new(base, master, EV_WRITE, on_writable, terminal);
 	terminal->nudge = evtimer_new(base, on_nudged, terminal);
+	terminal->shared = evtimer_new(base, on_shared, terminal);
 	terminal->input = evbuffer_new();
-	return terminal->readable && terminal->writable && terminal->nudge && terminal->input
+	return terminal->readable && terminal->writable && terminal->nudge && terminal->shared &&
+			       terminal->input
 		       ? 0
 		       : -ENOMEM;
 }
@@ -134,19 +164,23 @@ void terminal_deinit(struct terminal *terminal)
 		event_free(terminal->writable);
 	if (terminal->nudge)
 		event_free(terminal->nudge);
+	if (terminal->shared)
+		event_free(terminal->shared);
 	if (terminal->input)
 		evbuffer_free(terminal->input);
-	*terminal = (struct terminal){ .master = -1 };
+	*terminal = (struct terminal){ .master = -1, .slave = -1 };
 }
 
 int terminal_release(struct terminal *terminal)
 {
-	auto_close int slave =
-		ioctl(terminal->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
+	int r = 0;
 
-	if (slave < 0 || tcflow(slave, TCOON) < 0)
-		return -errno;
-	return 0;
+	if (terminal->slave < 0)
+		return -EBADF;
+	if (tcflow(terminal->slave, TCOON) < 0)
+		r = -errno;
+	on_shared(terminal->slave, EV_TIMEOUT, terminal);
+	return r;
 }
 
 void terminal_read(struct terminal *terminal, bool on)
@@ -236,6 +270,9 @@ void terminal_hang_up(struct terminal *terminal)
 		(void)event_del(terminal->writable);
 	if (terminal->nudge)
 		(void)event_del(terminal->nudge);
+	if (terminal->shared)
+		(void)event_del(terminal->shared);
+	close_slave(terminal);
 	cleanup_close(&terminal->master);
 	terminal->master = -1;
 }

@@ -24,9 +24,10 @@ struct terminal_events {
 struct terminal {
 	const struct terminal_events *events;
 	struct event_base *base;
-	struct event *readable, *writable, *nudge;
+	struct event *readable, *writable, *nudge, *shared;
 	struct evbuffer *input; /* not written yet */
 	int master;		/* owned; -1: hung up */
+	int slave; /* owned; until output was let go on and everybody may open it again */
 	uint16_t rows, columns;
 	bool nudged; /* it has another size for a moment */
 };
@@ -37,7 +38,8 @@ int terminal_init(struct terminal *terminal, struct event_base *base, int master
 		  const struct terminal_events *events);
 void terminal_deinit(struct terminal *terminal);
 
-/* Lets output go on (TCOON, which also undoes a ^S) through the slave side. Negative errno. */
+/* Lets output go on (TCOON, which also undoes a ^S) through the slave side; and ends its being
+ * exclusive as soon as it is our user's (see keeper.h). Negative errno. */
 int terminal_release(struct terminal *terminal);
 
 /* Reading, or not for now: the kernel then makes the program wait. */

@@ -32,15 +32,10 @@ static int make_socket(const char *path)
 		       : 0;
 }
 
-static void release(void)
+static void release(int slave)
 {
-	int slave =
-		ioctl(KEEPER_FD_MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-
-	if (slave >= 0) {
-		(void)tcflow(slave, TCOON);
-		(void)close(slave);
-	}
+	(void)tcflow(slave, TCOON);
+	(void)close(slave);
 }
 
 /* Whether the server has ended and the terminal is ours. */
@@ -84,7 +79,7 @@ int main(void)
 	struct keeper_held held = { .pid = (int32_t)getpid() };
 	char path[160], name[160];
 	struct keeper_start start;
-	int file;
+	int file, slave;
 
 	if (recv(KEEPER_FD_LINK, &start, sizeof(start), MSG_WAITALL) != (ssize_t)sizeof(start))
 		return 1;
@@ -93,15 +88,16 @@ int main(void)
 	(void)snprintf(name, sizeof(name), "%s/parked/%u/%u.dump", start.runtime_dir, start.uid,
 		       start.id);
 	file = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	held.result = file < 0 ? -errno : make_socket(path);
+	slave = ioctl(KEEPER_FD_MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	held.result = slave < 0 || file < 0 ? -errno : make_socket(path);
 	(void)send(KEEPER_FD_LINK, &held, sizeof(held), MSG_NOSIGNAL);
 	if (held.result < 0)
 		return 1;
 	if (wait_for_end() == 1) {
-		release();
+		release(slave);
 		dump(file);
 	} else {
-		release();
+		release(slave);
 	}
 	(void)unlink(path);
 	return 0;

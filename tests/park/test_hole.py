@@ -4,10 +4,10 @@ import os
 import subprocess
 import time
 
-from bench import LIMIT_S, lives
+from bench import KEEPER, LIMIT_S, lives
 from servers import Dropbear
 from test_handover import ended
-from world import wait_until
+from world import kill, wait_until
 
 ROUNDS = int(os.environ.get("SSHIDLE_PARK_ROUNDS", "4"))
 
@@ -31,38 +31,80 @@ while time.monotonic() < until:
 """
 
 
-def test_terminal_is_given_back(make_bench, world, record_property):
-    """Parked or, where somebody was quicker, hung up with an alarm."""
-    became = []
+
+
+class Attack:
+    """Another user who does nothing but try."""
+
+    def __init__(self, world, tty):
+        user = world.user("mallory")
+        self.process = subprocess.Popen(["/usr/bin/python3", "-c", ATTACK, f"/dev/{tty}"],
+                                        stdout=subprocess.PIPE, text=True, user=user.uid,
+                                        group=user.gid, extra_groups=[])
+
+    def end(self):
+        """What it has to tell."""
+        self.process.kill()
+        said = self.process.stdout.read()
+        self.process.wait()
+        return said
+
+
+def node(client):
+    status = os.stat(f"/dev/{client.tty}")
+    return status.st_uid, status.st_gid, status.st_mode
+
+
+def test_terminal_is_given_back(make_bench, world):
     for _ in range(ROUNDS):
         bench = make_bench(Dropbear)
         client = bench.shell()
-        mallory = world.user("mallory")
-        before = os.stat(f"/dev/{client.tty}")
-        attack = subprocess.Popen(["/usr/bin/python3", "-c", ATTACK, f"/dev/{client.tty}"],
-                                  stdout=subprocess.PIPE, text=True, user=mallory.uid,
-                                  group=mallory.gid, extra_groups=[])
+        before = node(client)
+        attack = Attack(world, client.tty)
         try:
             assert ended(client, LIMIT_S + 10)
             parked = bench.parked()
-            alarms = bench.daemon.find("had opened pts/")
-            if alarms:
-                assert f"process {attack.pid} of uid {mallory.uid}" in alarms[0].text
-                assert attack.stdout.readline() == "got it\n"
-                assert attack.stdout.readline() == "lost it\n"
-                wait_until(lambda: not lives(client.shell_pid), 5, "it was hung up")
-                became.append("hung up")
-            else:
-                after = os.stat(f"/dev/{client.tty}")
-                assert (after.st_uid, after.st_gid, after.st_mode) == (
-                    before.st_uid, before.st_gid, before.st_mode), parked.text
-                assert lives(client.shell_pid)
-                time.sleep(0.5)
-                attack.kill()
-                assert attack.stdout.read() == "", "it has the terminal, and nobody noticed"
-                became.append("kept")
+            assert node(client) == before, parked.text
+            assert parked.terminals and lives(client.shell_pid)
+            time.sleep(0.3)
         finally:
-            attack.kill()
-            attack.wait()
+            said = attack.end()
+        assert said == "", "somebody else has opened it"
+        # It is exclusive no more.
+        done = subprocess.run(["/usr/bin/python3", "-c",
+                               f"import os; os.open('/dev/{client.tty}', os.O_RDWR | os.O_NOCTTY)"],
+                              check=False, user=bench.user.uid, group=bench.user.gid)
+        assert done.returncode == 0
         bench.close()
-    record_property("against an open() without a pause", " ".join(became))
+
+
+def can_open(client, user):
+    program = f"import os; os.open('/dev/{client.tty}', os.O_RDWR | os.O_NOCTTY)"
+    return subprocess.run(["/usr/bin/python3", "-c", program], check=False, user=user.uid,
+                          group=user.gid, extra_groups=[],
+                          stderr=subprocess.DEVNULL).returncode == 0
+
+
+def test_nobody_is_there_to_give_it_back(make_bench, world):
+    """The starter is dead: nobody can open it, and the next daemon mends it."""
+    bench = make_bench(Dropbear, KEEPER)
+    client = bench.shell()
+    before = node(client)
+    attack = Attack(world, client.tty)
+    try:
+        wait_until(bench.daemon.sockets, LIMIT_S + 10, "a keeper is there", pause=0.001)
+        kill(bench.daemon.starter())
+        assert ended(client, 10)
+        bench.daemon.wait_line(r"alert: parked session .* cannot be opened until sshidled", 5)
+        assert node(client)[0] == 0
+        assert not can_open(client, bench.user)
+        bench.daemon.stop()
+        bench.daemon.start()
+        bench.daemon.wait_line(rf"{client.tty} was left to root and was given back", 2)
+        assert node(client)[0] == before[0]
+        wait_until(lambda: can_open(client, bench.user), 2, "it is exclusive no more")
+    finally:
+        said = attack.end()
+    assert said == "", "somebody else has opened it"
+    assert node(client) == before
+    assert lives(client.shell_pid)
