@@ -1,0 +1,136 @@
+"""Parked terminals under a real systemd: they outlive their login session, also with
+KillUserProcesses=yes, and every stop, restart and crash of the unit."""
+
+import os
+import re
+import shutil
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+
+from machine import Machine, NotBooted, ROOT, ended_after, wait_until  # noqa: E402
+
+BUILD = os.environ.get("SSHIDLE_BUILD", str(ROOT / "build"))
+LIMIT_S = 4
+UID = 61702
+
+CONFIG = f"IdleTimeout {LIMIT_S}s\nIdleWarning 0\nIdleAction park\nParkMax 20\n"
+LOGIND = "[Login]\nKillUserProcesses=yes\nUserStopDelaySec=0\n"
+
+TOOLS = {"systemd-nspawn": "systemd-container", "dbus-daemon": "dbus", "meson": "meson",
+         "/usr/sbin/sshd": "openssh-server"}
+
+
+@pytest.fixture(scope="module")
+def machine():
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it boots a container")
+    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+    if missing:
+        pytest.skip("not installed: " + ", ".join(missing))
+    if not os.path.exists(f"{BUILD}/src/keeper/sshidle-keeper"):
+        pytest.skip("park is not in this build (libvterm is missing)")
+    try:
+        own = Machine(BUILD, CONFIG)
+    except NotBooted as reason:
+        pytest.skip(f"systemd-nspawn cannot boot here: {reason}")
+    try:
+        own.run("sh", "-c", 'mkdir -p /etc/systemd/logind.conf.d && '
+                'printf "$1" >/etc/systemd/logind.conf.d/test.conf', "-", LOGIND)
+        own.run("systemctl", "start", "dbus", "systemd-logind")
+        yield own
+    finally:
+        own.close()
+
+
+class Parked:
+    """A session that was parked; the numbers of its processes are the machine's."""
+
+    def __init__(self, machine, typed="sleep 4711 & setsid -w sleep 4712\r"):
+        self.machine = machine
+        client = machine.log_in()
+        client.send("echo shell-$$ session-$XDG_SESSION_ID-\r")
+        client.expect(r"shell-(\d+) session-(\w*)-")
+        self.shell, self.session = client.match[1], client.match[2]
+        before = machine.journal().count("parked session")
+        client.send(typed)
+        try:
+            ended_after(client, LIMIT_S + 8)
+        except Exception:
+            print(machine.journal()[-3000:])
+            raise
+        wait_until(lambda: machine.journal().count("parked session") > before, 5,
+                   f"the journal tells of it: {machine.journal()[-2000:]}")
+        self.id = re.findall(r"parked=(\d+)\(", machine.journal())[-1]
+
+    def cgroup(self, pid):
+        done = self.machine.run("cat", f"/proc/{pid}/cgroup", check=False)
+        return done.stdout.strip().rpartition("/")[2] if done.returncode == 0 else None
+
+    def processes(self):
+        """Names of what is in its scope."""
+        done = self.machine.run("systemctl", "show", "-P", "ControlGroup",
+                                f"sshidle-parked-{self.id}.scope")
+        path = done.stdout.strip()
+        if not path:
+            return []
+        pids = self.machine.run("cat", f"/sys/fs/cgroup{path}/cgroup.procs", check=False).stdout
+        names = [self.machine.run("cat", f"/proc/{pid}/comm", check=False).stdout.strip()
+                 for pid in pids.split()]
+        return sorted(name for name in names if name)
+
+    def slice(self):
+        return self.machine.run("systemctl", "show", "-P", "Slice",
+                                f"sshidle-parked-{self.id}.scope").stdout.strip()
+
+
+ALL = ["setsid", "sh", "sleep", "sleep", "sshidle-keeper"]
+
+
+def test_it_outlives_its_login_session(machine):
+    parked = Parked(machine)
+    assert parked.session, "logind knows no session: the test proves nothing"
+    assert parked.cgroup(parked.shell) == f"sshidle-parked-{parked.id}.scope"
+    assert parked.slice() == f"user-{UID}.slice"
+    wait_until(lambda: machine.run("loginctl", "show-session", parked.session,
+                                   check=False).returncode != 0, 20, "the login session is gone")
+    # With it goes the user's manager; what is parked stays.
+    wait_until(lambda: machine.run("systemctl", "is-active", f"user@{UID}",
+                                   check=False).returncode != 0, 20, "the user's manager is gone")
+    assert parked.processes() == ALL
+
+
+@pytest.mark.parametrize("how", ["stop", "restart", "kill"])
+def test_it_outlives_the_daemon(machine, how):
+    parked = Parked(machine)
+    before = machine.show("MainPID")
+    if how == "kill":
+        machine.run("systemctl", "kill", "--signal=KILL", "sshidle")
+        wait_until(lambda: machine.show("MainPID") not in ("0", before), 10, "it is started again")
+    else:
+        machine.run("systemctl", how, "sshidle")
+    assert parked.processes() == ALL
+    machine.run("systemctl", "start", "sshidle")
+    assert parked.processes() == ALL
+    # Ended as a lost line would.
+    machine.run("pkill", "-x", "sshidle-keeper", "-n")
+    wait_until(lambda: "sh" not in parked.processes(), 5, "the shell got its hang-up")
+
+
+def test_the_starter_has_only_what_it_needs(machine):
+    pid = machine.run("pgrep", "-x", "sshidled-starte").stdout.strip()
+    status = machine.run("cat", f"/proc/{pid}/status").stdout
+    chown, dac_override, setgid, setuid = 1 << 0, 1 << 1, 1 << 6, 1 << 7
+    for name in ("CapEff", "CapPrm", "CapBnd"):
+        assert int(re.search(rf"{name}:\s*(\w+)", status)[1], 16) == (
+            chown | dac_override | setgid | setuid)
+    assert re.search(r"NoNewPrivs:\s*1", status)
+
+
+def test_terminating_the_user_ends_it(machine):
+    parked = Parked(machine)
+    assert parked.processes() == ALL
+    machine.run("systemctl", "stop", f"user-{UID}.slice")
+    assert parked.processes() == []
