@@ -91,13 +91,13 @@ class Bench:
 
     def start(self, extra="", limit=LIMIT_S):
         self.port = self.server.listen()
-        self.configure(extra, limit)
+        self.configure(POLICY.format(port=self.port, limit=limit, extra=extra))
         self.daemon.start()
         self.daemon.watch()
         return self
 
-    def configure(self, extra="", limit=LIMIT_S):
-        self.daemon.configure(POLICY.format(port=self.port, limit=limit, extra=extra))
+    def configure(self, text):
+        self.daemon.configure(text)
 
     def close(self):
         """Takes it down; may be called twice."""

@@ -12,7 +12,9 @@ from servers import Dropbear, OpenSSH
 from test_exact import FLOOD
 from world import kill, tree_of, wait_until
 
-ROUNDS = int(os.environ.get("SSHIDLE_PARK_ROUNDS", "4"))
+pytestmark = pytest.mark.heavy
+
+ROUNDS = int(os.environ.get("SSHIDLE_PARK_ROUNDS", "2"))
 LIMIT_S = 2
 # A keeper waits 10 s for the end of a server that nobody has told it of.
 PATIENCE_S = 10

@@ -9,6 +9,8 @@ from bench import NOTICE, lives, numbers_from
 from servers import Dropbear, OpenSSH, OpenSSHRoot, OpenSSHWithoutPam, Tinyssh
 from world import wait_until
 
+pytestmark = pytest.mark.heavy
+
 SERVERS = [OpenSSH, OpenSSHWithoutPam, OpenSSHRoot, Dropbear, Tinyssh]
 NAMES = [one.name for one in SERVERS]
 
