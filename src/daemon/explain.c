@@ -406,6 +406,9 @@ static void next_in_use(const struct explain *explain, const struct channel *cha
 	const struct moment_text end = moment(explain, verdict->end_at_ns);
 	const char *unless = count_terminals(explain->session) > 0 ? "unless a key is pressed"
 								   : "unless it is used";
+	const bool parks =
+		judge_action(explain->session, verdict->channel, verdict->end_at_ns) == ACTION_PARK;
+	const char *how = parks ? "the end (parked)" : "the end";
 
 	if (verdict->end_at_ns == TIME_NEVER)
 		next_is(next, TIME_NEVER, "nothing is due; the next look decides");
@@ -415,10 +418,10 @@ static void next_in_use(const struct explain *explain, const struct channel *cha
 			"(IdleAction report)",
 			end.text);
 	else if (verdict->warn_at_ns != TIME_NEVER && verdict->rule == RULE_IN_USE)
-		next_is(next, verdict->warn_at_ns, "a warning at %s, and the end at %s, %s",
-			moment(explain, verdict->warn_at_ns).text, end.text, unless);
+		next_is(next, verdict->warn_at_ns, "a warning at %s, and %s at %s, %s",
+			moment(explain, verdict->warn_at_ns).text, how, end.text, unless);
 	else
-		next_is(next, verdict->end_at_ns, "the end at %s, %s", end.text, unless);
+		next_is(next, verdict->end_at_ns, "%s at %s, %s", how, end.text, unless);
 }
 
 static void next_kept(const struct explain *explain, struct next *next)
