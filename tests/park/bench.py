@@ -107,6 +107,8 @@ class Bench:
         self.daemon.stop()
         self.daemon.end_keepers()
         self.server.stop()
+        crashes = self.daemon.find("Sanitizer|runtime error:|Assertion|not allowed")
+        assert not crashes, crashes
 
     # -- clients ----------------------------------------------------------------------------
 
