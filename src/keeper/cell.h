@@ -17,6 +17,9 @@ enum pen_bit {
 	PEN_OVERLINE = 1 << 7,
 	PEN_UNDERLINE_SHIFT = 8, /* two bits: VTERM_UNDERLINE_... */
 	PEN_UNDERLINE = 3 << 8,
+	/* Set as one of 256 (38;5;1), not as one of 8 (31): terminals may make those bright. */
+	PEN_FOREGROUND_256 = 1 << 10,
+	PEN_BACKGROUND_256 = 1 << 11,
 };
 
 /* The default colours are all zero but for their mark, so that equal pens are equal bytes. */

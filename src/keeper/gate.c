@@ -39,7 +39,7 @@ static bool arguments_fit(const char *bytes, size_t n)
 {
 	size_t arguments = 1, digits = 0;
 
-	if (bytes[n - 1] == 'm' && bytes[2] <= ';')
+	if (bytes[n - 1] == 'm' && !strchr("<=>?", bytes[2]))
 		return true;
 	for (size_t i = 2; i < n; i++) {
 		const bool digit = bytes[i] >= '0' && bytes[i] <= '9';

@@ -188,3 +188,15 @@ int grid_used(const struct grid *grid, int row)
 		used--;
 	return used;
 }
+
+int grid_printed(const struct grid *grid, int row, bool *ret_fills)
+{
+	const struct cell *cells = grid->rows[row], *last = &cells[grid->n_columns - 1];
+	int printed = grid->n_columns;
+
+	while (printed > 0 && cells[printed - 1].chars[0] == 0 && cells[printed - 1].width == 1 &&
+	       pen_equal(&cells[printed - 1].pen, &last->pen) && last->pen.bits == 0)
+		printed--;
+	*ret_fills = printed < grid->n_columns && !cell_is_blank(last);
+	return printed;
+}

@@ -27,3 +27,7 @@ void grid_scroll(struct grid *grid, VTermRect within, int downward, int rightwar
 
 /* Columns up to the last one that is not blank. */
 int grid_used(const struct grid *grid, int row);
+
+/* Columns that have to be printed: what follows is erased. `fills`: with one colour that is not the
+ * terminal's own. */
+int grid_printed(const struct grid *grid, int row, bool *ret_fills);

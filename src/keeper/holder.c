@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -104,16 +105,18 @@ static void put_word(struct holder *holder, const char *sequence)
 	screen_feed(&holder->screen, sequence, strlen(sequence));
 }
 
-/* The program that was guessed to use the alternate screen has gone without leaving it. */
-static void check_guess(struct holder *holder)
+/* The program that was guessed to use the alternate screen has ended. If it has not left that, it never
+ * was there. */
+static void on_guessed(int fd, short what, void *argument)
 {
-	const int group = terminal_group(&holder->terminal);
+	struct holder *holder = argument;
 
-	if (holder->guessed == group && holder->screen.in_alternate)
-		return;
-	if (holder->screen.in_alternate)
+	(void)fd;
+	(void)what;
+	if (terminal_drain(&holder->terminal) && holder->screen.in_alternate) {
 		put_word(holder, "\033[?1049l");
-	holder->guessed = 0;
+		terminal_nudge(&holder->terminal);
+	}
 }
 
 static void on_output(const char *bytes, size_t n, void *user)
@@ -123,8 +126,6 @@ static void on_output(const char *bytes, size_t n, void *user)
 	server_output(holder->server, bytes, n);
 	holder->screen.answers = !server_answers(holder->server);
 	screen_feed(&holder->screen, bytes, n);
-	if (holder->guessed != 0)
-		check_guess(holder);
 	server_shown(holder->server);
 }
 
@@ -237,16 +238,22 @@ static void on_patience(int fd, short what, void *argument)
 static void guess_modes(struct holder *holder)
 {
 	const bool raw = terminal_is_raw(&holder->terminal);
-	char name[TERMINAL_NAME_BYTES];
-	const char *modes;
+	char name[GROUP_NAME_BYTES];
+	const int pid = terminal_program(&holder->terminal, name);
+	const char *modes = programs_modes(name, (holder->start.flags & KEEPER_FULL_SCREEN) != 0,
+					   raw, pid > 0 && group_pager_stays(pid));
 
-	terminal_program(&holder->terminal, name);
-	modes = programs_modes(name, (holder->start.flags & KEEPER_FULL_SCREEN) != 0, raw);
 	screen_feed(&holder->screen, modes, strlen(modes));
 	/* What comes first may be the rest of a character. */
 	holder->screen.gate.begun = false;
-	if (holder->screen.in_alternate)
-		holder->guessed = terminal_group(&holder->terminal);
+	if (!holder->screen.in_alternate || pid <= 0)
+		return;
+	holder->guessed_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (holder->guessed_fd >= 0)
+		holder->guessed =
+			event_new(holder->base, holder->guessed_fd, EV_READ, on_guessed, holder);
+	if (holder->guessed)
+		(void)event_add(holder->guessed, NULL);
 }
 
 /* The server is gone. */
@@ -328,7 +335,7 @@ int holder_init(struct holder *holder, struct event_base *base, const struct kee
 	holder->link_fd = KEEPER_FD_LINK;
 	holder->gone_fd = KEEPER_FD_SERVER;
 	holder->leader_fd = start->has_leader ? KEEPER_FD_LEADER : -1;
-	holder->status = -1;
+	holder->guessed_fd = holder->status = -1;
 	holder->terminal_events = (struct terminal_events){ .output = on_output,
 							    .input_taken = on_input_taken,
 							    .closed = on_closed,
@@ -362,4 +369,5 @@ void holder_deinit(struct holder *holder)
 	cleanup_close(&holder->link_fd);
 	cleanup_close(&holder->gone_fd);
 	cleanup_close(&holder->leader_fd);
+	cleanup_close(&holder->guessed_fd);
 }

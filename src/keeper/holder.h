@@ -24,8 +24,9 @@ struct holder {
 	struct terminal_events terminal_events;
 	struct screen screen;
 	struct server *server;
-	struct event *link, *gone, *leader, *patience, *lifetime, *ending;
+	struct event *link, *gone, *leader, *guessed, *patience, *lifetime, *ending;
 	int link_fd, gone_fd, leader_fd; /* owned; -1: none */
+	int guessed_fd; /* owned: the program whose use of the alternate screen is a guess; -1 */
 	int64_t expires_at_ns;	   /* CLOCK_MONOTONIC; 0: never, or while somebody is attached */
 	int32_t status;		   /* wait status of the shell; -1: not known */
 	unsigned waits_for_status; /* times that it was asked for */
@@ -33,7 +34,6 @@ struct holder {
 	bool holding;	  /* the server is gone */
 	bool leader_gone; /* the shell's process has ended ... */
 	bool ended;	  /* ... and what it had printed has been read */
-	int guessed;	  /* process group whose use of the alternate screen is a guess; 0: none */
 };
 
 /* Takes over the descriptors KEEPER_FD_*. Sets up screen and socket; on failure (negative errno)

@@ -42,19 +42,19 @@ void paint_text_deinit(struct paint_text *text)
 	*text = (struct paint_text){ .bytes = NULL };
 }
 
-static void put_colour(FILE *out, const VTermColor *colour, unsigned base)
+static void put_colour(FILE *out, const VTermColor *colour, unsigned base, bool of_256)
 {
 	if (colour->type & VTERM_COLOR_DEFAULT_MASK)
 		return;
 	if (!VTERM_COLOR_IS_INDEXED(colour))
 		(void)fprintf(out, ";%u;2;%u;%u;%u", base + 8, (unsigned)colour->rgb.red,
 			      (unsigned)colour->rgb.green, (unsigned)colour->rgb.blue);
+	else if (of_256 || colour->indexed.idx >= 16)
+		(void)fprintf(out, ";%u;5;%u", base + 8, (unsigned)colour->indexed.idx);
 	else if (colour->indexed.idx < 8)
 		(void)fprintf(out, ";%u", base + colour->indexed.idx);
-	else if (colour->indexed.idx < 16)
-		(void)fprintf(out, ";%u", base + 60 + colour->indexed.idx - 8);
 	else
-		(void)fprintf(out, ";%u;5;%u", base + 8, (unsigned)colour->indexed.idx);
+		(void)fprintf(out, ";%u", base + 60 + colour->indexed.idx - 8);
 }
 
 static void put_pen(struct painter *painter, const struct pen *pen)
@@ -77,8 +77,8 @@ static void put_pen(struct painter *painter, const struct pen *pen)
 		if (pen->bits & bits[i].bit)
 			(void)fputs(bits[i].text, painter->out);
 	(void)fputs(underlines[(pen->bits & PEN_UNDERLINE) >> PEN_UNDERLINE_SHIFT], painter->out);
-	put_colour(painter->out, &pen->foreground, 30);
-	put_colour(painter->out, &pen->background, 40);
+	put_colour(painter->out, &pen->foreground, 30, pen->bits & PEN_FOREGROUND_256);
+	put_colour(painter->out, &pen->background, 40, pen->bits & PEN_BACKGROUND_256);
 	(void)fputc('m', painter->out);
 }
 
@@ -99,6 +99,13 @@ static void put_cells(struct painter *painter, const struct grid *grid, int row,
 {
 	for (int column = from; column < to; column++)
 		put_cell(painter, &grid->rows[row][column]);
+}
+
+/* To its end, in the colour of its last cell. */
+static void fill_line(struct painter *painter, const struct grid *grid, int row)
+{
+	put_pen(painter, &grid->rows[row][grid->n_columns - 1].pen);
+	(void)fputs("\033[K", painter->out);
 }
 
 /* With the plain pen: terminals fill a new line with the background. */
@@ -136,7 +143,8 @@ static size_t put_main(struct painter *painter, const struct screen *screen, int
 	long at = 0;
 
 	for (int row = 0; row < n_rows; row++) {
-		const int used = grid_used(grid, row);
+		bool fills;
+		const int used = grid_printed(grid, row, &fills);
 		int from = 0;
 
 		if (row == cursor.row) {
@@ -146,6 +154,8 @@ static size_t put_main(struct painter *painter, const struct screen *screen, int
 			from = cursor.col;
 		}
 		put_cells(painter, grid, row, from, used);
+		if (fills)
+			fill_line(painter, grid, row);
 		if (row < n_rows - 1)
 			end_line(painter);
 	}
@@ -180,12 +190,15 @@ static void put_alternate(struct painter *painter, const struct screen *screen, 
 	put_pen(painter, &screen->main_pen);
 	(void)fputs("\033[?1049h", painter->out);
 	for (int row = 0; row < grid->n_rows && row < size.row; row++) {
-		const int used = grid_used(grid, row);
+		bool fills;
+		const int used = grid_printed(grid, row, &fills);
 
-		if (used == 0)
+		if (used == 0 && !fills)
 			continue;
 		put_position(painter->out, (VTermPos){ row, 0 });
 		put_cells(painter, grid, row, 0, used < size.col ? used : size.col);
+		if (fills && used < size.col)
+			fill_line(painter, grid, row);
 	}
 }
 

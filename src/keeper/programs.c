@@ -27,13 +27,29 @@ static const struct {
 /* Their line editors take a bracketed paste at any time, and ask for it at each prompt. */
 static const char *const shells[] = { "bash", "zsh", "fish" };
 
-const char *programs_modes(const char *name, bool full_screen, bool raw)
+static const char *find(const char *name)
 {
-	if (!raw)
-		return "";
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (text_equal(table[i].name, name))
 			return table[i].modes;
+	return NULL;
+}
+
+bool programs_is_full_screen(const char *name)
+{
+	return find(name) != NULL;
+}
+
+const char *programs_modes(const char *name, bool full_screen, bool raw, bool pager_stays)
+{
+	const char *known = find(name);
+
+	if (!raw)
+		return "";
+	if (pager_stays && (text_equal(name, "less") || text_equal(name, "pager")))
+		return "\033[?1h\033=";
+	if (known)
+		return known;
 	for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++)
 		if (text_equal(shells[i], name))
 			return "\033[?2004h";

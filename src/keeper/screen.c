@@ -107,15 +107,18 @@ static int on_attribute(VTermAttr attribute, VTermValue *value, void *user)
 	struct screen *screen = user;
 	struct pen *pen = &screen->pen;
 
-	if (attribute == VTERM_ATTR_FOREGROUND)
+	if (attribute == VTERM_ATTR_FOREGROUND) {
 		pen->foreground = colour(&value->color, VTERM_COLOR_DEFAULT_FG);
-	else if (attribute == VTERM_ATTR_BACKGROUND)
+		set_bit(pen, PEN_FOREGROUND_256, false);
+	} else if (attribute == VTERM_ATTR_BACKGROUND) {
 		pen->background = colour(&value->color, VTERM_COLOR_DEFAULT_BG);
-	else if (attribute == VTERM_ATTR_UNDERLINE)
+		set_bit(pen, PEN_BACKGROUND_256, false);
+	} else if (attribute == VTERM_ATTR_UNDERLINE) {
 		pen->bits = (uint16_t)((pen->bits & ~PEN_UNDERLINE) |
 				       (value->number & 3) << PEN_UNDERLINE_SHIFT);
-	else if ((int)attribute > 0 && attribute < VTERM_N_ATTRS && bits[attribute] != 0)
+	} else if ((int)attribute > 0 && attribute < VTERM_N_ATTRS && bits[attribute] != 0) {
 		set_bit(pen, bits[attribute], value->boolean);
+	}
 	return 1;
 }
 
@@ -186,40 +189,54 @@ static void on_output(const char *bytes, size_t n, void *user)
 		screen->answer(bytes, n, screen->user);
 }
 
-/* Attributes that libvterm 0.1.4 does not know, and those that it would take for others (the colour
- * of underlines); the rest is passed on one by one. */
+/* Attributes that libvterm 0.1.4 does not know. */
+static bool take_own(struct pen *pen, unsigned number)
+{
+	if (number == 0 || number == 22)
+		set_bit(pen, PEN_FAINT, false);
+	if (number == 0 || number == 28)
+		set_bit(pen, PEN_CONCEAL, false);
+	if (number == 0 || number == 55)
+		set_bit(pen, PEN_OVERLINE, false);
+	if (number != 2 && number != 8 && number != 53)
+		return false;
+	set_bit(pen, number == 2 ? PEN_FAINT : number == 8 ? PEN_CONCEAL : PEN_OVERLINE, true);
+	return true;
+}
+
+static void take_colour(struct screen *screen, const struct sgr *sgr)
+{
+	const unsigned *n = sgr->numbers;
+	char text[64];
+
+	if (sgr->n == 5 && n[1] == 2)
+		(void)snprintf(text, sizeof(text), "\033[%u;2;%u;%u;%um", n[0], n[2] & 255,
+			       n[3] & 255, n[4] & 255);
+	else if (sgr->n == 3 && n[1] == 5)
+		(void)snprintf(text, sizeof(text), "\033[%u;5;%um", n[0], n[2] & 255);
+	else
+		return;
+	(void)vterm_input_write(screen->vterm, text, strlen(text));
+	if (n[1] == 5 && (n[2] & 255) < 16)
+		set_bit(&screen->pen, n[0] == 38 ? PEN_FOREGROUND_256 : PEN_BACKGROUND_256, true);
+}
+
+/* One by one: libvterm would take the colour of underlines (58) for other attributes. */
 static void take_attribute(struct screen *screen, const struct sgr *sgr)
 {
 	const unsigned *n = sgr->numbers;
 	char text[64];
 
-	if (n[0] == 0 || n[0] == 22)
-		set_bit(&screen->pen, PEN_FAINT, false);
-	if (n[0] == 0 || n[0] == 28)
-		set_bit(&screen->pen, PEN_CONCEAL, false);
-	if (n[0] == 0 || n[0] == 55)
-		set_bit(&screen->pen, PEN_OVERLINE, false);
-	if (n[0] == 2 || n[0] == 8 || n[0] == 53)
-		set_bit(&screen->pen,
-			n[0] == 2   ? PEN_FAINT
-			: n[0] == 8 ? PEN_CONCEAL
-				    : PEN_OVERLINE,
-			true);
-	if (n[0] == 2 || n[0] == 8 || n[0] == 53 || n[0] > 107 || n[0] == 58 || n[0] == 59)
+	if (take_own(&screen->pen, n[0]) || n[0] > 107 || n[0] == 58 || n[0] == 59)
 		return;
 	if (n[0] == 38 || n[0] == 48) {
-		if (sgr->n == 5 && n[1] == 2)
-			(void)snprintf(text, sizeof(text), "\033[%u;2;%u;%u;%um", n[0], n[2] & 255,
-				       n[3] & 255, n[4] & 255);
-		else if (sgr->n == 3 && n[1] == 5)
-			(void)snprintf(text, sizeof(text), "\033[%u;5;%um", n[0], n[2] & 255);
-		else
-			return;
-	} else if (n[0] == 4 && sgr->n > 1) {
-		(void)snprintf(text, sizeof(text), "\033[4:%um", n[1] > 3 ? 1 : n[1]);
-	} else {
-		(void)snprintf(text, sizeof(text), "\033[%um", n[0]);
+		take_colour(screen, sgr);
+		return;
 	}
+	if (n[0] == 4 && sgr->n > 1)
+		(void)snprintf(text, sizeof(text), "\033[4:%um", n[1] > 3 ? 1 : n[1]);
+	else
+		(void)snprintf(text, sizeof(text), "\033[%um", n[0]);
 	(void)vterm_input_write(screen->vterm, text, strlen(text));
 }
 
@@ -251,7 +268,7 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 {
 	struct screen *screen = user;
 
-	if (bytes[1] == '[' && bytes[n - 1] == 'm' && bytes[2] <= ';') {
+	if (bytes[1] == '[' && bytes[n - 1] == 'm' && !strchr("<=>?", bytes[2])) {
 		take_attributes(screen, bytes, n);
 		return;
 	}
@@ -326,12 +343,13 @@ static int rows_to_leave_out(const struct screen *screen, int rows, int columns)
 	const VTermPos cursor = screen->in_alternate ? screen->main_cursor : screen_cursor(screen);
 	const struct grid *grid = &screen->main;
 	int blank = 0, wrapped = 0;
+	bool fills;
 
 	for (int row = 0; row < grid->n_rows; row++) {
-		const int used = grid_used(grid, row);
+		const int used = grid_printed(grid, row, &fills);
 
 		wrapped += used > columns ? (used + columns - 1) / columns : 1;
-		blank = used == 0 && row > cursor.row ? blank + 1 : 0;
+		blank = used == 0 && !fills && row > cursor.row ? blank + 1 : 0;
 	}
 	if (wrapped <= rows)
 		return 0;

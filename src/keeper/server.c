@@ -138,12 +138,12 @@ static void take_info(struct client *client, const json_t *parameters)
 {
 	const struct holder *holder = client->server->holder;
 	const struct keeper_start *start = &holder->start;
-	char since[CLOCK_TEXT_BYTES], tty[32], program[TERMINAL_NAME_BYTES];
+	char since[CLOCK_TEXT_BYTES], tty[32], program[GROUP_NAME_BYTES];
 
 	(void)parameters;
 	clock_format_utc(start->created_ns, since);
 	(void)snprintf(tty, sizeof(tty), "pts/%u", start->pty);
-	terminal_program(&holder->terminal, program);
+	(void)terminal_program(&holder->terminal, program);
 	client_send(
 		client,
 		varlink_reply_new(

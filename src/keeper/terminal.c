@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/text.h"
 
 /* A master gives at most 4 KiB at a time. */
 enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 4096, NUDGE_MS = 200, SHARED_MS = 200 };
@@ -237,19 +236,9 @@ int terminal_group(const struct terminal *terminal)
 	return group > 0 ? group : 0;
 }
 
-void terminal_program(const struct terminal *terminal, char ret_name[static TERMINAL_NAME_BYTES])
+int terminal_program(const struct terminal *terminal, char ret_name[static GROUP_NAME_BYTES])
 {
-	char path[64];
-	auto_fclose FILE *file = NULL;
-	const int group = terminal_group(terminal);
-
-	(void)text_copy("?", ret_name, TERMINAL_NAME_BYTES);
-	if (group == 0)
-		return;
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", group);
-	file = fopen(path, "re");
-	if (file && fgets(ret_name, TERMINAL_NAME_BYTES, file))
-		ret_name[strcspn(ret_name, "\n")] = '\0';
+	return group_name(terminal_group(terminal), ret_name);
 }
 
 bool terminal_is_raw(const struct terminal *terminal)

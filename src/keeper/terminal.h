@@ -8,11 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "keeper/group.h"
+
 struct event;
 struct event_base;
 struct evbuffer;
-
-#define TERMINAL_NAME_BYTES 16
 
 struct terminal_events {
 	void (*output)(const char *bytes, size_t n, void *user);
@@ -58,8 +58,8 @@ void terminal_set_size(struct terminal *terminal, uint16_t rows, uint16_t column
  * The same size again moves no program (measured), and programs need the time to see the first. */
 void terminal_nudge(struct terminal *terminal);
 
-/* The program in the foreground: the name of the leader of its process group, foreign text; "?". */
-void terminal_program(const struct terminal *terminal, char ret_name[static TERMINAL_NAME_BYTES]);
+/* The program in the foreground, by group_name(), which is what it returns. */
+int terminal_program(const struct terminal *terminal, char ret_name[static GROUP_NAME_BYTES]);
 
 /* The foreground process group; 0: not known. */
 int terminal_group(const struct terminal *terminal);

@@ -78,6 +78,7 @@ static void test_painted_is_the_same(void **state)
 		"",
 		"hello\r\nworld",
 		"\033[1;31mred\033[0m \033[38;5;200;48;2;1;2;3mx\033[2;4:3;9;53my\033[21;8;3;5mz",
+		"\033[2;8;53mall\033[mnone",
 		"\033[44m\033[2J\033[5;5Hblue\033[K\033[m plain",
 		"a\033[?1049h\033[3;3Halt\033[?1h\033=\033[?1002;1006h\033[?2004h\033[?25l",
 		"\033[2;5r\033[?6h\033[2;3Hin a region",
@@ -98,6 +99,28 @@ static void test_painted_is_the_same(void **state)
 
 		make(&screen, 10, 20, texts[i]);
 		check_painted(&screen);
+		screen_deinit(&screen);
+	}
+}
+
+static void test_attributes_end(void **state)
+{
+	static const struct {
+		const char *text;
+		uint16_t bits;
+	} rows[] = {
+		{ "\033[1;2;3;5;7;8;9;53;4m", 0x1ff },
+		{ "\033[1;2;3;5;7;8;9;53;4m\033[m", 0 },
+		{ "\033[1;2;3;5;7;8;9;53;4m\033[0;9m", PEN_STRIKE },
+		{ "\033[1;2;3;5;7;8;9;53;4m\033[22;23;24;25;27;28;29;55m", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct screen screen;
+
+		make(&screen, 4, 10, rows[i].text);
+		assert_int_equal(screen.pen.bits, rows[i].bits);
 		screen_deinit(&screen);
 	}
 }
@@ -280,6 +303,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_painted_is_the_same),
+		cmocka_unit_test(test_attributes_end),
 		cmocka_unit_test(test_edge),
 		cmocka_unit_test(test_cut_sequence),
 		cmocka_unit_test(test_scrollback),

@@ -86,6 +86,10 @@ class Parked:
             got += self.read(1)
         return got
 
+    def drain(self):
+        self.say("drain")
+        return self.expect("drained")
+
     def park(self):
         self.say("park")
         self.keeper_pid = self.expect("held")
@@ -276,10 +280,12 @@ class Tmux:
         self.call("resize-window", "-t", name, "-x", str(columns), "-y", str(rows))
 
     def cells(self, name, history=False):
-        """What is shown, with attributes."""
+        """What is shown: for each line its cells, each the character and its attributes."""
         words = ["-S", "-"] if history else []
-        return [line.rstrip() for line in
-                self.call("capture-pane", "-p", "-e", "-t", name, *words).rstrip("\n").split("\n")]
+        return cells_of(self.call("capture-pane", "-p", "-e", "-N", "-t", name, *words))
+
+    def text(self, name):
+        return self.call("capture-pane", "-p", "-t", name)
 
     def state(self, name):
         """Cursor and modes."""
@@ -293,6 +299,62 @@ class Tmux:
         subprocess.run(["tmux", "-S", str(self.socket), "kill-server"], capture_output=True,
                        check=False)
         shutil.rmtree(self.socket.parent)
+
+
+# Attributes that a later one takes back.
+OFF = {"22": ("1", "2"), "23": ("3",), "24": ("4", "21"), "25": ("5",), "27": ("7",), "28": ("8",),
+       "29": ("9",), "55": ("53",)}
+
+
+def attribute(pen, words):
+    """One attribute (a colour is several words) into the pen: {what: value}."""
+    word = words.pop(0)
+    # tmux writes 53 as 5:3.
+    if ":" in word:
+        pen["53" if word == "5:3" else "4"] = word
+    elif word in ("", "0"):
+        pen.clear()
+    elif word in OFF:
+        for one in OFF[word]:
+            pen.pop(one, None)
+    elif word in ("38", "48"):
+        n = 4 if words[0] == "2" else 2
+        pen[word] = tuple(words[:n])
+        del words[:n]
+    elif word in ("39", "49"):
+        pen.pop(word[0] + "8", None)
+    elif len(word) == 2 and word[0] in "34" or len(word) > 2 or word[0] == "9" and word != "9":
+        pen["48" if word.startswith(("4", "10")) else "38"] = word
+    else:
+        pen["4" if word.startswith("4") else word] = word
+
+
+# The line drawing set of the VT100.
+LINES = dict(zip("jklmnqtuvwx", "\u2518\u2510\u250c\u2514\u253c\u2500\u251c\u2524\u2534\u252c\u2502"))
+
+
+def cells_of(text):
+    """The output of capture-pane -e: what matters is how a cell looks, not how it came to."""
+    lines, pen, graphics = [], {}, False
+    for line in text.rstrip("\n").split("\n"):
+        cells = []
+        for sequence, shift, character in re.findall(r"\x1b\[([0-9;:]*)m|([\x0e\x0f])|(.)", line):
+            if shift:
+                graphics = shift == "\x0e"
+            elif character:
+                drawn = LINES.get(character, character) if graphics else character
+                cells.append((drawn, tuple(sorted(pen.items()))))
+            else:
+                words = sequence.split(";")
+                while words:
+                    attribute(pen, words)
+        # Blanks at the end may be printed or erased.
+        while cells and cells[-1][0] == " ":
+            cells.pop()
+        lines.append(cells)
+    while lines and not lines[-1]:
+        lines.pop()
+    return lines
 
 
 @pytest.fixture

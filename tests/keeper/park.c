@@ -7,6 +7,7 @@
  *
  *   write TEXT   types it; C escapes
  *   read N       reads at least N bytes as the client before the park would, says "got N HEX"
+ *   drain        reads until nothing has come for a while, says "drained N"
  *   park         stops output, starts the keeper, says "held PID", ends the server, says "parked"
  *   start        as park, but the server lives on; then: "commit", "cancel", "gone", "close"
  *   wait         waits for the command, says "status N" (its parent waits for it: we do)
@@ -14,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -31,6 +33,8 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "keeper/keeper.h"
+
+enum { QUIET_MS = 300 };
 
 struct world {
 	struct keeper_start start;
@@ -230,6 +234,17 @@ static void read_output(const struct world *world, size_t least)
 	say("", (long)total);
 }
 
+static void drain_output(const struct world *world)
+{
+	struct pollfd fd = { .fd = world->master, .events = POLLIN };
+	char bytes[4096];
+	long total = 0;
+
+	while (poll(&fd, 1, QUIET_MS) == 1 && fd.revents & POLLIN)
+		total += read(world->master, bytes, sizeof(bytes));
+	say("drained", total);
+}
+
 static void wait_for_command(const struct world *world)
 {
 	int status = 0;
@@ -245,6 +260,8 @@ static void obey(struct world *world, const char *line)
 		type_text(world, line + strlen("write "));
 	else if (text_starts(line, "read "))
 		read_output(world, (size_t)strtoul(line + strlen("read "), NULL, 10));
+	else if (text_starts(line, "drain"))
+		drain_output(world);
 	else if (text_starts(line, "start") || text_starts(line, "park"))
 		start_keeper(world);
 	else if (text_starts(line, "wait"))
