@@ -7,7 +7,8 @@ import subprocess
 from conftest import SSHIDLE
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "sshidle.bash-completion"
-COMMANDS = ["list", "why", "cut", "keep", "events", "audit", "prove", "status", "reload", "help"]
+COMMANDS = ["list", "why", "cut", "keep", "events", "explain", "audit", "prove", "status",
+            "reload", "help"]
 
 
 PROVE_VALUES = ["--server", "--limit", "--user", "--evidence", "--sign"]
