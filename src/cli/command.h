@@ -26,6 +26,8 @@ enum command_option {
 	OPTION_LIMIT = 1 << 9,
 	OPTION_EVIDENCE = 1 << 10,
 	OPTION_SIGN = 1 << 11,
+	OPTION_WRITE = 1 << 12,
+	OPTION_UNDO = 1 << 13,
 };
 
 struct arguments {
@@ -44,6 +46,8 @@ struct arguments {
 	bool json;
 	bool sarif;
 	bool all;
+	bool write;
+	bool undo;
 };
 
 struct command {
@@ -78,6 +82,7 @@ enum command_exit command_why(const struct arguments *arguments);
 enum command_exit command_cut(const struct arguments *arguments);
 enum command_exit command_keep(const struct arguments *arguments);
 enum command_exit command_events(const struct arguments *arguments);
+enum command_exit command_apply(const struct arguments *arguments);
 enum command_exit command_status(const struct arguments *arguments);
 enum command_exit command_reload(const struct arguments *arguments);
 enum command_exit command_explain(const struct arguments *arguments);

@@ -142,6 +142,11 @@ static bool sees_our_files(int32_t pid, const char *file)
 	       ours.st_ino == theirs.st_ino;
 }
 
+bool listener_is_elsewhere(int32_t pid, const char *executable)
+{
+	return !sees_our_files(pid, "/etc") || !sees_our_files(pid, executable);
+}
+
 static bool has_port(const struct settings_server *server, uint16_t port)
 {
 	for (size_t i = 0; i < server->n_ports; i++)
@@ -217,13 +222,15 @@ static bool look_at(int32_t pid, struct settings_server *server)
 		return false;
 	server->pid = pid;
 	(void)process_start_ticks(pid, &server->start_ticks);
-	if (!sees_our_files(pid, "/etc") || !sees_our_files(pid, server->executable))
-		(void)text_append(server->trouble, sizeof(server->trouble),
-				  "it runs in a container, with files of its own");
+	server->in_container =
+		!sees_our_files(pid, "/etc") || !sees_our_files(pid, server->executable);
+	if (server->in_container)
+		(void)text_copy("it runs in a container, with files of its own", server->trouble,
+				sizeof(server->trouble));
 	return true;
 }
 
-int listener_find(struct settings_host *host)
+int listener_look(struct settings_host *host)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -237,12 +244,21 @@ int listener_find(struct settings_host *host)
 		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0)
 			continue;
 		memset(server, 0, sizeof(*server));
-		if (look_at((int32_t)pid, server)) {
-			manager_find(server);
+		if (look_at((int32_t)pid, server))
 			host->n_servers++;
-		}
 	}
 	(void)closedir(proc);
+	return 0;
+}
+
+int listener_find(struct settings_host *host)
+{
+	const int r = listener_look(host);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < host->n_servers; i++)
+		manager_find(&host->servers[i]);
 	manager_find_sockets(host);
 	return 0;
 }

@@ -14,7 +14,8 @@
 
 #define SYSTEMCTL "/usr/bin/systemctl"
 
-enum { ASK_MS = 10000, ACT_MS = 60000 };
+/* An init script may wait for its server. */
+enum { ACT_MS = 60000 };
 
 static const char *word_of(enum manager_act act)
 {
@@ -48,20 +49,12 @@ static int run(const char *const *argv, char *ret_complaint, size_t size)
 	return r;
 }
 
-/* What systemd says of a unit, the first line. */
 static bool says(const char *unit, const char *name, const char *wanted)
 {
-	const char *const argv[] = { SYSTEMCTL, "show", "--property", name,
-				     "--value", "--",	unit,	      NULL };
-	struct program_output output;
-	bool equal;
+	char value[64];
 
-	if (program_run(argv, ASK_MS, &output) < 0)
-		return false;
-	output.text[strcspn(output.text, "\n")] = '\0';
-	equal = text_equal(output.text, wanted);
-	program_output_deinit(&output);
-	return equal;
+	manager_property(unit, name, value, sizeof(value));
+	return text_equal(value, wanted);
 }
 
 /* The listener as it was found, not a later process with its pid. */
