@@ -44,7 +44,9 @@ static int64_t most(int64_t a, int64_t b)
 
 static int64_t add(int64_t at_ns, int64_t span_ns)
 {
-	return span_ns > TIME_NEVER - at_ns ? TIME_NEVER : at_ns + span_ns;
+	int64_t sum_ns;
+
+	return __builtin_add_overflow(at_ns, span_ns, &sum_ns) ? TIME_NEVER : sum_ns;
 }
 
 static void forget_probes(struct liveness *liveness)
