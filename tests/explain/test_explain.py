@@ -20,8 +20,8 @@ sys.path.insert(0, os.path.dirname(__file__))
 import hosts  # noqa: E402
 import servers  # noqa: E402
 from daemon import Daemon  # noqa: E402
-from situations import BRING, process_lives  # noqa: E402
-from world import World  # noqa: E402
+from situations import BRING  # noqa: E402
+from world import World, is_alive  # noqa: E402
 
 BUILD = os.environ.get("SSHIDLE_BUILD")
 
@@ -90,8 +90,7 @@ class Case:
         """Notes what has ended, and the span in which it did."""
         if self.connection_end is None and self.session.port not in connections:
             self.connection_end = span
-        if self.process_end is None and (not process_lives(self.session.pid) or
-                                         self.session.pid is None and self.session.client.ended):
+        if self.process_end is None and not self.session.goes_on():
             self.process_end = span
 
 
@@ -210,7 +209,7 @@ CASES = [
     Case(OWN_PROBES, "client-stopped", "sshidle-unresponsive-program"),
     Case(OWN_PROBES, "away-at-prompt", None),
     Case(OWN_NO_PROBES, "client-stopped", None),
-    Case(OWN_NO_PROBES, "client-stopped-flood", "sshidle-unresponsive-program"),
+    Case(OWN_PROBES, "client-stopped-flood", "sshidle-unresponsive-program"),
 ]
 
 # Works for as long as WorkMax allows, which the configuration of the test sets to a day.
@@ -267,7 +266,7 @@ class Stage:
         looking.set()
         watcher.join()
         for case in cases:
-            case.others_live = bool(case.sessions) and all(map(process_lives,
+            case.others_live = bool(case.sessions) and all(map(is_alive,
                                                                case.session.alive_too))
         for case in cases:
             for session in case.sessions:
@@ -369,7 +368,7 @@ def ends_of(case, what):
         return case.connection_end, True
     if what in ("channel-closed", "logged-out", "terminal-hung-up"):
         stays = case.situation == "multiplexed" and case.connection_end is not None
-        return (case.process_end or case.connection_end), not stays
+        return case.process_end, not stays
     raise AssertionError(f"nobody knows how to look for {what}")
 
 
