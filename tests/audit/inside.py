@@ -35,9 +35,16 @@ def mount_tmpfs(path):
 
 
 def private_etc():
-    """A copy of /etc in its place."""
+    """A copy of /etc in its place.
+
+    Others may add users meanwhile: what is gone before it is copied (their lock files) is not missed.
+    """
     os.makedirs("/run/etc")
-    run("cp", "-a", "/etc/.", "/run/etc/")
+    copied = subprocess.run(["cp", "-a", "/etc/.", "/run/etc/"], capture_output=True, text=True,
+                            check=False, env={**os.environ, "LC_ALL": "C"})
+    lost = [line for line in copied.stderr.splitlines() if "No such file" not in line]
+    if lost or not os.path.exists("/run/etc/passwd"):
+        raise RuntimeError(f"copy of /etc: {copied.stderr}")
     run("mount", "--bind", "/run/etc", "/etc")
     shutil.rmtree("/etc/sshidle.conf.d", ignore_errors=True)
     for path in ("/etc/sshidle.conf", "/etc/ssh/sshd_config"):
