@@ -317,7 +317,7 @@ static const struct row rows[] = {
 	    SSHIDLE_PROGRAM, 45, 80, SSHD_92, ALIVE(15, 8), OWN(15, 3)),
 	ROW("sshidle before sshd", LID_CLOSED, CONNECTION_ENDED, SSHIDLE_HOST, 45, 46, SSHD_92,
 	    ALIVE(15, 3), OWN(15, 3)),
-	ROW("settings that could not be read", LID_CLOSED, NOTHING, NONE, 0, 0, SSHD_92,
+	ROW("settings that could not be read", LID_CLOSED, UNKNOWN, NONE, 0, 0, SSHD_92,
 	    ALIVE(15, 3), .trouble = true),
 };
 
