@@ -106,7 +106,8 @@ static json_t *situation_new(const struct outcome_case *outcome_case,
 	return json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "situation",
 			 outcome_situation_name(situation), "title",
 			 outcome_situation_title(situation), "what",
-			 outcome_what_name(outcome.what), "first",
+			 outcome_what_name(outcome.what), "connection_stays",
+			 (int)outcome.connection_stays, "first",
 			 decides ? effect_new(&outcome.effects[0]) : json_null(), "also", also,
 			 "remarks", remarks);
 }
