@@ -368,6 +368,9 @@ def ends_of(case, what):
         return case.connection_end, True
     if what in ("channel-closed", "logged-out", "terminal-hung-up"):
         stays = case.situation == "multiplexed" and case.connection_end is not None
+        if case.situation == "sftp-idle":
+            # sftp itself reads its standard input, and does not notice before the next command.
+            return case.connection_end, True
         return case.process_end, not stays
     raise AssertionError(f"nobody knows how to look for {what}")
 
