@@ -768,6 +768,13 @@ def sshd_alone_printing(play):
         assert not gone, "sshd found it"
 
 
+# What makes sense also while the daemon is killed and restarted.
+LOST = [link_down_silent, hole_silent, link_down_printing, hole_flood, stopped_with_probes,
+        stopped_flood]
+LIVING = [outage_silent, outage_with_probes, outage_printing, outage_flood, stopped_for_a_while,
+          terminal_blocked_for_a_while, outages_again_and_again, lossy_silent, lossy_with_probes,
+          lossy_printing, lossy_flood, answers_probes, dbclient_answers, rekeys, multiplexed,
+          transfer_stopped, upload_stopped, forward_blocked]
 EVERYWHERE = [link_down_silent, link_down_printing, hole_flood, stopped_flood, outage_silent,
               outage_printing]
 
