@@ -113,7 +113,7 @@ TUNNEL = Setting("tunnel", OPENSSH, {"ChannelTimeout": "direct-tcpip=3",
                                      "UnusedConnectionTimeout": "4"}, "frank")
 TMOUT = Setting("tmout", OPENSSH, {}, "tmout")
 DROPBEAR_I = Setting("dropbear-I", DROPBEAR, {"arguments": ["-I", 4]})
-DROPBEAR_K = Setting("dropbear-K", DROPBEAR, {"arguments": ["-K", 1]})
+DROPBEAR_K = Setting("dropbear-K", DROPBEAR, {"arguments": ["-K", 3]})
 HOUR = Setting("tinyssh", TINYSSH)
 FAR_PLAIN = Setting("far", FAR, {}, "felix")
 FAR_ALIVE = Setting("far-alive", FAR, ALIVE, "felix")
@@ -122,7 +122,7 @@ FAR_NO_KEEPALIVE = Setting("far-no-tcp", FAR, {"TCPKeepAlive": "no"}, "felix")
 FAR_TMOUT = Setting("far-tmout", FAR, {}, "tmout")
 FAR_CHANNEL = Setting("far-channel", FAR, {"ChannelTimeout": "session:*=3",
                                            "UnusedConnectionTimeout": "3"}, "felix")
-FAR_K = Setting("far-dropbear-K", FAR_DROPBEAR, {"arguments": ["-K", 1]}, "fedor")
+FAR_K = Setting("far-dropbear-K", FAR_DROPBEAR, {"arguments": ["-K", 3]}, "fedor")
 
 IDLE = {"limit": 4, "interval": 0, "count": 3}
 GONE = {"limit": "none", "interval": 1, "count": 4}
