@@ -7,6 +7,7 @@ within the cell.  Needs root and SSHIDLE_BUILD.
 
 import os
 import select
+import shutil
 import sys
 import threading
 import time
@@ -40,6 +41,12 @@ Match LocalPort {port}
     ClientAliveInterval {interval}
     ClientAliveCountMax {count}
 """
+
+
+TOOLS = {"ssh": "openssh-client", "sftp": "openssh-client", "dbclient": "dropbear-bin",
+         "/usr/sbin/sshd": "openssh-server", "/usr/sbin/dropbear": "dropbear-bin",
+         "/usr/sbin/tinysshd": "tinysshd", "tcpserver": "ucspi-tcp", "tmux": "tmux", "vim": "vim",
+         "top": "procps", "ip": "iproute2", "nft": "nftables", "cc": "gcc"}
 
 
 class Setting:
@@ -311,6 +318,9 @@ def world():
         pytest.skip("needs root: it makes users, network namespaces and SSH servers")
     if not BUILD:
         pytest.fail("SSHIDLE_BUILD does not name the build directory")
+    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
+    if missing:
+        pytest.skip("not installed: " + ", ".join(sorted(set(missing))))
     own = World()
     yield own
     own.close()
