@@ -42,15 +42,27 @@ static int add_server(struct prove_servers *servers, const struct settings_serve
 	return 0;
 }
 
+/* A server in another network namespace (of a container) is none of this host's addresses. */
+static bool is_elsewhere(const struct settings_server *server)
+{
+	const int32_t pid = server->pid > 0 ? server->pid : server->superserver_pid;
+	char path[64], own[64] = "", other[64] = "";
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	return pid > 0 && readlink("/proc/self/ns/net", own, sizeof(own) - 1) > 0 &&
+	       readlink(path, other, sizeof(other) - 1) > 0 && !text_equal(own, other);
+}
+
 static bool is_wanted(const char *which, const struct settings_server *server, uint16_t port)
 {
 	uint64_t number;
 
-	if (!which || text_equal(which, "all"))
-		return true;
-	if (text_to_u64(which, UINT16_MAX, &number) == 0)
+	if (which && text_to_u64(which, UINT16_MAX, &number) == 0)
 		return number == port;
-	return text_equal(which, policy_server_name(server->server));
+	if (is_elsewhere(server))
+		return false;
+	return !which || text_equal(which, "all") ||
+	       text_equal(which, policy_server_name(server->server));
 }
 
 static int add_known(struct prove_servers *servers, const char *which)

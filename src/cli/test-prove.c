@@ -133,6 +133,38 @@ static void verdicts_tell_each_way_to_fail(void **state)
 	}
 }
 
+/* A server whose own limit is shorter ends a stopped client before; that is in time too. */
+static void servers_may_be_first(void **state)
+{
+	static const struct {
+		int64_t interval_ns;
+		double after_s;
+		bool as_promised;
+	} rows[] = {
+		{ 2 * PROVE_S, 8.1, true },    { 2 * PROVE_S, 16.0, true },
+		{ 2 * PROVE_S, 3.0, false },   { 2 * PROVE_S, 30.0, false },
+		{ 15 * PROVE_S, 16.0, false }, { SETTING_OFF, 16.0, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct prove_server server = {
+			.native = { .server = SERVER_OPENSSH,
+				    .openssh = { .client_alive_interval_ns = rows[i].interval_ns,
+						 .client_alive_count_max = 3 } }
+		};
+		const struct prove_watch watch = { .limit_ns = 20 * PROVE_S, .server = &server };
+		struct prove_case one = { .situation = situation_of(PROVE_UNRESPONSIVE, true),
+					  .told = true,
+					  .after_ns = (int64_t)(rows[i].after_s * 1000) * PROVE_MS,
+					  .ended_at_ns = 1 };
+
+		prove_verdict_give(&watch, &one);
+		if ((one.verdict == PROVE_AS_PROMISED) != rows[i].as_promised)
+			fail_msg("row %zu: %s", i, one.happened);
+	}
+}
+
 /* A host that stalled us cannot be told from a late daemon; what it stalled is allowed. */
 static void waits_of_the_host_are_allowed(void **state)
 {
@@ -223,6 +255,7 @@ int main(void)
 		cmocka_unit_test(intervals_make_the_limit),
 		cmocka_unit_test(rules_say_all_that_decides),
 		cmocka_unit_test(verdicts_tell_each_way_to_fail),
+		cmocka_unit_test(servers_may_be_first),
 		cmocka_unit_test(waits_of_the_host_are_allowed),
 		cmocka_unit_test(keys_come_and_go),
 		cmocka_unit_test(only_what_is_marked_is_found),
