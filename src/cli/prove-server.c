@@ -42,7 +42,7 @@ static int add_server(struct prove_servers *servers, const struct settings_serve
 	return 0;
 }
 
-/* A server in another network namespace (of a container) is none of this host's addresses. */
+/* It has another network namespace (that of a container), or has ended meanwhile. */
 static bool is_elsewhere(const struct settings_server *server)
 {
 	const int32_t pid = server->pid > 0 ? server->pid : server->superserver_pid;
@@ -50,7 +50,7 @@ static bool is_elsewhere(const struct settings_server *server)
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
 	return pid > 0 && readlink("/proc/self/ns/net", own, sizeof(own) - 1) > 0 &&
-	       readlink(path, other, sizeof(other) - 1) > 0 && !text_equal(own, other);
+	       (readlink(path, other, sizeof(other) - 1) < 0 || !text_equal(own, other));
 }
 
 static bool is_wanted(const char *which, const struct settings_server *server, uint16_t port)
