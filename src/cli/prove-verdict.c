@@ -45,12 +45,12 @@ void prove_verdict_promise(const struct prove_case *one, int64_t limit_ns, char 
 	if (one->situation->outcome == PROVE_LIVES)
 		(void)snprintf(ret_text, size, "lives");
 	else if (one->situation->outcome == PROVE_IDLE)
-		(void)snprintf(ret_text, size, "ends at %s, idle", limit);
+		(void)snprintf(ret_text, size, "ends idle at %s", limit);
 	else if (may_be_idle(one))
-		(void)snprintf(ret_text, size, "ends at %s, unresponsive, or at %s, idle", limit,
+		(void)snprintf(ret_text, size, "ends unresponsive at %s, or idle at %s", limit,
 			       twice);
 	else
-		(void)snprintf(ret_text, size, "ends at %s, unresponsive", limit);
+		(void)snprintf(ret_text, size, "ends unresponsive at %s", limit);
 }
 
 static bool is_in_time(const struct prove_watch *watch, int64_t after_ns, int64_t promised_ns)
@@ -121,9 +121,9 @@ void prove_verdict_give(const struct prove_watch *watch, struct prove_case *one)
 	if (one->ended_at_ns == 0)
 		(void)text_copy("lived", text, size);
 	else if (one->ended_by != 0)
-		(void)snprintf(text, size, "ended by rule %d: %s", one->ended_by, one->reason);
+		(void)snprintf(text, size, "rule %d: %s", one->ended_by, one->reason);
 	else
-		(void)snprintf(text, size, "ended: %s",
+		(void)snprintf(text, size, "no rule: %s",
 			       one->told ? one->reason : "sshidled says nothing");
 	if (wrong)
 		(void)text_append(text, size, " (%s)", wrong);
