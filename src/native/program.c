@@ -176,20 +176,17 @@ int program_run(const char *const *argv, int limit_ms, struct program_output *re
 	return 0;
 }
 
-/* Cuts off line ends; the last line. */
-static const char *last_line(char *text, size_t size)
+/* Cuts off all but the first line that is not empty. */
+static const char *first_line(char *text)
 {
-	char *newline;
-
-	while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
-		text[--size] = '\0';
-	newline = strrchr(text, '\n');
-	return newline ? newline + 1 : text;
+	text += strspn(text, "\r\n");
+	text[strcspn(text, "\r\n")] = '\0';
+	return text;
 }
 
 const char *program_complaint(struct program_output *output)
 {
-	const char *line = last_line(output->error, strlen(output->error));
+	const char *line = first_line(output->error);
 
-	return *line ? line : last_line(output->text, strlen(output->text));
+	return *line ? line : first_line(output->text);
 }

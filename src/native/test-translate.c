@@ -204,21 +204,21 @@ static void test_limits(void **state)
 
 	(void)state;
 	expect(EXACT, &one,
-	       "ChannelTimeout session:shell=900 session:command=900 session:subsystem:sftp=900\n"
-	       "UnusedConnectionTimeout 900\n",
+	       "ChannelTimeout session:shell=901 session:command=901 session:subsystem:sftp=901\n"
+	       "UnusedConnectionTimeout 901\n",
 	       "");
-	expect(EXACT, &many, "UnusedConnectionTimeout 900\n", "");
+	expect(EXACT, &many, "UnusedConnectionTimeout 901\n", "");
 	expect(EXACT, &old, "", "");
 	/* Without the special words: a kept, warned or working session is none of sshd's. */
 	expect("IdleTimeout 15m\n", &one, "", "");
 	expect("IdleTimeout 15m\nKeepMax 0\n", &one,
-	       "ChannelTimeout session:subsystem:sftp=900\nUnusedConnectionTimeout 900\n", "");
+	       "ChannelTimeout session:subsystem:sftp=901\nUnusedConnectionTimeout 901\n", "");
 	expect("IdleTimeout 15m forward=1h\nKeepMax 0\n", &many, "", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nIdleAction report\n", &one, "", "");
-	expect("IdleTimeout none=5m\nKeepMax 0\n", &one, "UnusedConnectionTimeout 300\n", "");
+	expect("IdleTimeout none=5m\nKeepMax 0\n", &one, "UnusedConnectionTimeout 301\n", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nMatch User a\nIdleTimeout none\n", &one, "", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nMatch Server tinyssh\nIdleTimeout none\n", &one,
-	       "ChannelTimeout session:subsystem:sftp=900\nUnusedConnectionTimeout 900\n", "");
+	       "ChannelTimeout session:subsystem:sftp=901\nUnusedConnectionTimeout 901\n", "");
 }
 
 static void dropbear(const char *conf, int64_t keepalive_s, int64_t idle_s)
@@ -243,7 +243,7 @@ static void test_dropbear(void **state)
 	dropbear("ClientAliveInterval 60\nMatch User a\nClientAliveInterval 5\n", 60, -1);
 	dropbear("ClientAliveInterval 60\nMatch Server openssh\nClientAliveInterval 0\n", 60, -1);
 	dropbear("Match User a\nClientAliveInterval 60\n", 0, -1);
-	dropbear(EXACT, -1, 900);
+	dropbear(EXACT, -1, 901);
 	dropbear("IdleTimeout 15m\n", -1, -1);
 }
 

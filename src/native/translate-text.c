@@ -203,6 +203,13 @@ static const struct {
 	{ "session:subsystem:sftp", 1U << KIND_SFTP },
 };
 
+/* The servers' clocks have whole seconds: a limit of 4 s ends a session after 3.8 s (seen on 9.2). One more,
+ * so that nobody is ended early. */
+static int64_t seconds_of(const struct translate_limit *limit)
+{
+	return (limit->after_ns + NS_PER_S - 1) / NS_PER_S + 1;
+}
+
 /* An idle channel beside a busy one is closed by sshd, and left alone by sshidle. */
 static bool has_one_channel(const struct settings_openssh *sshd)
 {
@@ -227,7 +234,7 @@ static void print_channels(const struct config *config, const struct settings_op
 			continue;
 		}
 		(void)fprintf(file, "%s%s=%lld", any ? " " : "ChannelTimeout ", channels[i].type,
-			      (long long)(limit.after_ns / NS_PER_S));
+			      (long long)seconds_of(&limit));
 		any = true;
 	}
 	if (any)
@@ -251,9 +258,8 @@ static void print_unused(const struct config *config, const struct settings_open
 		(void)fprintf(file, "# no UnusedConnectionTimeout: %s\n", limit.why_not);
 		return;
 	}
-	*ret_ns = limit.after_ns;
-	(void)fprintf(file, "UnusedConnectionTimeout %lld\n",
-		      (long long)(limit.after_ns / NS_PER_S));
+	*ret_ns = seconds_of(&limit) * NS_PER_S;
+	(void)fprintf(file, "UnusedConnectionTimeout %lld\n", (long long)seconds_of(&limit));
 }
 
 static bool says_limit(const struct config *config)
@@ -355,7 +361,7 @@ void translate_dropbear(const struct config *config, struct translate_dropbear *
 		return;
 	}
 	options->has_idle = true;
-	options->idle_s = limit.after_ns / NS_PER_S;
+	options->idle_s = seconds_of(&limit);
 	(void)text_append(options->why, sizeof(options->why),
 			  "# -I is %s; a client that sends keepalives (dbclient -K) puts it off\n",
 			  limit.source);
