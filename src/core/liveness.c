@@ -23,6 +23,8 @@
  * second, have less. A rekey has more. */
 #define PROBE_BYTES_MOST 1024
 #define PROBE_N_MOST	 64
+/* An answered step of so many probes vouches for a single one; more might be something else. */
+#define PROBES_ANSWERED_MOST 4
 
 #define FULL_LOOKS_LEAST 3
 
@@ -165,7 +167,10 @@ static bool was_answered(const struct liveness *liveness, uint64_t bytes)
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++) {
 		uint64_t size = liveness->answered[i];
 
-		if (size != 0 && (is_multiple(size, bytes) || is_multiple(bytes, size)))
+		if (size == 0)
+			continue;
+		if (is_multiple(bytes, size) ||
+		    (size % bytes == 0 && size / bytes <= PROBES_ANSWERED_MOST))
 			return true;
 	}
 	return false;
