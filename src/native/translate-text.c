@@ -171,14 +171,15 @@ static void print_matches(const struct config *config, const struct settings_ope
 	for (size_t i = 1; i < config->n_blocks; i++) {
 		const struct config_block *block = &config->blocks[i];
 		struct translate_promise promise;
+		enum translate_wish wish =
+			translate_promise_of(config, i, SERVER_OPENSSH, &promise);
 
-		switch (translate_promise_of(config, i, SERVER_OPENSSH, &promise)) {
+		if (wish == WISH_ALIVE && !is_writable(block))
+			wish = WISH_NO_WORDS;
+		switch (wish) {
 		case WISH_ALIVE:
-			if (is_writable(block)) {
-				print_block(matches, block, sshd, &promise);
-				break;
-			}
-			/* fallthrough */
+			print_block(matches, block, sshd, &promise);
+			break;
 		case WISH_NO_WORDS:
 			(void)fprintf(globals,
 				      "# %s: not carried over, sshd's Match cannot say it\n",
