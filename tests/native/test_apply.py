@@ -377,7 +377,7 @@ def test_dropbear_with_the_words_of_a_shell(dropbear):
 
 
 def test_dropbear_that_does_not_start(dropbear):
-    """Its arguments are right, but the port is taken before it is back."""
+    """A script that ends well and starts nothing, as long as our block is there."""
     dropbear.write("/etc/init.d/dropbear", DROPBEAR_SCRIPT.replace(
         "start() {", "start() {\n\tgrep -q BEGIN /etc/default/dropbear && exit 0"), "755")
     dropbear.write(CONF, "ClientAliveInterval 60\n")
@@ -386,6 +386,14 @@ def test_dropbear_that_does_not_start(dropbear):
     assert "did not come back on its port; everything was put back" in said
     assert dropbear.tree() == before and session.echoes()
     assert dropbear.log_in("alice", 2001).echoes()
+
+
+def test_a_script_that_would_end_sessions(dropbear):
+    dropbear.write("/etc/init.d/dropbear", DROPBEAR_SCRIPT + "stop() { killall dropbear; }\n", "755")
+    dropbear.write(CONF, "ClientAliveInterval 60\n")
+    before, session = dropbear.tree(), dropbear.log_in("alice", 2001)
+    assert "may end sessions" in dropbear.apply("--write", status=1)
+    assert dropbear.tree() == before and session.echoes()
 
 
 def test_dropbear_by_hand(stage):
