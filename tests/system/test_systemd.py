@@ -197,3 +197,47 @@ def test_apply(machine):
     assert says() == before and lives(session, 0.1)
     machine.run("systemctl", "stop", "ssh.service")
     machine.write_config(CONFIG)
+
+
+# As Debian's package has it.
+DROPBEAR_SERVICE = """\
+[Service]
+Environment=DROPBEAR_PORT=2024
+EnvironmentFile=-/etc/default/dropbear
+ExecStart=/usr/sbin/dropbear -EF -p "$DROPBEAR_PORT" -r /etc/test/dropbear-key $DROPBEAR_EXTRA_ARGS
+KillMode=process
+"""
+
+
+@pytest.mark.skipif(not shutil.which("dropbear"), reason="needs dropbear-bin")
+def test_apply_to_dropbear(machine):
+    """Restarted, because it reads its arguments once; only where that leaves its sessions alone."""
+    def write(path, text):
+        machine.run("sh", "-c", 'printf %s "$2" >"$1"', "-", path, text)
+
+    def apply(*options):
+        done = machine.run("sshidle", "apply", "--json", *options, check=False)
+        return next(site for site in json.loads(done.stdout)["servers"]
+                    if site["server"] == "dropbear")
+
+    def arguments():
+        pid = machine.run("systemctl", "show", "-P", "MainPID", "dropbear").stdout.strip()
+        return machine.run("cat", f"/proc/{pid}/cmdline").stdout.split("\0")
+
+    machine.write_config("ClientAliveInterval 30\nClientAliveCountMax 4\n")
+    machine.run("dropbearkey", "-t", "ed25519", "-f", "/etc/test/dropbear-key")
+    write("/etc/default/dropbear", 'DROPBEAR_EXTRA_ARGS="-m -K 7"\n')
+    write("/etc/systemd/system/dropbear.service", DROPBEAR_SERVICE.replace("process", "mixed"))
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "dropbear")
+    assert apply("--write")["state"] == "cannot" and "7" in arguments()
+    write("/etc/systemd/system/dropbear.service", DROPBEAR_SERVICE)
+    machine.run("systemctl", "daemon-reload")
+    written = apply("--write")
+    assert written["state"] == "written", written
+    assert arguments()[-4:-1] == ["-m", "-K", "40"]
+    assert apply()["state"] == "same"
+    assert apply("--undo")["state"] == "written"
+    assert arguments()[-4:-1] == ["-m", "-K", "7"]
+    machine.run("systemctl", "stop", "dropbear")
+    machine.write_config(CONFIG)
