@@ -5,6 +5,7 @@ Servers, users and the daemon come from the surroundings of the end-to-end tests
 
 import collections
 import contextlib
+import fcntl
 import itertools
 import json
 import os
@@ -129,9 +130,12 @@ def world():
         pytest.skip("needs root: it makes users and starts SSH servers")
     if not BUILD:
         pytest.exit("SSHIDLE_BUILD does not name the build directory", 2)
-    own = World()
-    yield own
-    own.close()
+    # What a run leaves behind is looked for on the whole host, so there is one such test at a time.
+    with open("/run/lock/sshidle-prove", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        own = World()
+        yield own
+        own.close()
 
 
 @pytest.fixture
