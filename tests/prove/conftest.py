@@ -103,9 +103,12 @@ class Host:
         return self.daemon.call("io.sshidle.Status")["temporary_rules"]
 
     def sessions(self, of_prove=True):
-        """The sessions that prove has, or those of others at our ports."""
+        """The sessions at our ports that prove has, or those of others."""
+        def is_of_prove(one):
+            return one["from"].startswith("127.") and one["from"] != "127.0.0.1"
+
         return [one for one in self.daemon.call("io.sshidle.List")["sessions"]
-                if of_prove == (one["from"].startswith("127.") and one["from"] != "127.0.0.1")]
+                if one["local_port"] in self.world.ports and is_of_prove(one) == of_prove]
 
     def in_the_middle(self, *arguments):
         """A run whose sessions are there."""
