@@ -264,8 +264,12 @@ static void host_due(const struct liveness *liveness, const struct liveness_term
 				 terms->limit_ns - PINGS_BEFORE_END * every_ns);
 	int64_t ask_ns = add(heard_ns, most(first_ns, every_ns));
 
-	/* Never without pings; from time to time another try. */
+	/* Never without pings; from time to time another try. The kernel's own keepalive is seen
+	 * soon after its answer. */
 	if (liveness->no_ping) {
+		ask_ns = add(heard_ns, terms->interval_ns + every_ns / 4);
+		if (ask_ns > now_ns)
+			due->look_ns = ask_ns;
 		due->ping_ns = add(liveness->last_ping_at_ns, terms->interval_ns);
 		return;
 	}

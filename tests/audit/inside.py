@@ -22,11 +22,12 @@ def run(*argv):
         raise RuntimeError(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
 
 
-def wait_until(condition, what):
+def wait_until(condition, what, log=os.devnull):
     deadline = time.monotonic() + WITHIN_S
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{what}: not within {WITHIN_S} s")
+            with open(log, encoding="utf-8", errors="replace") as file:
+                raise RuntimeError(f"{what}: not within {WITHIN_S} s: {file.read()}")
         time.sleep(0.05)
 
 
@@ -93,9 +94,9 @@ def answers(port):
 
 def start_servers(spec):
     for port, argv in spec["servers"]:
-        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                         stderr=subprocess.DEVNULL)
-        wait_until(lambda port=port: answers(port), " ".join(argv))
+        with open("/run/servers.log", "w+b") as log:
+            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(lambda port=port: answers(port), " ".join(argv), "/run/servers.log")
 
 
 def start_daemon(spec):

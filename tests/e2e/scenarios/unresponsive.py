@@ -288,15 +288,6 @@ def stopped_flood(play):
     assert "window is full" in line.text, line.text
 
 
-@scenario(policy=alive(1, 4), listen=PROBES)
-def terminal_blocked(play):
-    """The terminal in front of ssh takes nothing any more (it is frozen, or a Windows console with
-    a selection): ssh waits in write(2) and answers nobody, as if it were stopped."""
-    term = guest(play, program="ssh")
-    print_without_end(term)
-    ends(play, term, RULE_PROGRAM, 4)
-
-
 # -- slow and living ------------------------------------------------------------------------
 
 
