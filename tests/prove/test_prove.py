@@ -11,7 +11,7 @@ import pytest
 from clients import Terminal, ssh_argv
 from conftest import BUILD, LIMIT_S, own_keys, traces
 from servers import Dropbear, OpenSSH, OpenSSHIpv6, Tinyssh
-from world import children_of, is_alive, kill, wait_until
+from world import children_of, kill, wait_until
 
 LIVE = {"typing into a program that does not read", "sftp busy", "forward busy"}
 IDLE = {"idle at a prompt", "idle with client keepalives", "output without input", "sftp idle"}
@@ -244,7 +244,7 @@ def test_user(host, world, port):
             assert open(keys, "rb").read() == before
         else:
             assert not os.path.exists(f"{user.home}/.ssh")
-        assert not [one for one in host.sessions() if is_alive(one["pid"])]
+        wait_until(lambda: host.sessions() == [], 10, "its sessions have gone")
 
 
 # -- evidence ---------------------------------------------------------------------------------
