@@ -309,7 +309,8 @@ static char *ask_sshd(const struct prove_server *server, const struct prove_run 
 	char spec[PROVE_TEXT_BYTES];
 	char *text = NULL;
 
-	if (server->id != SERVER_OPENSSH || server->native.executable[0] == '\0')
+	if (server->id != SERVER_OPENSSH || server->native.executable[0] == '\0' ||
+	    server->native.is_foreign)
 		return NULL;
 	command = calloc(1, sizeof(*command));
 	if (!command)

@@ -101,7 +101,7 @@ static bool find_now(const struct before *before, struct settings_server *ret_no
 		return false;
 	for (size_t i = 0; i < host.n_servers; i++) {
 		if (host.servers[i].server == before->server.server &&
-		    !host.servers[i].in_container && has_ports(&host.servers[i], &before->server)) {
+		    !host.servers[i].is_foreign && has_ports(&host.servers[i], &before->server)) {
 			*ret_now = host.servers[i];
 			return true;
 		}

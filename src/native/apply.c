@@ -24,7 +24,7 @@ static int plan_server(const struct apply_plan *plan, const struct config *confi
 {
 	site->server = server->server;
 	site->undo = !config;
-	if (server->in_container) {
+	if (server->is_foreign) {
 		leave(site, server->trouble);
 		return 0;
 	}

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "native/file.h"
 #include "native/manager.h"
+#include "native/program.h"
 #include "observe/process.h"
 #include "server/server.h"
 #include "text/proctcp.h"
@@ -142,9 +143,26 @@ static bool sees_our_files(int32_t pid, const char *file)
 	       ours.st_ino == theirs.st_ino;
 }
 
-bool listener_is_elsewhere(int32_t pid, const char *executable)
+/* Its arguments name files that are read and written, and its executable is run: with root's rights only
+ * what root runs, with a user's also what that user runs. */
+static bool is_run_by_others(int32_t pid)
 {
-	return !sees_our_files(pid, "/etc") || !sees_our_files(pid, executable);
+	struct procstat_status status;
+
+	return process_status(pid, &status) < 0 || (status.uid != 0 && status.uid != geteuid());
+}
+
+const char *listener_foreign(int32_t pid, const char *executable)
+{
+	if (is_run_by_others(pid))
+		return "a user runs it, with files of their own";
+	/* First the root itself: below it a container may have links that lead to our files. */
+	if (!sees_our_files(pid, "/") || !sees_our_files(pid, "/etc") ||
+	    !sees_our_files(pid, executable))
+		return "it runs in a container, with files of its own";
+	if (!program_is_safe(executable))
+		return "others may replace its executable";
+	return NULL;
 }
 
 static bool has_port(const struct settings_server *server, uint16_t port)
@@ -205,8 +223,8 @@ static bool is_listener(int32_t pid, const struct settings_server *server,
 static bool look_at(int32_t pid, struct settings_server *server)
 {
 	struct server_arguments arguments;
+	const char *name, *foreign;
 	enum server_id id;
-	const char *name;
 	int r;
 
 	if (executable_of(pid, server->executable, sizeof(server->executable)) < 0)
@@ -222,11 +240,10 @@ static bool look_at(int32_t pid, struct settings_server *server)
 		return false;
 	server->pid = pid;
 	(void)process_start_ticks(pid, &server->start_ticks);
-	server->in_container =
-		!sees_our_files(pid, "/etc") || !sees_our_files(pid, server->executable);
-	if (server->in_container)
-		(void)text_copy("it runs in a container, with files of its own", server->trouble,
-				sizeof(server->trouble));
+	foreign = listener_foreign(pid, server->executable);
+	server->is_foreign = foreign != NULL;
+	if (foreign)
+		(void)text_copy(foreign, server->trouble, sizeof(server->trouble));
 	return true;
 }
 

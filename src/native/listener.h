@@ -27,8 +27,9 @@ int listener_arguments(int32_t pid, struct server_arguments *ret_arguments);
 int listener_server_arguments(const struct settings_server *server,
 			      struct server_arguments *ret_arguments);
 
-/* Whether the process has other files than we see: a container. */
-bool listener_is_elsewhere(int32_t pid, const char *executable);
+/* Why the process is not the host's own: another user's, in a container, or with an executable that others
+ * may replace. Nothing that it names is run or written then. NULL: it is. */
+const char *listener_foreign(int32_t pid, const char *executable);
 
 /* Appends the processes that listen to host->servers: server, pid, start_ticks, ports, executable, and
  * what is wrong in `trouble`. -errno only without /proc. */

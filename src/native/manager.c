@@ -253,7 +253,7 @@ static void look_at_superserver(struct settings_host *host, int32_t pid)
 		known = known || text_equal(name, names[i]);
 	if (!known || listener_arguments(pid, &arguments) < 0 ||
 	    named_server(&arguments, &word, &id) < 0 ||
-	    listener_is_elsewhere(pid, arguments.words[word]))
+	    listener_foreign(pid, arguments.words[word]))
 		return;
 	server = add(host, id, arguments.words[word]);
 	if (!server)

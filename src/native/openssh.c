@@ -157,7 +157,7 @@ void openssh_read(struct settings_server *server, const struct native_query *que
 	server->openssh = (struct settings_openssh){ 0 };
 	/* Nothing is known yet; this also says so in each field. */
 	(void)sshd_settings_parse("", 0, &server->openssh);
-	if (server->in_container)
+	if (server->is_foreign)
 		return;
 	openssh_config_file(server, server->openssh.source, sizeof(server->openssh.source));
 	read_main_file(&server->openssh);

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -174,6 +175,30 @@ int program_run(const char *const *argv, int limit_ms, struct program_output *re
 	output.error = take_ptr(error);
 	*ret_output = output;
 	return 0;
+}
+
+static bool is_safe_place(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && (status.st_uid == 0 || status.st_uid == geteuid()) &&
+	       (!(status.st_mode & S_IWOTH) ||
+		(S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX)));
+}
+
+bool program_is_safe(const char *path)
+{
+	auto_free char *at = path[0] == '/' ? realpath(path, NULL) : NULL;
+
+	if (!at)
+		return false;
+	while (is_safe_place(at)) {
+		if (at[1] == '\0')
+			return true;
+		/* The last "/" stays. */
+		*(strrchr(at, '/') + (strrchr(at, '/') == at)) = '\0';
+	}
+	return false;
 }
 
 /* Cuts off all but the first line that is not empty. */

@@ -99,6 +99,76 @@ def test_other_servers(stage):
     assert len(by_port) == 4
 
 
+LISTEN = """\
+use Socket;
+socket(S, PF_INET, SOCK_STREAM, 0) && bind(S, sockaddr_in(2222, INADDR_LOOPBACK)) or die;
+listen(S, 5);
+sleep 1000;
+"""
+
+RAN = "#!/bin/sh\nid -u >/etc/test/bob/ran\n"
+
+
+def start_as_bob(stage, *argv):
+    stage.run("sh", "-c", 'setpriv --reuid=61802 --regid=61802 --clear-groups -- "$@" '
+              ">/dev/null 2>&1 &", "-", *argv)
+
+
+def test_nothing_of_a_user_is_run(stage):
+    stage.run("install", "-d", "-o", "bob", "/etc/test/bob")
+    stage.write("/etc/test/bob/listen", LISTEN)
+    stage.run("cp", "/usr/bin/perl", "/etc/test/bob/sshd")
+    start_as_bob(stage, "/etc/test/bob/sshd", "/etc/test/bob/listen")
+    stage.wait(lambda: ":2222" in stage.listeners(), "it listens")
+    # What was started is gone, and the kernel says where it was.
+    stage.run("rm", "/etc/test/bob/sshd")
+    stage.write("/etc/test/bob/sshd", RAN, "755")
+    server = only(stage.host()["servers"], "openssh")
+    assert server["executable"] == "/etc/test/bob/sshd" and server["ports"] == [2222]
+    assert server["trouble"] == "a user runs it, with files of their own"
+    assert stage.sites("--undo")[0]["state"] == "none"
+    stage.run(f"{BUILD}/src/cli/sshidle", "explain", status=None)
+    assert "ran" not in stage.run("ls", "/etc/test/bob").split()
+
+
+def test_nothing_of_a_user_is_run_for_a_superserver(stage):
+    stage.run("install", "-d", "-o", "bob", "/etc/test/bob")
+    stage.write("/etc/test/bob/sshd", RAN, "755")
+    start_as_bob(stage, "tcpserver", "-HRl0", "127.0.0.1", "2222", "/etc/test/bob/sshd", "-i")
+    stage.wait(lambda: ":2222" in stage.listeners(), "tcpserver listens")
+    assert stage.host()["servers"] == []
+    assert "ran" not in stage.run("ls", "/etc/test/bob").split()
+
+
+def test_nothing_is_run_that_others_may_replace(stage):
+    stage.run("install", "-d", "-o", "bob", "/etc/test/bob")
+    stage.run("cp", "/usr/sbin/sshd", "/etc/test/bob/sshd")
+    stage.write("/etc/ssh/sshd_config", BASE)
+    stage.run("/etc/test/bob/sshd")
+    stage.wait_port(22)
+    server = only(stage.host()["servers"], "openssh")
+    assert server["trouble"] == "others may replace its executable"
+    stage.run("chown", "root", "/etc/test/bob")
+    assert only(stage.host()["servers"], "openssh")["trouble"] == ""
+    stage.run("chmod", "666", "/etc/test/bob/sshd")
+    assert only(stage.host()["servers"], "openssh")["trouble"] != ""
+
+
+def test_a_user_s_own_configuration_is_not_written(stage):
+    """The real executable, but files that the user names."""
+    stage.run("install", "-d", "-o", "bob", "/etc/test/bob")
+    stage.run("setpriv", "--reuid=61802", "--clear-groups", "ssh-keygen", "-q", "-t", "ed25519", "-N",
+              "", "-f", "/etc/test/bob/key")
+    stage.write("/etc/test/bob/config", "Port 2222\nListenAddress 127.0.0.1\n"
+                "HostKey /etc/test/bob/key\nPidFile none\nUsePAM no\n")
+    start_as_bob(stage, "/usr/sbin/sshd", "-D", "-f", "/etc/test/bob/config")
+    stage.wait_port(2222)
+    stage.write("/etc/sshidle/sshidle.conf", "ClientAliveInterval 15\n")
+    before = stage.tree()
+    assert stage.sites("--write", "-f", "/etc/sshidle/sshidle.conf")[0]["state"] == "none"
+    assert stage.tree() == before
+
+
 def test_inetd_conf(stage):
     stage.write("/etc/inetd.conf", "# x\nssh stream tcp nowait root /usr/sbin/sshd sshd -i\n"
                 "#ssh stream tcp nowait root /usr/sbin/dropbear dropbear -i\n")
@@ -158,6 +228,20 @@ def test_a_home(stage):
     assert places(stage.host("bob"))[-2:] == [("/etc/home/.profile", -1), ("/etc/home/.bashrc", 7)]
     stage.write("/etc/home/.bash_profile", "TMOUT=9\n")
     assert places(stage.host("bob"))[-1] == ("/etc/home/.bash_profile", 9)
+
+
+def test_what_is_no_file_is_not_opened(stage):
+    """A home may lead to a device, and opening some of them does something (tapes, watchdogs)."""
+    pipe = "/etc/home/pipe"
+    stage.run("mkdir", "-p", "/etc/home")
+    stage.run("usermod", "-d", "/etc/home", "bob")
+    stage.run("mkfifo", pipe)
+    stage.run("ln", "-s", pipe, "/etc/home/.bash_profile")
+    stage.write("/etc/home/.profile", "TMOUT=7\n")
+    stage.run("sh", "-c", f"(echo waited >{pipe}) >/dev/null 2>&1 &")
+    assert places(stage.host("bob"))[-1] == ("/etc/home/.profile", 7)
+    # Whoever writes into it has waited for the first to open it: for this one.
+    assert stage.run("timeout", "20", "cat", pipe) == "waited\n"
 
 
 def test_logind(stage):
