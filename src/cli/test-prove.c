@@ -223,10 +223,43 @@ static void keys_come_and_go(void **state)
 	assert_int_equal(symlink(path, link), 0);
 	assert_int_equal(prove_keys_add(link, "tag-1", "key tag-1"), -ELOOP);
 	expect_text(path, "key one\nkey two\n");
+	assert_int_equal(prove_keys_unmake(link), -ENOTEMPTY);
 	write_text(path, "", 0600);
 	assert_int_equal(prove_keys_unmake(path), 0);
 	assert_int_equal(unlink(link), 0);
 	assert_int_equal(prove_keys_unmake(directory), 0);
+}
+
+/* Beside homes root changes a file that may be its user's. */
+static void keys_stay_their_owner_s(void **state)
+{
+	enum { OWNER = 61999, GROUP = 61998 };
+	char directory[] = "/tmp/test-prove-XXXXXX", path[64];
+	struct stat status;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_non_null(mkdtemp(directory));
+	(void)snprintf(path, sizeof(path), "%s/keys", directory);
+	write_text(path, "key one\n", 0600);
+	assert_int_equal(chown(path, OWNER, GROUP), 0);
+	assert_int_equal(prove_keys_add(path, "tag-1", "key tag-1"), 0);
+	assert_int_equal(prove_keys_drop(path, "tag-1"), 0);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_uid, OWNER);
+	assert_int_equal(status.st_gid, GROUP);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	/* As somebody else: it is left as it is. */
+	assert_int_equal(chown(path, 0, 0), 0);
+	assert_int_equal(chown(directory, OWNER, GROUP), 0);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(seteuid(OWNER), 0);
+	assert_int_equal(prove_keys_add(path, "tag-1", "key tag-1"), -EPERM);
+	assert_int_equal(seteuid(0), 0);
+	expect_text(path, "key one\n");
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(rmdir(directory), 0);
 }
 
 static void only_what_is_marked_is_found(void **state)
@@ -258,6 +291,7 @@ int main(void)
 		cmocka_unit_test(servers_may_be_first),
 		cmocka_unit_test(waits_of_the_host_are_allowed),
 		cmocka_unit_test(keys_come_and_go),
+		cmocka_unit_test(keys_stay_their_owner_s),
 		cmocka_unit_test(only_what_is_marked_is_found),
 	};
 
