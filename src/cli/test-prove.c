@@ -6,10 +6,15 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/prove-private.h"
@@ -282,6 +287,54 @@ static void only_what_is_marked_is_found(void **state)
 	assert_false(prove_survey_kill_user(0));
 }
 
+/* Another process of the user, in this namespace of pids or in one of its own. */
+static pid_t start_as(uid_t uid, int namespaces)
+{
+	int ends[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid = (pid_t)syscall(SYS_clone, namespaces | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid < 0)
+		return -1;
+	if (pid == 0) {
+		if (setuid(uid) < 0 || write(ends[1], &byte, 1) != 1)
+			_exit(1);
+		for (;;)
+			(void)pause();
+	}
+	(void)close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	(void)close(ends[0]);
+	return pid;
+}
+
+static void containers_are_left_alone(void **state)
+{
+	enum { USER = 61997 };
+	struct prove_snapshot snapshot;
+	pid_t own, other;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	other = start_as(USER, CLONE_NEWPID);
+	if (other < 0)
+		skip(); /* a container itself */
+	own = start_as(USER, 0);
+	assert_true(own > 0);
+	assert_int_equal(prove_survey_take(&snapshot), 0);
+	assert_true(prove_survey_has_user(&snapshot, USER));
+	assert_false(prove_survey_has_user(&snapshot, USER + 1));
+	prove_survey_free(&snapshot);
+	assert_true(prove_survey_kill_user(USER));
+	assert_int_equal(waitpid(own, NULL, WNOHANG), own);
+	assert_int_equal(waitpid(other, NULL, WNOHANG), 0);
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_int_equal(waitpid(other, NULL, 0), other);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -293,6 +346,7 @@ int main(void)
 		cmocka_unit_test(keys_come_and_go),
 		cmocka_unit_test(keys_stay_their_owner_s),
 		cmocka_unit_test(only_what_is_marked_is_found),
+		cmocka_unit_test(containers_are_left_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
