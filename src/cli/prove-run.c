@@ -198,7 +198,13 @@ static int make_user(struct prove_run *run, char ret_why[static PROVE_TEXT_BYTES
 		return r;
 	}
 	r = prove_clean_note(run, "user", run->tag);
-	return r < 0 ? r : run_tool(argv, ret_why);
+	if (r < 0)
+		return r;
+	/* It goes on when this is killed: it holds the pipe too, and the cleaner waits for both. */
+	(void)fcntl(run->cleaner_fd, F_SETFD, 0);
+	r = run_tool(argv, ret_why);
+	(void)fcntl(run->cleaner_fd, F_SETFD, FD_CLOEXEC);
+	return r;
 }
 
 static int learn_user(struct prove_run *run, const char *name,

@@ -1,5 +1,7 @@
 """What sshidle prove says of servers that do what they should, and of a daemon that does not."""
 
+import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -33,6 +35,13 @@ def wrong(proof):
     """What is not as promised, for the message of a test that fails."""
     return [one for one in situations(proof).values()
             if one["verdict"] not in ("as promised", "not applicable")]
+
+
+def name_of(pid):
+    """What it runs; None when it has ended."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="ascii") as comm:
+        return comm.read().strip()
+    return None
 
 
 @pytest.fixture
@@ -143,6 +152,24 @@ def test_killed(host, port):
     process.wait()
     wait_until(lambda: traces() == [], 20, "the cleaner has done its work")
     wait_until(lambda: host.rules() == [] and host.sessions() == [], 10, "all of it has gone")
+
+
+def test_killed_while_it_makes_a_user(host, port):
+    """useradd goes on after SIGKILL of the command: the user that it makes then goes as well."""
+    libc = ctypes.CDLL(None)
+    assert libc.lckpwdf() == 0  # useradd waits for this
+    try:
+        process = host.start("--server", port, limit=20)
+        wait_until(lambda: "useradd" in map(name_of, children_of(process.pid)), 10, "it runs useradd")
+        useradd = next(pid for pid in children_of(process.pid) if name_of(pid) == "useradd")
+        process.kill()
+        process.wait()
+        with pytest.raises(AssertionError):
+            wait_until(lambda: traces() == [], 1, "the cleaner does not wait")
+    finally:
+        libc.ulckpwdf()
+    wait_until(lambda: name_of(useradd) is None, 20, "useradd has ended")
+    wait_until(lambda: traces() == [], 20, "the cleaner has done its work")
 
 
 def test_killed_with_its_cleaner(host, port):
