@@ -172,6 +172,19 @@ static void find_tinyssh_hour(const struct audit_input *input, const struct sett
 		  audit_server_name(server).text, audit_span_text(TINYSSH_HOUR_NS).text);
 }
 
+/* -- what cannot be looked at -- */
+
+static void find_not_read(const struct audit_input *input, struct audit_result *result)
+{
+	for (size_t i = 0; i < input->host->n_servers; i++) {
+		const struct settings_server *server = &input->host->servers[i];
+
+		if (server->trouble[0] != '\0')
+			audit_add(result, AUDIT_UNKNOWN, (struct audit_place){ 0 }, "%s: %s",
+				  audit_server_name(server).text, server->trouble);
+	}
+}
+
 /* -- shells -- */
 
 static void find_not_read_only(const struct audit_input *input, struct audit_result *result)
@@ -304,6 +317,12 @@ static const struct finding findings[] = {
 	  .fix = "IdleTimeout in sshidle.conf.",
 	  .server = SERVER_TINYSSH,
 	  .of_server = find_tinyssh_hour },
+	{ .id = "server.not-read",
+	  .requirement =
+		  "The settings of a server could not be read, so nothing is said about them.",
+	  .fix = "Be root, and have the server accept its own configuration (sshd -t).",
+	  .server = SERVER_N,
+	  .of_host = find_not_read },
 	{ .id = "shell.tmout-not-read-only",
 	  .requirement = "A TMOUT that is not read-only is changed or removed by its user.",
 	  .fix = "readonly TMOUT behind it; exec env -u TMOUT bash still gets rid of it.",
@@ -374,8 +393,8 @@ int audit_find(const struct audit_input *input, struct audit_report *report)
 			continue;
 		}
 		for (size_t j = 0; j < result->n_details; j++)
-			if (result->details[j].verdict == AUDIT_FAIL)
-				result->verdict = AUDIT_FAIL;
+			if (result->details[j].verdict > result->verdict)
+				result->verdict = result->details[j].verdict;
 		report->n_findings++;
 	}
 	return 0;

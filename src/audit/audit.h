@@ -19,6 +19,7 @@
 #define AUDIT_DETAILS_MAX 24
 #define AUDIT_TEXT_BYTES  320
 
+/* In the order of how bad it is. */
 enum audit_verdict {
 	AUDIT_PASS,
 	AUDIT_NOT_APPLICABLE,

@@ -139,6 +139,8 @@ void audit_output_text(const struct audit_output *output)
 	put_head(output);
 	failed = put_group(report->checks, report->n_checks, AUDIT_FAIL, "Failed");
 	unknown = put_group(report->checks, report->n_checks, AUDIT_UNKNOWN, "Not known");
+	unknown += put_group(report->findings, report->n_findings, AUDIT_UNKNOWN,
+			     "Could not be looked at");
 	passed = put_group(report->checks, report->n_checks, AUDIT_PASS, "Passed");
 	(void)put_group(report->checks, report->n_checks, AUDIT_NOT_APPLICABLE, "Not applicable");
 	useless = put_group(report->findings, report->n_findings, AUDIT_FAIL,

@@ -299,12 +299,12 @@ enum command_exit command_prove(const struct arguments *arguments)
 		output_error("only root can do this: it makes a user and a rule for its sessions");
 		return COMMAND_COULD_NOT_RUN;
 	}
+	prove_clean_leftovers();
 	result = ask_daemon(&report, &configuration);
 	if (result == COMMAND_OK && prove_servers_find(arguments->server, &servers) < 0)
 		result = COMMAND_COULD_NOT_RUN;
 	if (result == COMMAND_OK) {
 		catch_signals();
-		prove_clean_leftovers();
 		say_how_long(&servers, report.limit_ns);
 		(void)fflush(NULL);
 		if (prove_run_begin(&run) < 0)

@@ -52,6 +52,12 @@ const struct command commands[] = {
 	  command_prove,
 	  OPTION_SERVER | OPTION_LIMIT | OPTION_USER | OPTION_EVIDENCE | OPTION_SIGN | OPTION_JSON,
 	  0, 0 },
+	{ "apply", "", "set the servers of this host as sshidle.conf wants them",
+	  "Prints what would be changed in their files and changes nothing. What they make of the\n"
+	  "numbers differs by version, so these are others than in sshidle.conf. Sessions that are\n"
+	  "open are not touched. The exit status is 0 when the servers are set as wanted, 1 when\n"
+	  "they are not.\n",
+	  command_apply, OPTION_WRITE | OPTION_UNDO | OPTION_FILE | OPTION_JSON, 0, 0 },
 	{ "status", "", "show the state of sshidled", "", command_status, OPTION_JSON, 0, 0 },
 	{ "reload", "", "have sshidled read its configuration again",
 	  "Only root may do this. A wrong configuration changes nothing.\n", command_reload, 0, 0,
@@ -77,6 +83,9 @@ static const struct {
 	const char *help;
 } options[] = {
 	{ OPTION_ALL, "[-a]", "  -a, --all              leave out nothing\n" },
+	{ OPTION_WRITE, "[--write]",
+	  "      --write            write it, check it, and put everything back if it fails\n" },
+	{ OPTION_UNDO, "[--undo]", "      --undo             take away what was written\n" },
 	{ OPTION_JSON, "[--json]", "      --json             print JSON\n" },
 	{ OPTION_USER, "[--user USER]", "      --user USER        as it is for this user\n" },
 	{ OPTION_FROM, "[--from ADDRESS]",

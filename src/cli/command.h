@@ -29,6 +29,8 @@ enum command_option {
 	OPTION_STEAL = 1 << 12,
 	OPTION_ESCAPE = 1 << 13,
 	OPTION_NOTICE = 1 << 14,
+	OPTION_WRITE = 1 << 15,
+	OPTION_UNDO = 1 << 16,
 };
 
 struct arguments {
@@ -50,6 +52,8 @@ struct arguments {
 	bool all;
 	bool steal;
 	bool notice;
+	bool write;
+	bool undo;
 };
 
 struct command {
@@ -84,6 +88,7 @@ enum command_exit command_why(const struct arguments *arguments);
 enum command_exit command_cut(const struct arguments *arguments);
 enum command_exit command_keep(const struct arguments *arguments);
 enum command_exit command_events(const struct arguments *arguments);
+enum command_exit command_apply(const struct arguments *arguments);
 enum command_exit command_status(const struct arguments *arguments);
 enum command_exit command_reload(const struct arguments *arguments);
 enum command_exit command_explain(const struct arguments *arguments);

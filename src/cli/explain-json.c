@@ -103,10 +103,11 @@ static json_t *situation_new(const struct outcome_case *outcome_case,
 		json_array_append_new(also, effect_new(&outcome.effects[i]));
 	for (size_t i = 0; i < outcome.n_remarks; i++)
 		json_array_append_new(remarks, json_string(outcome.remarks[i]));
-	return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "situation",
+	return json_pack("{s:s, s:s, s:s, s:b, s:o, s:o, s:o}", "situation",
 			 outcome_situation_name(situation), "title",
 			 outcome_situation_title(situation), "what",
-			 outcome_what_name(outcome.what), "first",
+			 outcome_what_name(outcome.what), "connection_stays",
+			 (int)outcome.connection_stays, "first",
 			 decides ? effect_new(&outcome.effects[0]) : json_null(), "also", also,
 			 "remarks", remarks);
 }

@@ -72,29 +72,38 @@ static void put_cell(const char *text, size_t length, unsigned width, bool last)
 		(void)printf("%*s", GAP, "");
 }
 
+/* One line of a row; `rest` moves on.  False when there was nothing left of it. */
+static bool put_line(const char *rest[static COLUMNS], const struct row *row,
+		     const struct layout *layout)
+{
+	size_t last = COLUMNS;
+
+	while (last > 0 && rest[last - 1][0] == '\0')
+		last--;
+	for (size_t i = 0; i < last; i++) {
+		const bool styled = i == 1 && row->style != STYLE_PLAIN && rest[i][0] != '\0';
+		size_t next, length = line_length(rest[i], layout->widths[i], &next);
+
+		if (styled)
+			(void)fputs(output_style(row->style), stdout);
+		put_cell(rest[i], length, layout->widths[i], i + 1 == last);
+		if (styled)
+			(void)fputs(output_style_end(), stdout);
+		rest[i] += next;
+	}
+	if (last > 0)
+		(void)putchar('\n');
+	return last > 0;
+}
+
 static void put_row(const struct row *row, const struct layout *layout)
 {
 	const char *rest[COLUMNS];
-	bool more = true;
 
 	for (size_t i = 0; i < COLUMNS; i++)
 		rest[i] = row->cells[i];
-	while (more) {
-		more = false;
-		for (size_t i = 0; i < COLUMNS; i++) {
-			const bool styled = i == 1 && row->style != STYLE_PLAIN;
-			size_t next, length = line_length(rest[i], layout->widths[i], &next);
-
-			if (styled)
-				(void)fputs(output_style(row->style), stdout);
-			put_cell(rest[i], length, layout->widths[i], i + 1 == COLUMNS);
-			if (styled)
-				(void)fputs(output_style_end(), stdout);
-			rest[i] += next;
-			more |= rest[i][0] != '\0';
-		}
-		(void)putchar('\n');
-	}
+	while (put_line(rest, row, layout))
+		;
 }
 
 /* A paragraph, the lines after the first one moved in. */
@@ -136,17 +145,25 @@ static void refer(struct footnotes *footnotes, const char *text, char *cell)
 	(void)text_append(cell, CELL_BYTES, "%s[%zu]", cell[0] == '\0' ? "" : " ", i + 1);
 }
 
+static void add_setting(char *cell, const struct outcome_effect *effect)
+{
+	char escaped[OUTCOME_SETTING_BYTES + SETTINGS_PATH_BYTES];
+
+	output_escape(effect->setting, escaped, sizeof(escaped));
+	(void)text_append(cell, CELL_BYTES, "%s%s", cell[0] == '\0' ? "" : ", or ", escaped);
+	if (effect->source[0] == '\0')
+		return;
+	output_escape(effect->source, escaped, sizeof(escaped));
+	(void)text_append(cell, CELL_BYTES, " (%s)", escaped);
+}
+
 static void fill_effect(struct row *row, const struct outcome_effect *effect,
 			struct footnotes *footnotes)
 {
-	char source[SETTINGS_PATH_BYTES], warned[DURATION_TEXT_BYTES];
+	char warned[DURATION_TEXT_BYTES];
 
 	outcome_effect_time(effect, row->cells[2], CELL_BYTES);
-	output_escape(effect->setting, row->cells[3], CELL_BYTES);
-	if (effect->source[0] != '\0') {
-		output_escape(effect->source, source, sizeof(source));
-		(void)text_append(row->cells[3], CELL_BYTES, " (%s)", source);
-	}
+	add_setting(row->cells[3], effect);
 	if (effect->warned_ns > 0) {
 		duration_format(effect->warned_ns, warned);
 		(void)text_append(row->cells[1], CELL_BYTES, ", warned %s before", warned);
@@ -156,35 +173,68 @@ static void fill_effect(struct row *row, const struct outcome_effect *effect,
 	refer(footnotes, effect->note, row->cells[3]);
 }
 
-/* The sign of what is good or bad is for the administrator to give: an end is told apart from
- * nothing, no more. */
+/* What decides, with what may come before it for the same end. */
+static void fill_first(struct row *row, const struct outcome *outcome, struct footnotes *footnotes)
+{
+	struct outcome_effect first = outcome->effects[0];
+
+	fill_effect(row, &first, footnotes);
+	for (size_t i = 1; i < outcome->n; i++) {
+		const struct outcome_effect *effect = &outcome->effects[i];
+
+		if (!effect->certain || effect->what != first.what ||
+		    effect->earliest_ns + effect->slack_ns >= first.earliest_ns + first.slack_ns)
+			continue;
+		first.earliest_ns = effect->earliest_ns + effect->slack_ns - first.slack_ns;
+		outcome_effect_time(&first, row->cells[2], CELL_BYTES);
+		add_setting(row->cells[3], effect);
+	}
+}
+
+/* "else" for what would happen without the first, "then" for what becomes of the connection that
+ * stays. */
+static const char *word_for(const struct outcome *outcome, size_t at, bool *said_then)
+{
+	const struct outcome_effect *effect = &outcome->effects[at];
+
+	if (!effect->certain)
+		return "perhaps";
+	if (!outcome->connection_stays || *said_then || effect->what != OUTCOME_CONNECTION_ENDED)
+		return "else";
+	*said_then = true;
+	return "then";
+}
+
+/* What is good or bad is for the administrator to say: nothing is told apart from an end, no
+ * more. */
 static void put_situation(const struct outcome_case *outcome_case, bool all,
 			  enum outcome_situation situation, const struct layout *layout,
 			  struct footnotes *footnotes)
 {
 	struct row row = { .style = STYLE_ATTENTION };
+	bool said_then = false;
 	struct outcome outcome;
 	size_t at = 0;
 
 	outcome_compute(outcome_case, situation, &outcome);
 	(void)text_copy(outcome_situation_title(situation), row.cells[0], CELL_BYTES);
 	(void)text_copy(outcome_what_title(outcome.what), row.cells[1], CELL_BYTES);
-	(void)text_copy("never", row.cells[2], CELL_BYTES);
-	if (outcome.what == OUTCOME_IMPOSSIBLE)
-		(void)text_copy("-", row.cells[2], CELL_BYTES);
+	(void)text_copy(outcome.what == OUTCOME_NOTHING ? "never" : "-", row.cells[2], CELL_BYTES);
 	if (outcome.n > 0 && outcome.effects[0].certain) {
 		row.style = STYLE_PLAIN;
-		fill_effect(&row, &outcome.effects[at++], footnotes);
+		fill_first(&row, &outcome, footnotes);
+		at = 1;
 	}
 	for (size_t i = 0; i < outcome.n_remarks; i++)
 		refer(footnotes, outcome.remarks[i], row.cells[3]);
 	put_row(&row, layout);
 	for (; at < outcome.n; at++) {
-		if (!all && outcome.effects[at].certain)
+		const char *word = word_for(&outcome, at, &said_then);
+
+		if (!all && text_equal(word, "else"))
 			continue;
 		row = (struct row){ .style = STYLE_FAINT };
-		(void)text_append(row.cells[1], CELL_BYTES, "%s %s",
-				  outcome.effects[at].certain ? "else" : "perhaps",
+		(void)text_append(row.cells[1], CELL_BYTES, "%s %s", word,
 				  outcome_what_title(outcome.effects[at].what));
 		fill_effect(&row, &outcome.effects[at], footnotes);
 		put_row(&row, layout);

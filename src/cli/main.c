@@ -32,6 +32,8 @@ enum {
 	LONG_STEAL,
 	LONG_ESCAPE,
 	LONG_NOTICE,
+	LONG_WRITE,
+	LONG_UNDO,
 };
 
 /* Those with a text, by what getopt_long() returns for them. */
@@ -68,6 +70,8 @@ static const struct option long_options[] = {
 	{ "notice", no_argument, NULL, LONG_NOTICE },
 	{ "json", no_argument, NULL, 'j' },
 	{ "sarif", no_argument, NULL, LONG_SARIF },
+	{ "write", no_argument, NULL, LONG_WRITE },
+	{ "undo", no_argument, NULL, LONG_UNDO },
 	{ "all", no_argument, NULL, 'a' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -111,6 +115,14 @@ static bool take_option(struct line *line, int option)
 	case LONG_SARIF:
 		line->arguments.sarif = true;
 		line->options |= OPTION_SARIF;
+		return true;
+	case LONG_WRITE:
+		line->arguments.write = true;
+		line->options |= OPTION_WRITE;
+		return true;
+	case LONG_UNDO:
+		line->arguments.undo = true;
+		line->options |= OPTION_UNDO;
 		return true;
 	case 'a':
 		line->arguments.all = true;
@@ -187,7 +199,9 @@ static enum command_exit run(const struct line *line)
 		      { OPTION_SIGN, "--sign" },
 		      { OPTION_STEAL, "--steal" },
 		      { OPTION_ESCAPE, "--escape" },
-		      { OPTION_NOTICE, "--notice" } };
+		      { OPTION_NOTICE, "--notice" },
+		      { OPTION_WRITE, "--write" },
+		      { OPTION_UNDO, "--undo" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)

@@ -167,6 +167,9 @@ static void clean_leftover(const char *directory)
 	if (lstat(directory, &status) < 0 || !S_ISDIR(status.st_mode) || status.st_uid != 0)
 		return;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	/* Killed before its first line: there is nothing in it. */
+	if (fd < 0 && errno == ENOENT)
+		(void)rmdir(directory);
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && prove_clean_directory(directory))
 		output_error("removed what an earlier run left behind in %s", directory);
 }

@@ -63,7 +63,7 @@ static int copy_lines(FILE *from, FILE *to, const char *tag, bool whole)
 	return 0;
 }
 
-/* The new file takes the old one's mode.  One of root's, outside of homes, is read by the user. */
+/* The new file takes the old one's owner, or its user could not log in any more, and mode.  One of root's, outside of homes, is read by the user. */
 static int open_new(const char *path, const struct stat *old, char *ret_path, FILE **ret_file)
 {
 	int fd, r;
@@ -73,7 +73,10 @@ static int open_new(const char *path, const struct stat *old, char *ret_path, FI
 	fd = mkostemp(ret_path, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fchmod(fd, old ? old->st_mode & 07777 : geteuid() == 0 ? 0644 : 0600) == 0) {
+	if ((!old || fchown(fd, old->st_uid, old->st_gid) == 0) &&
+	    fchmod(fd, old		? old->st_mode & 07777
+		       : geteuid() == 0 ? 0644
+					: 0600) == 0) {
 		*ret_file = fdopen(fd, "w");
 		if (*ret_file)
 			return 0;
@@ -125,8 +128,8 @@ int prove_keys_unmake(const char *path)
 
 	if (lstat(path, &status) < 0)
 		return -errno;
-	/* Others may have put theirs into it meanwhile. */
-	if (S_ISREG(status.st_mode) && status.st_size > 0)
+	/* A link is none that was made here. Others may have put theirs into the file meanwhile. */
+	if (!S_ISDIR(status.st_mode) && (!S_ISREG(status.st_mode) || status.st_size > 0))
 		return -ENOTEMPTY;
 	return remove(path) < 0 ? -errno : 0;
 }

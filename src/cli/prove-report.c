@@ -67,8 +67,8 @@ static void add_case(const struct prove_report *report, struct table *table,
 static void print_server(const struct prove_report *report, const struct prove_server *server)
 {
 	static const struct table_column columns[] = {
-		{ "SITUATION", false, 20, 0 },	   { "PROMISED", false, 12, 1 },
-		{ "WHAT HAPPENED", false, 24, 0 }, { "AFTER", true, 0, 0 },
+		{ "SITUATION", false, 0, 0 },	   { "PROMISED", false, 16, 1 },
+		{ "WHAT HAPPENED", false, 20, 0 }, { "AFTER", true, 0, 0 },
 		{ "LEFT ALIVE", false, 10, 2 },	   { "VERDICT", false, 0, 0 },
 	};
 	struct table table;
@@ -88,6 +88,15 @@ static void print_server(const struct prove_report *report, const struct prove_s
 		add_case(report, &table, &server->cases[i]);
 	table_print(&table);
 	table_deinit(&table);
+	/* In full: what a narrow terminal cuts off. */
+	for (size_t i = 0; i < PROVE_SITUATIONS; i++) {
+		if (server->cases[i].verdict == PROVE_AS_PROMISED)
+			continue;
+		(void)printf("%s: %s: ", server->cases[i].situation->name,
+			     verdict_words[server->cases[i].verdict]);
+		output_put(server->cases[i].happened);
+		(void)putchar('\n');
+	}
 	(void)putchar('\n');
 }
 

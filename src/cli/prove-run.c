@@ -1,6 +1,7 @@
 /* A run: its private directory, its key, its user, and where servers find the key. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -149,12 +150,34 @@ static int make_key(struct prove_run *run, char ret_why[static PROVE_TEXT_BYTES]
 	return text_copy(text, run->public_key, sizeof(run->public_key)) ? 0 : -EINVAL;
 }
 
+/* One that nobody has, also no process: those of the user are killed in the end, and in containers the
+ * numbers that useradd(8) picks are in use. Of the range that all distributions have for systems. */
+static int find_number(char *ret_number, size_t size)
+{
+	enum { NUMBER_MOST = 999, NUMBER_LEAST = 201 };
+	struct prove_snapshot snapshot;
+	int r = prove_survey_take(&snapshot);
+
+	if (r < 0)
+		return r;
+	r = -EUSERS;
+	for (unsigned number = NUMBER_MOST; number >= NUMBER_LEAST && r < 0; number--) {
+		if (getpwuid(number) || getgrgid(number) ||
+		    prove_survey_has_user(&snapshot, number))
+			continue;
+		(void)snprintf(ret_number, size, "%u", number);
+		r = 0;
+	}
+	prove_survey_free(&snapshot);
+	return r;
+}
+
 /* "*" and not "!": without PAM sshd refuses keys of users who are locked. */
 static int make_user(struct prove_run *run, char ret_why[static PROVE_TEXT_BYTES])
 {
-	const char *argv[] = { NULL, "-r",	  "-U", "-M", "-d",	run->home,
-			       "-s", "/bin/bash", "-p", "*",  run->tag, NULL };
-	char tool[PROVE_PATH_BYTES];
+	char tool[PROVE_PATH_BYTES], number[16];
+	const char *argv[] = { tool,	    "-r", "-U", "-M", "-d",   run->home, "-s",
+			       "/bin/bash", "-p", "*",	"-u", number, run->tag,	 NULL };
 	const char *found = prove_tool_find("useradd");
 	int r;
 
@@ -165,12 +188,23 @@ static int make_user(struct prove_run *run, char ret_why[static PROVE_TEXT_BYTES
 		return -ENOENT;
 	}
 	(void)text_copy(found, tool, sizeof(tool));
-	argv[0] = tool;
 	if (access(argv[7], X_OK) < 0)
 		argv[7] = "/bin/sh";
 	(void)snprintf(run->home, sizeof(run->home), "%s/home", run->directory);
+	r = find_number(number, sizeof(number));
+	if (r < 0) {
+		(void)snprintf(ret_why, PROVE_TEXT_BYTES,
+			       "no number is left for a throwaway user: %s", strerror(-r));
+		return r;
+	}
 	r = prove_clean_note(run, "user", run->tag);
-	return r < 0 ? r : run_tool(argv, ret_why);
+	if (r < 0)
+		return r;
+	/* It goes on when this is killed: it holds the pipe too, and the cleaner waits for both. */
+	(void)fcntl(run->cleaner_fd, F_SETFD, 0);
+	r = run_tool(argv, ret_why);
+	(void)fcntl(run->cleaner_fd, F_SETFD, FD_CLOEXEC);
+	return r;
 }
 
 static int learn_user(struct prove_run *run, const char *name,

@@ -42,15 +42,27 @@ static int add_server(struct prove_servers *servers, const struct settings_serve
 	return 0;
 }
 
+/* It has another network namespace (that of a container), or has ended meanwhile. */
+static bool is_elsewhere(const struct settings_server *server)
+{
+	const int32_t pid = server->pid > 0 ? server->pid : server->superserver_pid;
+	char path[64], own[64] = "", other[64] = "";
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
+	return pid > 0 && readlink("/proc/self/ns/net", own, sizeof(own) - 1) > 0 &&
+	       (readlink(path, other, sizeof(other) - 1) < 0 || !text_equal(own, other));
+}
+
 static bool is_wanted(const char *which, const struct settings_server *server, uint16_t port)
 {
 	uint64_t number;
 
-	if (!which || text_equal(which, "all"))
-		return true;
-	if (text_to_u64(which, UINT16_MAX, &number) == 0)
+	if (which && text_to_u64(which, UINT16_MAX, &number) == 0)
 		return number == port;
-	return text_equal(which, policy_server_name(server->server));
+	if (is_elsewhere(server))
+		return false;
+	return !which || text_equal(which, "all") ||
+	       text_equal(which, policy_server_name(server->server));
 }
 
 static int add_known(struct prove_servers *servers, const char *which)
@@ -297,7 +309,8 @@ static char *ask_sshd(const struct prove_server *server, const struct prove_run 
 	char spec[PROVE_TEXT_BYTES];
 	char *text = NULL;
 
-	if (server->id != SERVER_OPENSSH || server->native.executable[0] == '\0')
+	if (server->id != SERVER_OPENSSH || server->native.executable[0] == '\0' ||
+	    server->native.is_foreign)
 		return NULL;
 	command = calloc(1, sizeof(*command));
 	if (!command)

@@ -45,18 +45,38 @@ void prove_verdict_promise(const struct prove_case *one, int64_t limit_ns, char 
 	if (one->situation->outcome == PROVE_LIVES)
 		(void)snprintf(ret_text, size, "lives");
 	else if (one->situation->outcome == PROVE_IDLE)
-		(void)snprintf(ret_text, size, "ends at %s, idle", limit);
+		(void)snprintf(ret_text, size, "ends idle at %s", limit);
 	else if (may_be_idle(one))
-		(void)snprintf(ret_text, size, "ends at %s, unresponsive, or at %s, idle", limit,
+		(void)snprintf(ret_text, size, "ends unresponsive at %s, or idle at %s", limit,
 			       twice);
 	else
-		(void)snprintf(ret_text, size, "ends at %s, unresponsive", limit);
+		(void)snprintf(ret_text, size, "ends unresponsive at %s", limit);
 }
 
 static bool is_in_time(const struct prove_watch *watch, int64_t after_ns, int64_t promised_ns)
 {
 	return after_ns >= promised_ns - EARLY_NS &&
 	       after_ns <= promised_ns + prove_verdict_tolerance_ns(watch, promised_ns);
+}
+
+/* Its own setting may find the stopped client before the limit: then it has gone in time too. */
+static bool server_was_first(const struct prove_watch *watch, const struct prove_case *one)
+{
+	const struct settings_server *native = watch->server ? &watch->server->native : NULL;
+	int64_t gives_up_ns = 0;
+
+	if (one->situation->outcome != PROVE_UNRESPONSIVE || one->ended_by != 0 ||
+	    one->ended_at_ns == 0 || !native)
+		return false;
+	if (native->server == SERVER_OPENSSH && native->openssh.client_alive_count_max > 0)
+		gives_up_ns = native->openssh.client_alive_interval_ns *
+			      native->openssh.client_alive_count_max;
+	else if (native->server == SERVER_DROPBEAR)
+		gives_up_ns = native->dropbear.keepalive_ns * 3;
+	return gives_up_ns > 0 && gives_up_ns <= watch->limit_ns &&
+	       one->after_ns >= gives_up_ns - EARLY_NS &&
+	       one->after_ns <=
+		       watch->limit_ns + prove_verdict_tolerance_ns(watch, watch->limit_ns);
 }
 
 /* NULL: as promised; else what is wrong with it. */
@@ -72,7 +92,7 @@ static const char *find_wrong(const struct prove_watch *watch, const struct prov
 	if (one->ended_at_ns == 0)
 		return "it was to end";
 	if (one->ended_by == 0)
-		return "it was not sshidled that ended it";
+		return server_was_first(watch, one) ? NULL : "it was not sshidled that ended it";
 	if (one->situation->outcome == PROVE_IDLE) {
 		if (!idle)
 			return "not for the reason promised";
@@ -101,12 +121,14 @@ void prove_verdict_give(const struct prove_watch *watch, struct prove_case *one)
 	if (one->ended_at_ns == 0)
 		(void)text_copy("lived", text, size);
 	else if (one->ended_by != 0)
-		(void)snprintf(text, size, "ended by rule %d: %s", one->ended_by, one->reason);
+		(void)snprintf(text, size, "rule %d: %s", one->ended_by, one->reason);
 	else
-		(void)snprintf(text, size, "ended: %s",
+		(void)snprintf(text, size, "no rule: %s",
 			       one->told ? one->reason : "sshidled says nothing");
 	if (wrong)
 		(void)text_append(text, size, " (%s)", wrong);
+	else if (server_was_first(watch, one))
+		(void)text_append(text, size, " (the server's own limit is shorter)");
 	else if (one->ended_by == RULE_DISCONNECT && may_be_idle(one))
 		(void)text_append(text, size, " (no probe of the server's told the difference)");
 }

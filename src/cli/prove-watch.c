@@ -458,7 +458,7 @@ static void wait_for_something(struct loop *loop)
 	n = poll(loop->fds, (nfds_t)loop->n_fds, TICK_MS);
 	loop->watch->now_ns = prove_clock_now_ns();
 	late_ns = loop->watch->now_ns - before_ns - TICK_MS * PROVE_MS;
-	if (n == 0 && late_ns > loop->watch->worst_delay_ns)
+	if (late_ns > loop->watch->worst_delay_ns)
 		loop->watch->worst_delay_ns = late_ns;
 	if (n <= 0)
 		return;

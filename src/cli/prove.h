@@ -104,8 +104,11 @@ void prove_survey_marked(const struct prove_snapshot *snapshot, const char *mark
 /* Takes out what has ended. */
 void prove_survey_living(const struct prove_snapshot *snapshot, struct prove_processes *processes);
 
-/* Kills what has PROVE_MARK=mark..., or what a user runs, until nothing of it is left. False: something
- * stays. */
+/* Whether a process of the user is there, also in a container. */
+bool prove_survey_has_user(const struct prove_snapshot *snapshot, uid_t uid);
+
+/* Kills what has PROVE_MARK=mark..., or what a user runs outside of containers, until nothing of it is
+ * left. False: something stays. */
 bool prove_survey_kill_marked(const char *mark);
 bool prove_survey_kill_user(uid_t uid);
 

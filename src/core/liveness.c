@@ -23,6 +23,8 @@
  * second, have less. A rekey has more. */
 #define PROBE_BYTES_MOST 1024
 #define PROBE_N_MOST	 64
+/* An answered step of so many probes vouches for a single one; more might be something else. */
+#define PROBES_ANSWERED_MOST 4
 
 #define FULL_LOOKS_LEAST 3
 
@@ -44,7 +46,9 @@ static int64_t most(int64_t a, int64_t b)
 
 static int64_t add(int64_t at_ns, int64_t span_ns)
 {
-	return span_ns > TIME_NEVER - at_ns ? TIME_NEVER : at_ns + span_ns;
+	int64_t sum_ns;
+
+	return __builtin_add_overflow(at_ns, span_ns, &sum_ns) ? TIME_NEVER : sum_ns;
 }
 
 static void forget_probes(struct liveness *liveness)
@@ -163,7 +167,10 @@ static bool was_answered(const struct liveness *liveness, uint64_t bytes)
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++) {
 		uint64_t size = liveness->answered[i];
 
-		if (size != 0 && (is_multiple(size, bytes) || is_multiple(bytes, size)))
+		if (size == 0)
+			continue;
+		if (is_multiple(bytes, size) ||
+		    (size % bytes == 0 && size / bytes <= PROBES_ANSWERED_MOST))
 			return true;
 	}
 	return false;
@@ -257,8 +264,12 @@ static void host_due(const struct liveness *liveness, const struct liveness_term
 				 terms->limit_ns - PINGS_BEFORE_END * every_ns);
 	int64_t ask_ns = add(heard_ns, most(first_ns, every_ns));
 
-	/* Never without pings; from time to time another try. */
+	/* Never without pings; from time to time another try. The kernel's own keepalive is seen
+	 * soon after its answer. */
 	if (liveness->no_ping) {
+		ask_ns = add(heard_ns, terms->interval_ns + every_ns / 4);
+		if (ask_ns > now_ns)
+			due->look_ns = ask_ns;
 		due->ping_ns = add(liveness->last_ping_at_ns, terms->interval_ns);
 		return;
 	}

@@ -41,7 +41,8 @@ void outcome_add_shell(struct outcome_work *work)
 	if (!tmout || !work->s->terminal)
 		return;
 	if (!work->s->prompt) {
-		outcome_remark(work, "TMOUT is looked at by the shell's prompt only");
+		if (!work->s->host_gone && !work->s->program_stopped)
+			outcome_remark(work, "TMOUT is looked at by the shell's prompt only");
 		return;
 	}
 	effect = outcome_effect_add(

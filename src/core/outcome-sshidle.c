@@ -80,23 +80,26 @@ static void add_idle(struct outcome_work *work, const struct policy *policy)
 		effect->note = "a job in the foreground gets the hang-up of a lost line";
 }
 
-/* When a stopped program is proved.  False: it is not. */
-static bool proof(struct outcome_work *work, int64_t promise_ns, struct outcome_span *ret_span)
+/* When a stopped program is proved, by a probe that stands unanswered for half an interval (two of
+ * them, where none was answered before), or by a full window.  False: it is not. */
+static bool proof(struct outcome_work *work, const struct policy *policy, int64_t promise_ns,
+		  struct outcome_span *ret_span)
 {
-	struct outcome_span first;
-	int64_t proved_ns = outcome_add_ns(FILL_NS, promise_ns / 2);
+	const int64_t filled_ns = work->s->flood ? FILL_NS : 0;
+	const bool probes = outcome_probes(work, ret_span);
+	int64_t proved_ns = promise_ns / 2;
 
-	if (!work->s->flood) {
-		if (!outcome_probes(work, &first)) {
-			outcome_remark(work, "the server sends no probes, so sshidle cannot tell a "
-					     "stopped client program from a silent one");
-			return false;
-		}
-		/* Two unanswered probes are proof in any case. */
-		proved_ns = outcome_add_ns(first.latest_ns, first.latest_ns);
+	if (!probes && !work->s->flood) {
+		outcome_remark(work, "the server sends no probes, so sshidle cannot tell a stopped "
+				     "client program from a silent one");
+		return false;
 	}
+	if (probes)
+		proved_ns = outcome_add_ns(outcome_add_ns(ret_span->latest_ns, ret_span->latest_ns),
+					   policy->client_alive_interval_ns / 2);
+	proved_ns = outcome_add_ns(proved_ns, filled_ns + 2 * NS_PER_S);
 	*ret_span = late(promise_ns);
-	ret_span->latest_ns = most(ret_span->latest_ns, outcome_add_ns(proved_ns, 2 * NS_PER_S));
+	ret_span->latest_ns = most(ret_span->latest_ns, proved_ns);
 	return true;
 }
 
@@ -124,11 +127,16 @@ static void add_alive(struct outcome_work *work, const struct policy *policy, co
 					     "stopped client program from a silent one");
 			return;
 		}
-		if (!proof(work, promise_ns, &span))
+		if (!proof(work, policy, promise_ns, &span))
 			return;
 	}
 	effect = add(work, mechanism, policy, span);
-	effect->certain = mechanism == MECHANISM_SSHIDLE_HOST || work->s->print_every == 0;
+	effect->certain = mechanism == MECHANISM_SSHIDLE_HOST ||
+			  (work->s->print_every == 0 && outcome_probes(work, &span));
+	if (!effect->certain && work->s->flood)
+		effect->note =
+			"if its machine's buffer is full before the channel's 2 MiB have gone out: "
+			"the server sends no probes";
 	(void)snprintf(effect->setting, sizeof(effect->setting),
 		       "ClientAliveInterval %s, ClientAliveCountMax %u",
 		       outcome_span_text(interval_ns).text, policy->client_alive_count_max);

@@ -123,6 +123,7 @@ static const struct {
 	[OUTCOME_TERMINAL_HUNG_UP] = { "terminal-hung-up", "idle terminal hung up" },
 	[OUTCOME_SESSION_KILLED] = { "session-killed", "session and all in it killed" },
 	[OUTCOME_REPORTED] = { "reported", "only reported" },
+	[OUTCOME_UNKNOWN] = { "unknown", "not known" },
 	[OUTCOME_IMPOSSIBLE] = { "impossible", "not possible" },
 };
 
@@ -287,6 +288,31 @@ void outcome_effect_time(const struct outcome_effect *effect, char *ret_text, si
 	(void)text_append(ret_text, size, "%s to %s", near, far);
 }
 
+/* What the server would do is then one of the things that cannot be known. */
+static bool is_unknown(const struct settings_server *server)
+{
+	if (server->trouble[0] != '\0')
+		return true;
+	if (server->server == SERVER_OPENSSH)
+		return server->openssh.client_alive_interval_ns == SETTING_UNKNOWN;
+	return server->server == SERVER_DROPBEAR &&
+	       server->dropbear.keepalive_ns == SETTING_UNKNOWN;
+}
+
+static void conclude(const struct situation *situation, bool unknown, struct outcome *out)
+{
+	sort_effects(out);
+	out->what = unknown ? OUTCOME_UNKNOWN : OUTCOME_NOTHING;
+	if (out->n == 0 || !out->effects[0].certain)
+		return;
+	out->what = out->effects[0].what;
+	out->connection_stays =
+		out->what == OUTCOME_TERMINAL_HUNG_UP ||
+		((out->what == OUTCOME_LOGGED_OUT || out->what == OUTCOME_CHANNEL_CLOSED) &&
+		 (situation->host_gone || situation->program_stopped || situation->busy_beside ||
+		  situation->kind == KIND_FORWARD));
+}
+
 void outcome_compute(const struct outcome_case *outcome_case, enum outcome_situation situation,
 		     struct outcome *ret_outcome)
 {
@@ -319,7 +345,5 @@ void outcome_compute(const struct outcome_case *outcome_case, enum outcome_situa
 	outcome_add_logind(&work);
 	outcome_add_tcp(&work);
 	outcome_add_sshidle(&work);
-	sort_effects(ret_outcome);
-	if (ret_outcome->n > 0 && ret_outcome->effects[0].certain)
-		ret_outcome->what = ret_outcome->effects[0].what;
+	conclude(work.s, is_unknown(outcome_case->server), ret_outcome);
 }

@@ -56,6 +56,7 @@ enum outcome_what {
 	OUTCOME_TERMINAL_HUNG_UP, /* one terminal of several */
 	OUTCOME_SESSION_KILLED,	  /* with everything in it, tmux and nohup too */
 	OUTCOME_REPORTED,	  /* only said in the log */
+	OUTCOME_UNKNOWN,	  /* the server's settings could not be read */
 	OUTCOME_IMPOSSIBLE,	  /* this server cannot do what the situation needs */
 	OUTCOME_N
 };
@@ -95,6 +96,7 @@ struct outcome_effect {
 
 struct outcome {
 	enum outcome_what what; /* of the first effect if that is certain, else nothing */
+	bool connection_stays;	/* after that: with a shell or a channel the client has not gone */
 	size_t n;
 	struct outcome_effect effects[OUTCOME_EFFECTS_MAX]; /* the one that decides first */
 	size_t n_remarks;

@@ -74,6 +74,7 @@ struct settings_server {
 	size_t n_ports;
 	char executable[SETTINGS_PATH_BYTES];
 	char unit[64];			   /* of the manager: "ssh.service", "dropbear" */
+	bool is_foreign;		   /* its files or its user are not the host's: not asked */
 	char trouble[SETTINGS_TEXT_BYTES]; /* why its settings could not be read; "" they could */
 	struct settings_openssh openssh;   /* of SERVER_OPENSSH */
 	struct settings_dropbear dropbear; /* of SERVER_DROPBEAR */

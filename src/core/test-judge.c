@@ -208,7 +208,7 @@ static void no_hangup_without_company(void **state)
 }
 
 /* What was seen of the client: ages at LOOKED_AT, pings without an answer, and so on. */
-#define LOOKED_AT (2000 * S)
+#define LOOKED_AT (20000 * S)
 
 struct client_row {
 	const char *what;

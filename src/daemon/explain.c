@@ -284,7 +284,8 @@ static void say_alive(const struct explain *explain)
 			     "ClientAliveCountMax is 0)");
 		return;
 	}
-	say(explain, "a client that does not answer is ended after %s (ClientAlive set at %s)",
+	say(explain, "a client that does not answer is %s after %s (ClientAlive set at %s)",
+	    session->channels[channel].policy.idle_action == ACTION_REPORT ? "reported" : "ended",
 	    span(terms.limit_ns).text, session->channels[channel].policy.client_alive_source);
 	if (!liveness_has_probes(liveness) && !liveness_is_full(liveness))
 		say(explain,

@@ -3,21 +3,37 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
 
-int file_read(const char *path, char **ret_text, size_t *ret_size)
+/* A file in a home may be a link to a device, and there are some that act when they are opened (tapes,
+ * watchdogs): first it is only held. */
+static int open_file(const char *path, int *ret_fd)
 {
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	auto_free char *text = NULL;
+	auto_close int held = open(path, O_PATH | O_CLOEXEC);
 	struct stat status;
-	size_t size = 0;
+	char again[32];
 
-	if (fd < 0 || fstat(fd, &status) < 0)
+	if (held < 0 || fstat(held, &status) < 0)
 		return -errno;
 	if (!S_ISREG(status.st_mode))
 		return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
+	(void)snprintf(again, sizeof(again), "/proc/self/fd/%d", held);
+	*ret_fd = open(again, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
+int file_read(const char *path, char **ret_text, size_t *ret_size)
+{
+	auto_close int fd = -1;
+	auto_free char *text = NULL;
+	size_t size = 0;
+	int r = open_file(path, &fd);
+
+	if (r < 0)
+		return r;
 	text = malloc(FILE_BYTES_MAX + 1);
 	if (!text)
 		return -ENOMEM;

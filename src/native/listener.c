@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "native/file.h"
 #include "native/manager.h"
+#include "native/program.h"
 #include "observe/process.h"
 #include "server/server.h"
 #include "text/proctcp.h"
@@ -142,6 +143,28 @@ static bool sees_our_files(int32_t pid, const char *file)
 	       ours.st_ino == theirs.st_ino;
 }
 
+/* Its arguments name files that are read and written, and its executable is run: with root's rights only
+ * what root runs, with a user's also what that user runs. */
+static bool is_run_by_others(int32_t pid)
+{
+	struct procstat_status status;
+
+	return process_status(pid, &status) < 0 || (status.uid != 0 && status.uid != geteuid());
+}
+
+const char *listener_foreign(int32_t pid, const char *executable)
+{
+	if (is_run_by_others(pid))
+		return "a user runs it, with files of their own";
+	/* First the root itself: below it a container may have links that lead to our files. */
+	if (!sees_our_files(pid, "/") || !sees_our_files(pid, "/etc") ||
+	    !sees_our_files(pid, executable))
+		return "it runs in a container, with files of its own";
+	if (!program_is_safe(executable))
+		return "others may replace its executable";
+	return NULL;
+}
+
 static bool has_port(const struct settings_server *server, uint16_t port)
 {
 	for (size_t i = 0; i < server->n_ports; i++)
@@ -200,8 +223,8 @@ static bool is_listener(int32_t pid, const struct settings_server *server,
 static bool look_at(int32_t pid, struct settings_server *server)
 {
 	struct server_arguments arguments;
+	const char *name, *foreign;
 	enum server_id id;
-	const char *name;
 	int r;
 
 	if (executable_of(pid, server->executable, sizeof(server->executable)) < 0)
@@ -217,13 +240,14 @@ static bool look_at(int32_t pid, struct settings_server *server)
 		return false;
 	server->pid = pid;
 	(void)process_start_ticks(pid, &server->start_ticks);
-	if (!sees_our_files(pid, "/etc") || !sees_our_files(pid, server->executable))
-		(void)text_append(server->trouble, sizeof(server->trouble),
-				  "it runs in a container, with files of its own");
+	foreign = listener_foreign(pid, server->executable);
+	server->is_foreign = foreign != NULL;
+	if (foreign)
+		(void)text_copy(foreign, server->trouble, sizeof(server->trouble));
 	return true;
 }
 
-int listener_find(struct settings_host *host)
+int listener_look(struct settings_host *host)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
@@ -237,12 +261,21 @@ int listener_find(struct settings_host *host)
 		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0)
 			continue;
 		memset(server, 0, sizeof(*server));
-		if (look_at((int32_t)pid, server)) {
-			manager_find(server);
+		if (look_at((int32_t)pid, server))
 			host->n_servers++;
-		}
 	}
 	(void)closedir(proc);
+	return 0;
+}
+
+int listener_find(struct settings_host *host)
+{
+	const int r = listener_look(host);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < host->n_servers; i++)
+		manager_find(&host->servers[i]);
 	manager_find_sockets(host);
 	return 0;
 }

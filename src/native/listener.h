@@ -27,8 +27,13 @@ int listener_arguments(int32_t pid, struct server_arguments *ret_arguments);
 int listener_server_arguments(const struct settings_server *server,
 			      struct server_arguments *ret_arguments);
 
-/*
- * Fills server, pid, start_ticks, ports, executable, manager and unit of each into host->servers, and
- * what is wrong into `trouble`.  -errno only without /proc.
- */
+/* Why the process is not the host's own: another user's, in a container, or with an executable that others
+ * may replace. Nothing that it names is run or written then. NULL: it is. */
+const char *listener_foreign(int32_t pid, const char *executable);
+
+/* Appends the processes that listen to host->servers: server, pid, start_ticks, ports, executable, and
+ * what is wrong in `trouble`. -errno only without /proc. */
+int listener_look(struct settings_host *host);
+
+/* The same with manager and unit of each, and those that are started for each connection. */
 int listener_find(struct settings_host *host);

@@ -9,12 +9,14 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "native/file.h"
 #include "native/program.h"
 #include "observe/process.h"
 
 #define SYSTEMCTL "/usr/bin/systemctl"
 
-enum { ASK_MS = 10000, ACT_MS = 60000 };
+/* An init script may wait for its server. */
+enum { ACT_MS = 60000 };
 
 static const char *word_of(enum manager_act act)
 {
@@ -48,20 +50,12 @@ static int run(const char *const *argv, char *ret_complaint, size_t size)
 	return r;
 }
 
-/* What systemd says of a unit, the first line. */
 static bool says(const char *unit, const char *name, const char *wanted)
 {
-	const char *const argv[] = { SYSTEMCTL, "show", "--property", name,
-				     "--value", "--",	unit,	      NULL };
-	struct program_output output;
-	bool equal;
+	char value[64];
 
-	if (program_run(argv, ASK_MS, &output) < 0)
-		return false;
-	output.text[strcspn(output.text, "\n")] = '\0';
-	equal = text_equal(output.text, wanted);
-	program_output_deinit(&output);
-	return equal;
+	manager_property(unit, name, value, sizeof(value));
+	return text_equal(value, wanted);
 }
 
 /* The listener as it was found, not a later process with its pid. */
@@ -123,11 +117,49 @@ int manager_do(const struct settings_server *server, enum manager_act act, char 
 	return do_by_hand(server, act, ret_complaint, size);
 }
 
+/* Whether an init script stops more than the process in its pid file: sessions have the same name and
+ * executable as the listener. */
+static bool stops_sessions(const char *unit)
+{
+	auto_free char *text = NULL;
+	char path[128], *line, *rest;
+	size_t size;
+
+	(void)snprintf(path, sizeof(path), "/etc/init.d/%s", unit);
+	if (file_read(path, &text, &size) < 0)
+		return true;
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		line += strspn(line, " \t");
+		if (*line == '#')
+			continue;
+		if (strstr(line, "killall") || strstr(line, "pkill") || strstr(line, "killproc") ||
+		    (strstr(line, "--stop") && !strstr(line, "--pidfile")))
+			return true;
+	}
+	return false;
+}
+
 const char *manager_restart_harm(const struct settings_server *server)
 {
-	if (server->manager != MANAGER_SYSTEMD)
-		return NULL;
-	if (says(server->unit, "KillMode", "process") || says(server->unit, "KillMode", "none"))
-		return NULL;
-	return "systemd would end its sessions with it: set KillMode=process in the unit";
+	switch (server->manager) {
+	case MANAGER_SYSTEMD:
+		if (!says(server->unit, "KillMode", "process") &&
+		    !says(server->unit, "KillMode", "none"))
+			return "systemd would end its sessions with it: set KillMode=process in the unit";
+		break;
+	case MANAGER_SYSV:
+		if (stops_sessions(server->unit))
+			return "its init script may end sessions with it: it stops more than the process "
+			       "in its pid file";
+		break;
+	/* procd and OpenRC end the process that they started. */
+	case MANAGER_PROCD:
+	case MANAGER_OPENRC:
+	case MANAGER_NONE:
+	case MANAGER_INETD:
+	case MANAGER_N:
+		break;
+	}
+	return NULL;
 }

@@ -45,8 +45,7 @@ static bool exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
-/* One property of a unit; "" when it cannot be had. */
-static void property(const char *unit, const char *name, char *ret_value, size_t size)
+void manager_property(const char *unit, const char *name, char *ret_value, size_t size)
 {
 	const char *const argv[] = { SYSTEMCTL, "show", "--property", name,
 				     "--value", "--",	unit,	      NULL };
@@ -90,7 +89,7 @@ static bool is_main_process(const char *unit, int32_t pid)
 	char value[32];
 	uint64_t main;
 
-	property(unit, "MainPID", value, sizeof(value));
+	manager_property(unit, "MainPID", value, sizeof(value));
 	return text_to_u64(value, INT32_MAX, &main) == 0 && (int32_t)main == pid;
 }
 
@@ -202,7 +201,7 @@ static void find_socket_units(struct settings_host *host)
 		struct settings_server *server;
 		char value[32];
 
-		property(units[i].unit, "SubState", value, sizeof(value));
+		manager_property(units[i].unit, "SubState", value, sizeof(value));
 		/* "running": the server has the socket and was found as a listener. */
 		if (!text_equal(value, "listening"))
 			continue;
@@ -253,7 +252,8 @@ static void look_at_superserver(struct settings_host *host, int32_t pid)
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		known = known || text_equal(name, names[i]);
 	if (!known || listener_arguments(pid, &arguments) < 0 ||
-	    named_server(&arguments, &word, &id) < 0)
+	    named_server(&arguments, &word, &id) < 0 ||
+	    listener_foreign(pid, arguments.words[word]))
 		return;
 	server = add(host, id, arguments.words[word]);
 	if (!server)

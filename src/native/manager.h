@@ -15,7 +15,9 @@ void manager_find(struct settings_server *server);
 /* Adds the servers that are started for each connection: socket units of systemd, tcpserver, inetd. */
 void manager_find_sockets(struct settings_host *host);
 
-/* Whether it has a listener that can be told anything, or the next connection has it anyway. */
+/* One property of a unit of systemd, the first line; "" when it cannot be had. */
+void manager_property(const char *unit, const char *name, char *ret_value, size_t size);
+
 enum manager_act { MANAGER_RELOAD, MANAGER_RESTART, MANAGER_START };
 
 /*

@@ -12,7 +12,7 @@
 #include "text/sshd-file.h"
 #include "text/sshd-settings.h"
 
-enum { RUN_MS = 10000 };
+enum { RUN_MS = 10000, USUAL_PORT = 22 };
 
 /* Options of sshd that decide on what it is set to. */
 static const char *const kept[] = { "-f", "-o", "-c", "-h" };
@@ -87,24 +87,22 @@ static void read_version(struct settings_server *server)
 	program_output_deinit(&output);
 }
 
-/* -C: commas part its fields, so what has one cannot be asked for. Returns false then. */
-static bool case_of(const struct native_query *query, char *ret_case, size_t size)
+/* -C: commas part its fields, so what has one cannot be asked for. Returns false then.  Without a port
+ * sshd refuses to say anything where some Match asks for one. */
+static bool case_of(const struct native_query *query, uint16_t port, char *ret_case, size_t size)
 {
-	*ret_case = '\0';
+	(void)snprintf(ret_case, size, "lport=%u", (unsigned)port);
 	if (query->user) {
 		if (strpbrk(query->user, ",="))
 			return false;
-		(void)text_append(ret_case, size, "user=%s", query->user);
+		(void)text_append(ret_case, size, ",user=%s", query->user);
 	}
 	if (query->address) {
 		if (strpbrk(query->address, ",="))
 			return false;
-		(void)text_append(ret_case, size, "%shost=%s,addr=%s", *ret_case ? "," : "",
-				  query->address, query->address);
+		(void)text_append(ret_case, size, ",host=%s,addr=%s", query->address,
+				  query->address);
 	}
-	if (query->local_port)
-		(void)text_append(ret_case, size, "%slport=%u", *ret_case ? "," : "",
-				  (unsigned)query->local_port);
 	return true;
 }
 
@@ -123,10 +121,8 @@ static int ask(struct settings_server *server, const char *test_case, struct pro
 
 	openssh_command_init(&command, server);
 	openssh_command_add(&command, "-T");
-	if (*test_case) {
-		openssh_command_add(&command, "-C");
-		openssh_command_add(&command, test_case);
-	}
+	openssh_command_add(&command, "-C");
+	openssh_command_add(&command, test_case);
 	r = program_run(command.argv, RUN_MS, output);
 	if (r < 0)
 		tell(server, "sshd -T", strerror(-r));
@@ -141,10 +137,8 @@ static int ask_without_keys(struct settings_server *server, const char *test_cas
 
 	openssh_command_init(&command, server);
 	openssh_command_add(&command, "-G");
-	if (*test_case) {
-		openssh_command_add(&command, "-C");
-		openssh_command_add(&command, test_case);
-	}
+	openssh_command_add(&command, "-C");
+	openssh_command_add(&command, test_case);
 	if (program_run(command.argv, RUN_MS, &output) < 0)
 		return -EINVAL;
 	r = output.status == 0 ? sshd_settings_parse(output.text, output.size, &server->openssh)
@@ -156,18 +150,21 @@ static int ask_without_keys(struct settings_server *server, const char *test_cas
 void openssh_read(struct settings_server *server, const struct native_query *query)
 {
 	static const struct native_query nothing = { 0 };
+	uint16_t port = server->n_ports > 0 ? server->ports[0] : USUAL_PORT;
 	struct program_output output;
 	char test_case[512];
 
 	server->openssh = (struct settings_openssh){ 0 };
 	/* Nothing is known yet; this also says so in each field. */
 	(void)sshd_settings_parse("", 0, &server->openssh);
+	if (server->is_foreign)
+		return;
 	openssh_config_file(server, server->openssh.source, sizeof(server->openssh.source));
 	read_main_file(&server->openssh);
 	read_version(server);
-	if (server->trouble[0])
-		return;
-	if (!case_of(query ? query : &nothing, test_case, sizeof(test_case))) {
+	if (query && query->local_port)
+		port = query->local_port;
+	if (!case_of(query ? query : &nothing, port, test_case, sizeof(test_case))) {
 		tell(server, "sshd -T -C", "cannot take a comma or an equals sign");
 		return;
 	}

@@ -21,7 +21,8 @@ void openssh_command_add(struct openssh_command *command, const char *word);
 /* The main configuration file of a server. */
 void openssh_config_file(const struct settings_server *server, char *ret_path, size_t size);
 
-/* Runs `sshd -T` and fills server->openssh. NULL `query`: no case. What is wrong goes into
+/* Runs `sshd -T` and fills server->openssh. NULL `query`: no user and no client, and without a
+ * port in it the first that it listens on. What is wrong goes into
  * server->trouble. */
 void openssh_read(struct settings_server *server, const struct native_query *query);
 

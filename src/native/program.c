@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -176,20 +177,41 @@ int program_run(const char *const *argv, int limit_ms, struct program_output *re
 	return 0;
 }
 
-/* Cuts off line ends; the last line. */
-static const char *last_line(char *text, size_t size)
+static bool is_safe_place(const char *path)
 {
-	char *newline;
+	struct stat status;
 
-	while (size > 0 && (text[size - 1] == '\n' || text[size - 1] == '\r'))
-		text[--size] = '\0';
-	newline = strrchr(text, '\n');
-	return newline ? newline + 1 : text;
+	return stat(path, &status) == 0 && (status.st_uid == 0 || status.st_uid == geteuid()) &&
+	       (!(status.st_mode & S_IWOTH) ||
+		(S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX)));
+}
+
+bool program_is_safe(const char *path)
+{
+	auto_free char *at = path[0] == '/' ? realpath(path, NULL) : NULL;
+
+	if (!at)
+		return false;
+	while (is_safe_place(at)) {
+		if (at[1] == '\0')
+			return true;
+		/* The last "/" stays. */
+		*(strrchr(at, '/') + (strrchr(at, '/') == at)) = '\0';
+	}
+	return false;
+}
+
+/* Cuts off all but the first line that is not empty. */
+static const char *first_line(char *text)
+{
+	text += strspn(text, "\r\n");
+	text[strcspn(text, "\r\n")] = '\0';
+	return text;
 }
 
 const char *program_complaint(struct program_output *output)
 {
-	const char *line = last_line(output->error, strlen(output->error));
+	const char *line = first_line(output->error);
 
-	return *line ? line : last_line(output->text, strlen(output->text));
+	return *line ? line : first_line(output->text);
 }

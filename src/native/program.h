@@ -25,6 +25,10 @@ void program_output_deinit(struct program_output *output);
  */
 int program_run(const char *const *argv, int limit_ms, struct program_output *ret_output);
 
-/* The last line of what it said that is not empty, on standard error before standard output; foreign
- * text. Points into the output. */
+/* Whether nobody but root and the user that this runs as can put another file at an absolute path: by
+ * owner and mode of it, of all directories above it, and of what it leads to. */
+bool program_is_safe(const char *path);
+
+/* The first line that it said on standard error, else on standard output: what is wrong, before what
+ * follows from that. Foreign text; points into the output, which is cut off there. */
 const char *program_complaint(struct program_output *output);

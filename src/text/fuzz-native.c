@@ -1,8 +1,12 @@
 /* What other programs print and other people's files say, any bytes: no parser trips over it. */
 #include <assert.h>
+#include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "text/diff.h"
+#include "text/edit.h"
 #include "text/logind-settings.h"
 #include "text/proctcp.h"
 #include "text/server-arguments.h"
@@ -70,6 +74,36 @@ static void config(const char *text, size_t size)
 	(void)sshd_file_drop_ins(text, size, argument, sizeof(argument));
 }
 
+/* What is put in and taken away again leaves no trace but a last line's end. */
+static void edits(const char *bytes, size_t size)
+{
+	struct edit_uci option = { "dropbear", "SSHKeepAlive", "15" };
+	char *text = strndup(bytes, size), *clean, *with, *without, *uci, value[64];
+	FILE *null = fopen("/dev/null", "we");
+
+	clean = edit_without_blocks(text);
+	for (int place = EDIT_TOP; place <= EDIT_END; place++) {
+		with = edit_with_block(clean, (enum edit_place)place, "X 1\n");
+		without = edit_without_blocks(with);
+		if (!*clean || clean[strlen(clean) - 1] == '\n')
+			assert(strcmp(without, clean) == 0);
+		(void)diff_print("f", clean, with, null);
+		free(with);
+		free(without);
+	}
+	(void)edit_assigned(text, "A", value, sizeof(value));
+	(void)edit_without_options(text, "KI", value, sizeof(value));
+	uci = edit_uci_set(text, &option);
+	if (edit_uci_get(text, &option, 0, value, sizeof(value)) != -ERANGE) {
+		assert(edit_uci_get(uci, &option, 0, value, sizeof(value)) == 0);
+		assert(strcmp(value, "15") == 0);
+	}
+	free(uci);
+	free(clean);
+	free(text);
+	(void)fclose(null);
+}
+
 static void sockets(const char *text, size_t size)
 {
 	const char *at = text;
@@ -92,5 +126,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	logind(text, size);
 	config(text, size);
 	sockets(text, size);
+	edits(text, size);
 	return 0;
 }

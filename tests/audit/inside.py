@@ -22,11 +22,12 @@ def run(*argv):
         raise RuntimeError(f"{' '.join(argv)}: {done.stdout}{done.stderr}")
 
 
-def wait_until(condition, what):
+def wait_until(condition, what, log=os.devnull):
     deadline = time.monotonic() + WITHIN_S
     while not condition():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{what}: not within {WITHIN_S} s")
+            with open(log, encoding="utf-8", errors="replace") as file:
+                raise RuntimeError(f"{what}: not within {WITHIN_S} s: {file.read()}")
         time.sleep(0.05)
 
 
@@ -35,9 +36,16 @@ def mount_tmpfs(path):
 
 
 def private_etc():
-    """A copy of /etc in its place."""
+    """A copy of /etc in its place.
+
+    Others may add users meanwhile: what is gone before it is copied (their lock files) is not missed.
+    """
     os.makedirs("/run/etc")
-    run("cp", "-a", "/etc/.", "/run/etc/")
+    copied = subprocess.run(["cp", "-a", "/etc/.", "/run/etc/"], capture_output=True, text=True,
+                            check=False, env={**os.environ, "LC_ALL": "C"})
+    lost = [line for line in copied.stderr.splitlines() if "No such file" not in line]
+    if lost or not os.path.exists("/run/etc/passwd"):
+        raise RuntimeError(f"copy of /etc: {copied.stderr}")
     run("mount", "--bind", "/run/etc", "/etc")
     shutil.rmtree("/etc/sshidle.conf.d", ignore_errors=True)
     for path in ("/etc/sshidle.conf", "/etc/ssh/sshd_config"):
@@ -86,9 +94,9 @@ def answers(port):
 
 def start_servers(spec):
     for port, argv in spec["servers"]:
-        subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                         stderr=subprocess.DEVNULL)
-        wait_until(lambda port=port: answers(port), " ".join(argv))
+        with open("/run/servers.log", "w+b") as log:
+            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(lambda port=port: answers(port), " ".join(argv), "/run/servers.log")
 
 
 def start_daemon(spec):

@@ -25,7 +25,7 @@ def test_every_fact_has_its_row_with_its_keys():
 
 def test_every_finding_has_its_row():
     assert set(re.findall(r"\.id = \"([a-z0-9.-]+)\"", FINDER)) == set(
-        re.findall(r"^\| `((?:openssh|dropbear|tinyssh|shell|logind)\.[a-z0-9-]+)` (?:\* )?\| [^|]*\|$", TEXT,
+        re.findall(r"^\| `((?:openssh|dropbear|tinyssh|server|shell|logind)\.[a-z0-9-]+)` (?:\* )?\| [^|]*\|$", TEXT,
                    re.M))
 
 

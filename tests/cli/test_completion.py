@@ -7,7 +7,8 @@ import subprocess
 from conftest import SSHIDLE
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "sshidle.bash-completion"
-COMMANDS = ["list", "why", "cut", "keep", "events", "audit", "prove", "status", "reload", "help"]
+COMMANDS = ["list", "why", "cut", "keep", "events", "explain", "audit", "prove", "apply",
+            "status", "reload", "help"]
 
 
 PROVE_VALUES = ["--server", "--limit", "--user", "--evidence", "--sign"]
@@ -50,7 +51,7 @@ def test_every_option_offered_is_taken(tmp_path):
     for command in COMMANDS:
         for option in complete(command, "-"):
             if option in ("-r", "--runtime-dir", "-m", "--message", "-f", "--file", "--from",
-                          "--profile", *PROVE_VALUES):
+                          "--profile", "--write", "--undo", *PROVE_VALUES):
                 continue
             result = subprocess.run([SSHIDLE, "-r", str(tmp_path), command, option],
                                     capture_output=True, text=True, check=False)

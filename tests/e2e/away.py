@@ -108,6 +108,16 @@ class Machine:
                 chain out {{ type filter hook output priority 0; {loss}; }}
             }}""" if percent else ""))
 
+    def guard(self):
+        """Lets in and out what belongs to a connection, as a firewall does."""
+        self.nft("""
+            table inet guard {
+                chain in { type filter hook input priority 0; policy drop;
+                           ct state established,related accept; }
+                chain out { type filter hook output priority 0; policy drop;
+                            ct state new,established,related accept; }
+            }""")
+
     def nft(self, rules):
         subprocess.run(self.argv(["nft", "-f", "-"]), input=rules, text=True, check=True,
                        capture_output=True)

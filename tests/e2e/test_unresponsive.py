@@ -13,6 +13,7 @@ STAGE = Stage("unresponsive", {
     OpenSSHAway: unresponsive.ALL,
     OpenSSHWithoutPamAway: unresponsive.EVERYWHERE + [unresponsive.stopped_with_probes],
     OpenSSHRootAway: unresponsive.EVERYWHERE + [unresponsive.stopped_with_probes],
-    DropbearAway: unresponsive.EVERYWHERE + [unresponsive.stopped_with_keepalives],
+    DropbearAway: unresponsive.EVERYWHERE + [unresponsive.stopped_with_keepalives,
+                                             unresponsive.answers_probes],
     TinysshAway: unresponsive.EVERYWHERE,
 })

@@ -36,6 +36,7 @@ class Session:
         self.port = None
         self.used = (0.0, 0.0)
         self.alive_too = []
+        self.connection = None
         self.stop = threading.Event()
 
     def begin(self, function, *args, since=None):
@@ -43,6 +44,15 @@ class Session:
         before = since or time.monotonic()
         function(*args)
         self.used = (before, time.monotonic())
+
+    def goes_on(self):
+        """Whether what stands for it does: a forwarded connection, a process, else the client."""
+        if self.connection:
+            try:
+                return bool(self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+            except OSError as error:
+                return isinstance(error, BlockingIOError)
+        return is_alive(self.pid) if self.pid else not self.client.ended
 
     def close(self):
         self.stop.set()
@@ -267,7 +277,3 @@ BRING = {
     "forward-idle": forward_idle,
     "forward-busy": forward_busy,
 }
-
-
-def process_lives(pid):
-    return pid is None or is_alive(pid)

@@ -8,6 +8,7 @@ heard of is read from the kernel (ss), not from the daemon.
 import contextlib
 import ctypes
 import os
+import random
 import re
 import signal
 import socket
@@ -19,7 +20,7 @@ from away import place_of
 from clients import Pipe, connection_port, drive
 from daemon import pairs_of
 from stage import LIMIT_S, collect, scenario, span
-from world import is_alive, wait_until
+from world import is_alive, kill, wait_until
 
 IDLE_S = 60
 PIDFD_GETFD = 438
@@ -397,6 +398,32 @@ def lossy_flood(play):
     lossy(play, term)
 
 
+@scenario(policy=alive(2, 4))
+def outages_again_and_again(play):
+    """Up to half of the time each; in between there is time for a sign of life."""
+    term = guest(play)
+    dice = random.Random(play.name)
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        play.machine.lose(100)
+        play.lives([term], dice.uniform(0.5, 4))
+        play.machine.lose(0)
+        play.lives([term], dice.uniform(2.5, 3.5))
+    still_there(play, term)
+
+
+@scenario(policy=alive(1, 4))
+def firewall(play):
+    """The client's host lets in only what belongs to its connections: pings do."""
+    play.machine = place_of(play.world).machine()
+    play.machine.guard()
+    term = play.shell(limit=IDLE_S)
+    server_of(play, term)
+    keeps(play, term, 14)
+    play.machine.link(False)
+    ends(play, term, RULE_HOST, 4)
+
+
 # -- living clients of other kinds ----------------------------------------------------------
 
 
@@ -644,6 +671,31 @@ def killed_in_an_outage(play):
     assert values(other) == before
 
 
+@scenario(own=True, policy=alive(1, 4), listen=PROBES)
+def daemon_stopped(play):
+    """Nobody watches for longer than the promise: what was not asked was not refused."""
+    own = play.own_daemon()
+    term = guest(play)
+    play.prove([term])
+    drive([term], time.monotonic() + 3)
+    for outage in (0, 3):
+        for pid in own.pids():
+            play.later(kill, pid, signal.SIGCONT)
+            kill(pid, signal.SIGSTOP)
+        if outage:
+            play.machine.lose(100)
+        time.sleep(outage)
+        if outage:
+            play.machine.lose(0)
+        term.kill(signal.SIGSTOP)
+        time.sleep(5 - outage)
+        for pid in own.pids():
+            kill(pid, signal.SIGCONT)
+        term.kill(signal.SIGCONT)
+        play.lives([term], 3)
+        still_there(play, term)
+
+
 @scenario(own=True, policy=alive(1, 4))
 def without_net_admin(play):
     """Without the capability nothing can be proved, so the daemon ends nothing, which it says once;
@@ -707,8 +759,13 @@ def sshd_alone_printing(play):
         assert not gone, "sshd found it"
 
 
-LOST = [link_down_silent, hole_silent, link_down_printing, hole_printing_later, hole_flood]
-SLOW = [outage_silent, outage_printing, outage_flood]
+# What makes sense also while the daemon is killed and restarted.
+LOST = [link_down_silent, hole_silent, link_down_printing, hole_flood, stopped_with_probes,
+        stopped_flood]
+LIVING = [outage_silent, outage_with_probes, outage_printing, outage_flood, stopped_for_a_while,
+          terminal_blocked_for_a_while, outages_again_and_again, lossy_silent, lossy_with_probes,
+          lossy_printing, lossy_flood, answers_probes, dbclient_answers, rekeys, multiplexed,
+          transfer_stopped, upload_stopped, forward_blocked]
 EVERYWHERE = [link_down_silent, link_down_printing, hole_flood, stopped_flood, outage_silent,
               outage_printing]
 
