@@ -239,9 +239,10 @@ def test_status(host):
     result = host.run("status")
     assert result.returncode == 0
     assert "runs as process 4711 since " in result.stdout
-    assert "9 warned, 7 ended, 1 held back by MaxCuts" in result.stdout
+    assert "9 warned, 7 ended, 2 parked, 1 held back by MaxCuts" in result.stdout
     assert "the I/O counts of tinysshd cannot be read" in result.stdout
-    assert json.loads(host.run("status", "--json").stdout)["cuts"] == 7
+    answer = json.loads(host.run("status", "--json").stdout)
+    assert (answer["cuts"], answer["parks"]) == (7, 2)
 
 
 @needs_root
