@@ -8,7 +8,8 @@
 
 static bool moved(const struct park_look *a, const struct park_look *b)
 {
-	return a->waiting != b->waiting || a->unsent != b->unsent || a->plain_out != b->plain_out;
+	return a->runnable || a->waiting != b->waiting || a->unsent != b->unsent ||
+	       a->plain_out != b->plain_out;
 }
 
 enum park_drained park_drain_judge(struct park_drain *drain, const struct park_look *look,
@@ -22,7 +23,8 @@ enum park_drained park_drain_judge(struct park_drain *drain, const struct park_l
 		drain->moved_at_ns = now_ns;
 	drain->looked = true;
 	drain->last = *look;
-	drain->still = look->waiting == 0 && look->unsent == 0 && still ? drain->still + 1 : 0;
+	still = still && look->asleep && look->waiting == 0 && look->unsent == 0;
+	drain->still = still ? drain->still + 1 : 0;
 	if (drain->still >= PARK_DRAIN_LOOKS)
 		return PARK_DRAINED;
 	if (now_ns - drain->moved_at_ns >= FROZEN_FOR_NS || now_ns - drain->from_ns >= LONGEST_NS)

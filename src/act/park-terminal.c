@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -268,7 +269,12 @@ void park_terminal_cancel(struct park_terminal *terminal)
 
 int park_terminal_waiting(const struct park_terminal *terminal)
 {
+	struct pollfd poll_for = { .fd = terminal->master, .events = POLLIN };
 	int n = 0;
 
-	return ioctl(terminal->master, FIONREAD, &n) < 0 ? 0 : n;
+	/* poll(2) has the kernel finish what it moves from the slave to the master in the background
+	 * (n_tty_poll(), tty_buffer_flush_work()); FIONREAD alone does not see it. */
+	if (poll(&poll_for, 1, 0) < 0 || ioctl(terminal->master, FIONREAD, &n) < 0)
+		return 0;
+	return n;
 }

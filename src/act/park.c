@@ -14,13 +14,18 @@
 #include "act/notice.h"
 #include "act/park-drain.h"
 #include "act/park-mend.h"
+#include "act/park-stop.h"
 #include "act/park-terminal.h"
 #include "base/cleanup.h"
 #include "core/ledger.h"
+#include "observe/process.h"
 
 /* systemd and directory servers may take their time. */
 #define START_FOR_NS  (15 * NS_PER_S)
 #define START_LOOK_NS (2 * NS_PER_MS)
+/* A writer is let in as soon as the one before it is done; one that waits for room never is. */
+#define STOP_FOR_NS  (300 * NS_PER_MS)
+#define STOP_LOOK_NS (NS_PER_MS / 5)
 /* The kernel moves a line from the slave to the master in the background: before that nothing is seen
  * of it there. */
 #define NOTICE_LEAST_NS (40 * NS_PER_MS)
@@ -30,7 +35,7 @@
 #define MEND_LOOKS_FOR_NS (1 * NS_PER_S)
 #define MEND_RARE_NS	  (50 * NS_PER_MS)
 
-enum stage { STAGE_START, STAGE_NOTICE, STAGE_DRAIN, STAGE_CUT, STAGE_DONE };
+enum stage { STAGE_START, STAGE_NOTICE, STAGE_STOP, STAGE_DRAIN, STAGE_CUT, STAGE_DONE };
 
 struct park {
 	struct watch *watch;
@@ -39,7 +44,9 @@ struct park {
 	struct cut *cut;
 	struct park_drain drain;
 	struct park_terminal terminals[FACTS_CHANNELS_MAX];
-	size_t n, at; /* the one that a keeper is started for */
+	size_t n, at; /* the one that a keeper is started for, or that is stopped */
+	struct park_stop stop;
+	int rough;
 	int64_t until_ns, cut_at_ns;
 	enum stage stage;
 	int result;
@@ -83,6 +90,7 @@ void park_free(struct park *park)
 {
 	if (!park)
 		return;
+	park_stop_end(&park->stop);
 	for (size_t i = 0; i < park->n; i++) {
 		/* After the cut it is for the keeper to let output go on. */
 		if (park->cut)
@@ -207,13 +215,31 @@ static int64_t step_notice(struct park *park, int64_t now_ns)
 	if (park->order.text[0] != '\0')
 		shown = notice_show(park->watch, -1, park->order.text);
 	park->order.guard.notice_bytes = shown.bytes;
-	for (size_t i = 0; i < park->n; i++) {
-		r = park_terminal_stop(&park->terminals[i]);
-		if (r < 0)
-			return fail(park, r, "its output could not be stopped: %s", strerror(-r));
+	park->at = 0;
+	park->stage = STAGE_STOP;
+	return now_ns + (shown.reached > 0 ? NOTICE_LEAST_NS : 0);
+}
+
+/* A writer that is not let go on waits for room, and loses nothing: nobody takes what it writes. */
+static int64_t step_stop(struct park *park, int64_t now_ns)
+{
+	struct park_terminal *terminal = &park->terminals[park->at];
+	int r;
+
+	if (!park->stop.begun) {
+		r = park_stop_begin(&park->stop, terminal->master);
+		park->rough = r < 0 ? r : park->rough;
+		park->until_ns = r < 0 ? now_ns : now_ns + STOP_FOR_NS;
 	}
-	park->stage = STAGE_DRAIN;
-	return now_ns + (shown.reached > 0 ? NOTICE_LEAST_NS : PARK_DRAIN_LOOK_NS);
+	if (!park_stop_is_alone(&park->stop) && now_ns < park->until_ns)
+		return now_ns + STOP_LOOK_NS;
+	r = park_terminal_stop(terminal);
+	park_stop_end(&park->stop);
+	if (r < 0)
+		return fail(park, r, "its output could not be stopped: %s", strerror(-r));
+	if (++park->at == park->n)
+		park->stage = STAGE_DRAIN;
+	return now_ns;
 }
 
 /* --- drain and cut --- */
@@ -221,6 +247,7 @@ static int64_t step_notice(struct park *park, int64_t now_ns)
 static int look(struct park *park, struct park_look *ret_look)
 {
 	auto_close int fd = -1;
+	struct procstat server;
 	struct sample sample;
 	bool changed = false;
 	int unsent = 0;
@@ -231,8 +258,15 @@ static int look(struct park *park, struct park_look *ret_look)
 	if (changed)
 		return -EBUSY;
 	*ret_look = (struct park_look){ .plain_out = ledger_plain_out(&sample) };
+	/* In this order: what has left the terminals by then is in the server, and what has left a
+	 * server that sleeps is in the socket. */
 	for (size_t i = 0; i < park->n; i++)
 		ret_look->waiting += park_terminal_waiting(&park->terminals[i]);
+	r = process_stat(watch_facts(park->watch)->identity.pid, &server);
+	if (r < 0)
+		return r;
+	ret_look->asleep = server.state == 'S';
+	ret_look->runnable = server.state == 'R';
 	r = watch_borrow_socket(park->watch, &fd);
 	if (r < 0)
 		return r;
@@ -346,7 +380,10 @@ static int64_t step_cut(struct park *park, bool server_ended, int64_t now_ns)
 /* Its end came by itself before the cut: what a keeper was asked to hold stays. */
 static int64_t step_ended(struct park *park, int64_t now_ns)
 {
-	int r = begin_cut(park, now_ns);
+	int r;
+
+	park_stop_end(&park->stop);
+	r = begin_cut(park, now_ns);
 
 	return r < 0 ? give_up(park, r) : step_cut(park, true, now_ns);
 }
@@ -367,6 +404,8 @@ int64_t park_step(struct park *park, bool server_ended, int64_t now_ns)
 		return step_start(park, now_ns);
 	case STAGE_NOTICE:
 		return step_notice(park, now_ns);
+	case STAGE_STOP:
+		return step_stop(park, now_ns);
 	case STAGE_DRAIN:
 		return step_drain(park, now_ns);
 	case STAGE_CUT:
@@ -375,6 +414,11 @@ int64_t park_step(struct park *park, bool server_ended, int64_t now_ns)
 		break;
 	}
 	return TIME_NEVER;
+}
+
+int park_is_rough(const struct park *park)
+{
+	return park->rough;
 }
 
 void park_result(const struct park *park, struct order_cut_done *ret_done)

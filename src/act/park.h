@@ -5,8 +5,8 @@
  *            a terminal releases its output when this process is killed: so nothing is stopped
  *            before all of them hold theirs
  *   notice   a line on the terminals
- *   drain    the terminals' output is stopped (TCOOFF: writers wait, nothing is lost); all that was
- *            printed before goes to the client (act/park-drain.h)
+ *   stop     the terminals' output, one after the other (act/park-stop.h): writers wait, nothing is lost
+ *   drain    all that was printed before goes to the client (act/park-drain.h)
  *   guard    has anybody come back?  Then output goes on and the keepers let go
  *   cut      as any other (act/cut.h).  The keepers read when the server's process has ended, so no
  *            byte is read twice; then output goes on
@@ -40,6 +40,9 @@ void park_free(struct park *park);
 
 /* One step, as cut_step(). */
 int64_t park_step(struct park *park, bool server_ended, int64_t now_ns);
+
+/* Why the output could not be stopped without the risk of losing a line end; 0: it could. */
+int park_is_rough(const struct park *park);
 
 /* Fills everything but the handle. */
 void park_result(const struct park *park, struct order_cut_done *ret_done);

@@ -13,7 +13,7 @@
 static enum park_drained look(struct park_drain *drain, int64_t waiting, int64_t unsent,
 			      int64_t plain_out, int64_t at_ns)
 {
-	const struct park_look now = { waiting, unsent, plain_out };
+	const struct park_look now = { waiting, unsent, plain_out, true, false };
 
 	return park_drain_judge(drain, &now, at_ns);
 }
@@ -33,7 +33,9 @@ static void drained_is_still_for_three_looks(void **state)
 /* Whatever moves begins the count anew: the server may hold something between terminal and socket. */
 static void a_move_begins_anew(void **state)
 {
-	static const struct park_look moves[] = { { 0, 0, 101 }, { 5, 0, 100 }, { 0, 7, 100 } };
+	static const struct park_look moves[] = { { 0, 0, 101, true, false },
+						  { 5, 0, 100, true, false },
+						  { 0, 7, 100, true, false } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(moves) / sizeof(moves[0]); i++) {
@@ -52,6 +54,31 @@ static void a_move_begins_anew(void **state)
 				 i == 0 ? PARK_DRAINED : PARK_DRAINING);
 		assert_int_equal(look(&drain, 0, 0, 101, 70 * MS), PARK_DRAINED);
 	}
+}
+
+/* It may hold something for as long as it waits for its turn. */
+static void a_runnable_server_is_waited_for(void **state)
+{
+	const struct park_look busy = { 0, 0, 100, false, true };
+	struct park_drain drain = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 900; i++)
+		assert_int_equal(park_drain_judge(&drain, &busy, i * 10 * MS), PARK_DRAINING);
+	assert_int_equal(look(&drain, 0, 0, 100, 9000 * MS), PARK_DRAINING);
+	assert_int_equal(look(&drain, 0, 0, 100, 9010 * MS), PARK_DRAINING);
+	assert_int_equal(look(&drain, 0, 0, 100, 9020 * MS), PARK_DRAINED);
+}
+
+static void a_stopped_server_is_frozen(void **state)
+{
+	const struct park_look stopped = { 0, 0, 100, false, false };
+	struct park_drain drain = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(park_drain_judge(&drain, &stopped, i * 10 * MS), PARK_DRAINING);
+	assert_int_equal(park_drain_judge(&drain, &stopped, 1000 * MS), PARK_FROZEN);
 }
 
 static void frozen_is_without_a_move_for_a_second(void **state)
@@ -80,6 +107,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(drained_is_still_for_three_looks),
 		cmocka_unit_test(a_move_begins_anew),
+		cmocka_unit_test(a_runnable_server_is_waited_for),
+		cmocka_unit_test(a_stopped_server_is_frozen),
 		cmocka_unit_test(frozen_is_without_a_move_for_a_second),
 		cmocka_unit_test(slow_is_not_frozen),
 	};

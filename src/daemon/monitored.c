@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,14 +194,31 @@ static void schedule_step(struct monitored *monitored, int64_t at_ns)
 		(void)event_add(monitored->step, &after);
 }
 
+static void tell_rough(struct monitor *monitor, int why)
+{
+	struct link_trouble message = { .handle = 0 };
+
+	if (why == 0 || monitor->rough)
+		return;
+	monitor->rough = true;
+	(void)snprintf(
+		message.text, sizeof(message.text),
+		"userfaultfd(2) is refused (%s): a program that prints at full speed may lose a "
+		"line end when it is parked",
+		strerror(-why));
+	monitor_send(monitor, LINK_TROUBLE, &message, sizeof(message));
+}
+
 static void finish_cut(struct monitored *monitored)
 {
 	struct order_cut_done done = { .handle = monitored->handle };
 
-	if (monitored->park)
+	if (monitored->park) {
+		tell_rough(monitored->monitor, park_is_rough(monitored->park));
 		park_result(monitored->park, &done);
-	else
+	} else {
 		cut_result(monitored->cut, &done);
+	}
 	monitor_send(monitored->monitor, LINK_CUT_DONE, &done, sizeof(done));
 	cut_free(monitored->cut);
 	park_free(monitored->park);

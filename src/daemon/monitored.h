@@ -47,7 +47,7 @@ struct monitor {
 	const struct monitor_options *options;
 	int64_t look_every_ns;
 	uint32_t generation;
-	bool ready, looked, ping_refused;
+	bool ready, looked, ping_refused, rough;
 	int result;
 };
 

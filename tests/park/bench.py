@@ -15,6 +15,7 @@ from world import is_alive, kill, processes, tree_of, wait_until
 
 BUILD = os.environ.get("SSHIDLE_BUILD", "")
 STANDIN = f"{BUILD}/tests/park/park-standin"
+RACE = f"{BUILD}/tests/park/park-race"
 KEEPER = f"{BUILD}/src/keeper/sshidle-keeper"
 
 LIMIT_S = 3

@@ -2,10 +2,11 @@
 what the keeper read, counts without a gap."""
 
 import os
+import subprocess
 
 import pytest
 
-from bench import NOTICE, lives, numbers_from
+from bench import NOTICE, RACE, numbers_from
 from servers import Dropbear, OpenSSH, OpenSSHRoot, OpenSSHWithoutPam, Tinyssh
 from world import wait_until
 
@@ -42,3 +43,22 @@ def test_counting_goes_on(make_bench, world, server, command, record_property):
     lines = numbers_from(shown + kept, parked.text)
     record_property(f"{server.name}", f"{len(shown)} + {len(kept)} bytes, {lines} lines")
     assert bench.daemon.complaints() == []
+    assert not bench.daemon.find("userfaultfd"), bench.daemon.tail()
+
+
+def race(how, stops):
+    """How many lines were wrong."""
+    done = subprocess.run([RACE, how, str(stops)], capture_output=True, text=True, check=False)
+    if done.returncode == 77:
+        pytest.skip("userfaultfd(2) is refused here")
+    assert done.returncode == 0, done
+    return int(done.stdout.split()[0]), done.stdout.strip()
+
+
+def test_stopping_loses_nothing(world, record_property):
+    """Also of programs that print at full speed; TCOOFF alone loses line ends."""
+    wrong, said = race("exact", 3000)
+    record_property("wrong lines in 3000 stops", said)
+    assert wrong == 0
+    _, said = race("plain", 3000)
+    record_property("the same with TCOOFF alone", said)
