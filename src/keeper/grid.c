@@ -68,6 +68,15 @@ void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const
 	cell = row + at.col;
 	split(row, at.col, grid->n_columns);
 	split(row, at.col + glyph->width, grid->n_columns);
+	cell->pen = *pen;
+	cell->width = (uint32_t)glyph->width;
+	/* What most characters are. */
+	if (glyph->chars[0] < 0x3000 && glyph->chars[1] == 0) {
+		cell->chars[0] = glyph->chars[0];
+		cell->chars[1] = 0;
+		if (glyph->width == 1)
+			return;
+	}
 	/* A mark with nothing before it stands on a blank. */
 	if (utf8_is_wide_mark(glyph->chars[0]))
 		cell->chars[n++] = 0x3000;
@@ -75,8 +84,6 @@ void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const
 		cell->chars[n++] = glyph->chars[i];
 	if (n < VTERM_MAX_CHARS_PER_CELL)
 		cell->chars[n] = 0;
-	cell->pen = *pen;
-	cell->width = (uint32_t)glyph->width;
 	for (int right = 1; right < glyph->width; right++) {
 		cell[right] = erased(pen);
 		cell[right].width = 0;

@@ -88,7 +88,7 @@ def test_let_go_and_come_back(host):
 def test_escape_characters(host):
     parked = host.start("cat").park()
     client = host.resume("--escape", "none")
-    client.expect("]\r\n")
+    client.expect("\x1b[H")
     client.write("~")
     client.write(".")
     client.write("\r")
@@ -97,6 +97,7 @@ def test_escape_characters(host):
     host.closing.remove(client)
     client = host.resume("--escape", "^B", "--steal")
     client.expect("~.")
+    client.expect("\x1b[")
     client.write("\r~")
     client.write(".\r")
     client.expect("~.")
