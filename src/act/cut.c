@@ -97,6 +97,18 @@ static int signal_server(struct cut *cut, int signal)
 	return 0;
 }
 
+/*
+ * dropbear's sockets linger for 5 s when they are closed (SO_LINGER): with a client that does not
+ * acknowledge the end, all of the server's clean-up would wait for that, the shell's hang-up too.
+ */
+static int shut_down(int fd)
+{
+	struct linger off = { 0 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	return shutdown(fd, SHUT_RDWR);
+}
+
 static int64_t step_notice(struct cut *cut, int64_t now_ns)
 {
 	auto_close int fd = -1;
@@ -111,7 +123,7 @@ static int64_t step_notice(struct cut *cut, int64_t now_ns)
 		return finish(cut, r);
 	processes_record(&cut->processes, cut->watch);
 	r = watch_borrow_socket(cut->watch, &fd);
-	if (r == 0 && shutdown(fd, SHUT_RDWR) == 0)
+	if (r == 0 && shut_down(fd) == 0)
 		return enter(cut, STAGE_SHUTDOWN, now_ns + ESCALATE_FOR_NS);
 	/* Nothing to borrow (Yama), or no longer connected: then the process itself. */
 	(void)signal_server(cut, SIGTERM);
@@ -123,7 +135,7 @@ static int64_t step_ended(struct cut *cut, int64_t now_ns)
 	if (cut->stage == STAGE_NOTICE)
 		processes_record(&cut->processes, cut->watch);
 	if (cut->hang_up)
-		(void)processes_hang_up_commands(&cut->processes);
+		processes_hang_up_commands(&cut->processes);
 	(void)enter(cut, STAGE_SURVEY, now_ns + SURVEY_FOR_NS);
 	return now_ns + SURVEY_LOOK_NS;
 }
@@ -167,23 +179,30 @@ int64_t cut_step(struct cut *cut, bool server_ended, int64_t now_ns)
 	return TIME_NEVER;
 }
 
+/* Counts all, names the first ones. */
+static void name_process(const struct process_record *record, struct order_survivor *named,
+			 uint32_t *n)
+{
+	if (*n < ORDER_SURVIVORS_MAX) {
+		named[*n].pid = record->facts.pid;
+		(void)snprintf(named[*n].name, sizeof(named[*n].name), "%s", record->facts.name);
+	}
+	(*n)++;
+}
+
 void cut_result(const struct cut *cut, struct order_cut_done *ret_done)
 {
 	ret_done->result = cut->result;
 	ret_done->signal = cut->signal;
 	ret_done->notice_bytes = cut->guard.notice_bytes;
+	ret_done->n_hung_up = 0;
 	ret_done->n_survivors = 0;
 	for (size_t i = 0; i < cut->processes.n; i++) {
-		struct order_survivor *survivor;
+		const struct process_record *record = &cut->processes.records[i];
 
-		if (!processes_alive(&cut->processes, i))
-			continue;
-		if (ret_done->n_survivors < ORDER_SURVIVORS_MAX) {
-			survivor = &ret_done->survivors[ret_done->n_survivors];
-			survivor->pid = cut->processes.records[i].facts.pid;
-			(void)snprintf(survivor->name, sizeof(survivor->name), "%s",
-				       cut->processes.records[i].facts.name);
-		}
-		ret_done->n_survivors++;
+		if (record->hung_up)
+			name_process(record, ret_done->hung_up, &ret_done->n_hung_up);
+		if (processes_alive(&cut->processes, i))
+			name_process(record, ret_done->survivors, &ret_done->n_survivors);
 	}
 }

@@ -88,22 +88,18 @@ int processes_signal(const struct processes *processes, int32_t pid, int signal)
 	return record ? record_signal(record, signal) : -ESRCH;
 }
 
-unsigned processes_hang_up_commands(const struct processes *processes)
+void processes_hang_up_commands(struct processes *processes)
 {
-	unsigned n = 0;
-
 	for (size_t i = 0; i < processes->n; i++) {
-		const struct process_record *record = &processes->records[i];
+		struct process_record *record = &processes->records[i];
 		const struct process_record *root = record_find(processes, record->facts.root);
 
 		if (!root || root->facts.tty >= 0 || record->facts.tty >= 0 ||
 		    record->facts.sid != root->facts.sid)
 			continue;
-		if (record_signal(record, SIGHUP) == 0)
-			n++;
+		record->hung_up = record_signal(record, SIGHUP) == 0;
 		(void)record_signal(record, SIGCONT);
 	}
-	return n;
 }
 
 bool processes_alive(const struct processes *processes, size_t index)

@@ -12,7 +12,8 @@
 
 struct process_record {
 	struct watch_process facts;
-	int pidfd; /* owned */
+	int pidfd;    /* owned */
+	bool hung_up; /* got SIGHUP from us */
 };
 
 struct processes {
@@ -28,8 +29,8 @@ void processes_record_strays(struct processes *processes, const struct session_f
 void processes_deinit(struct processes *processes);
 
 /* SIGHUP and SIGCONT to the commands without a terminal, as a terminal's hang-up would send; not to
- * what has left the session id of its command (setsid, daemons). Returns how many. */
-unsigned processes_hang_up_commands(const struct processes *processes);
+ * what has left the session id of its command (setsid, daemons). */
+void processes_hang_up_commands(struct processes *processes);
 
 /* One signal through its pidfd to the recorded process `pid`. -ESRCH. */
 int processes_signal(const struct processes *processes, int32_t pid, int signal);

@@ -46,6 +46,17 @@ static enum command_exit unreachable(const struct sockaddr_un *address, int erro
 	return COMMAND_UNREACHABLE;
 }
 
+bool client_runs(const struct arguments *arguments)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd >= 0 &&
+	       text_append(address.sun_path, sizeof(address.sun_path), "%s/io.sshidle",
+			   arguments->runtime_dir) &&
+	       connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+}
+
 static enum command_exit client_open(struct client *client, const struct arguments *arguments)
 {
 	const struct timeval patience = { .tv_sec = ANSWER_WITHIN_S };

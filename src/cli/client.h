@@ -5,8 +5,12 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "cli/command.h"
+
+/* Whether there is a sshidled to ask; says nothing. */
+bool client_runs(const struct arguments *arguments);
 
 /* One call. Takes over `parameters` (NULL: none); ret_parameters is the caller's, never NULL. */
 enum command_exit client_call(const struct arguments *arguments, const char *method,

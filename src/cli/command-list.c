@@ -10,14 +10,14 @@
 #include "cli/output.h"
 #include "cli/table.h"
 
-enum { N_COLUMNS = 10, TTYS_BYTES = 512 };
+enum { N_COLUMNS = 11, TTYS_BYTES = 512, HEARD_BYTES = 2 * DURATION_TEXT_BYTES };
 
 /* Shortened and left out first is what matters least to somebody who asks who ends when. */
 static const struct table_column columns[N_COLUMNS] = {
-	{ "ID", true, 0, 0 },	   { "USER", false, 8, 0 }, { "FROM", false, 9, 5 },
-	{ "SERVER", false, 0, 1 }, { "KIND", false, 0, 3 }, { "TTY", false, 7, 4 },
-	{ "IDLE", true, 0, 0 },	   { "LIMIT", true, 0, 2 }, { "ENDS-IN", true, 0, 0 },
-	{ "STATE", false, 0, 0 },
+	{ "ID", true, 0, 0 },	   { "USER", false, 8, 0 },  { "FROM", false, 9, 6 },
+	{ "SERVER", false, 0, 2 }, { "KIND", false, 0, 4 },  { "TTY", false, 7, 5 },
+	{ "IDLE", true, 0, 0 },	   { "LIMIT", true, 0, 3 },  { "HEARD", true, 0, 1 },
+	{ "ENDS-IN", true, 0, 0 }, { "STATE", false, 0, 0 },
 };
 
 static const char *string_of(const json_t *session, const char *name)
@@ -36,7 +36,7 @@ static enum output_style state_style(const char *state)
 		{ "active", STYLE_GOOD },      { "kept", STYLE_GOOD },
 		{ "warned", STYLE_ATTENTION }, { "held", STYLE_ATTENTION },
 		{ "ending", STYLE_BAD },       { "reported", STYLE_ATTENTION },
-		{ "unlimited", STYLE_FAINT },
+		{ "unlimited", STYLE_FAINT },  { "unanswered", STYLE_ATTENTION },
 	};
 
 	for (size_t i = 0; i < sizeof(styles) / sizeof(styles[0]); i++)
@@ -57,9 +57,25 @@ static void join_ttys(const json_t *ttys, char *text, size_t size)
 		(void)text_append(text, size, "-");
 }
 
+/* The last sign of life of the client's machine, and that of its program: "3s/5m". */
+static void join_heard(const json_t *session, char *text, size_t size)
+{
+	const json_t *host = json_object_get(session, "host_heard_s");
+	char host_text[DURATION_TEXT_BYTES], program_text[DURATION_TEXT_BYTES];
+
+	output_span(host, "-", host_text, sizeof(host_text));
+	output_span(json_object_get(session, "program_heard_s"), "-", program_text,
+		    sizeof(program_text));
+	text[0] = '\0';
+	if (json_is_number(host))
+		(void)text_append(text, size, "%s/%s", host_text, program_text);
+	else
+		(void)text_append(text, size, "-");
+}
+
 static int add_session(struct table *table, const json_t *session)
 {
-	char id[24], ttys[TTYS_BYTES];
+	char id[24], ttys[TTYS_BYTES], heard[HEARD_BYTES];
 	char idle[DURATION_TEXT_BYTES], limit[DURATION_TEXT_BYTES], ends_in[DURATION_TEXT_BYTES];
 	const char *state = string_of(session, "state");
 
@@ -67,13 +83,14 @@ static int add_session(struct table *table, const json_t *session)
 		       (long long)json_integer_value(json_object_get(session, "id")));
 	join_ttys(json_object_get(session, "tty"), ttys, sizeof(ttys));
 	output_span(json_object_get(session, "idle_s"), "-", idle, sizeof(idle));
+	join_heard(session, heard, sizeof(heard));
 	output_span(json_object_get(session, "limit_s"), "none", limit, sizeof(limit));
 	output_span(json_object_get(session, "ends_in_s"), "-", ends_in, sizeof(ends_in));
 	return table_add(table,
 			 (const char *const[N_COLUMNS]){
 				 id, string_of(session, "user"), string_of(session, "from"),
 				 string_of(session, "server"), string_of(session, "kind"), ttys,
-				 idle, limit, ends_in, state },
+				 idle, limit, heard, ends_in, state },
 			 state_style(state));
 }
 

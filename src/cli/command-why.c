@@ -52,6 +52,11 @@ static void put_session(const json_t *session)
 	(void)putchar('\n');
 }
 
+static bool is_unresponsive(const json_t *explanation)
+{
+	return strncmp(string_of(explanation, "rule_name"), "unresponsive", 12) == 0;
+}
+
 static void put_verdict(const json_t *explanation, const json_t *session)
 {
 	(void)fputs("  ", stdout);
@@ -61,7 +66,7 @@ static void put_verdict(const json_t *explanation, const json_t *session)
 	(void)printf("\n  by rule %lld (", integer_of(explanation, "rule"));
 	output_put(string_of(explanation, "rule_name"));
 	(void)fputs("), limit ", stdout);
-	put_span(session, "limit_s");
+	put_span(session, is_unresponsive(explanation) ? "alive_limit_s" : "limit_s");
 	(void)fputs(strcmp(string_of(explanation, "source"), "default") == 0 ? " by " : " set at ",
 		    stdout);
 	output_put(string_of(explanation, "source"));

@@ -30,6 +30,34 @@ const struct command commands[] = {
 	{ "events", "", "print a line for each thing that happens, as it happens",
 	  "It goes on until it is interrupted or sshidled stops.\n", command_events, OPTION_JSON, 0,
 	  0 },
+	{ "explain", "", "tell what really ends a session on this host, and when",
+	  "For each SSH server of this host: what becomes of a session when a laptop is closed, a\n"
+	  "person is away in vim, and so on, by everything that is set here. With --all also what\n"
+	  "would happen without the setting that comes first.\n",
+	  command_explain,
+	  OPTION_USER | OPTION_FROM | OPTION_SERVER | OPTION_FILE | OPTION_JSON | OPTION_ALL, 0,
+	  0 },
+	{ "audit", "", "check this host against a profile, find settings without effect",
+	  "Without --profile it is the one that sshidle.conf names, else default. Without --user and\n"
+	  "--from it is for everybody who may log in. The exit status is 0 when all checks pass, 1\n"
+	  "when one fails or a setting has no effect, 2 when something could not be looked at.\n",
+	  command_audit,
+	  OPTION_PROFILE | OPTION_USER | OPTION_FROM | OPTION_FILE | OPTION_JSON | OPTION_SARIF, 0,
+	  0 },
+	{ "prove", "", "show that it works: synthetic sessions, and what becomes of them",
+	  "Idle, busy and frozen sessions of a throwaway user on the servers of this host, under rules\n"
+	  "that concern only them: what should have become of each, what did, and after how long.\n"
+	  "It takes twice the limit for each server. Only root may do this.\n"
+	  "Exit status: 0 all as promised, 1 not, 2 could not run.\n",
+	  command_prove,
+	  OPTION_SERVER | OPTION_LIMIT | OPTION_USER | OPTION_EVIDENCE | OPTION_SIGN | OPTION_JSON,
+	  0, 0 },
+	{ "apply", "", "set the servers of this host as sshidle.conf wants them",
+	  "Prints what would be changed in their files and changes nothing. What they make of the\n"
+	  "numbers differs by version, so these are others than in sshidle.conf. Sessions that are\n"
+	  "open are not touched. The exit status is 0 when the servers are set as wanted, 1 when\n"
+	  "they are not.\n",
+	  command_apply, OPTION_WRITE | OPTION_UNDO | OPTION_FILE | OPTION_JSON, 0, 0 },
 	{ "status", "", "show the state of sshidled", "", command_status, OPTION_JSON, 0, 0 },
 	{ "reload", "", "have sshidled read its configuration again",
 	  "Only root may do this. A wrong configuration changes nothing.\n", command_reload, 0, 0,
@@ -54,15 +82,28 @@ static const struct {
 	const char *synopsis;
 	const char *help;
 } options[] = {
-	{ OPTION_ALL, "[-a]", "  -a, --all              also sessions without a limit\n" },
-	{ OPTION_JSON, "[--json]", "      --json             print JSON, as in io.sshidle\n" },
+	{ OPTION_ALL, "[-a]", "  -a, --all              leave out nothing\n" },
+	{ OPTION_WRITE, "[--write]",
+	  "      --write            write it, check it, and put everything back if it fails\n" },
+	{ OPTION_UNDO, "[--undo]", "      --undo             take away what was written\n" },
+	{ OPTION_JSON, "[--json]", "      --json             print JSON\n" },
 	{ OPTION_USER, "[--user USER]", "      --user USER        as it is for this user\n" },
 	{ OPTION_FROM, "[--from ADDRESS]",
 	  "      --from ADDRESS     ... and for clients from this address\n" },
 	{ OPTION_SERVER, "[--server NAME | PORT]",
 	  "      --server NAME      only openssh, dropbear or tinyssh, or what listens on a port\n" },
+	{ OPTION_PROFILE, "[--profile NAME | PATH]",
+	  "      --profile NAME     check against this profile: default, pci-dss-4.0, nist-800-53,\n"
+	  "                         stig-rhel9, stig-ubuntu2204, cis-debian12, or a file\n" },
+	{ OPTION_SARIF, "[--sarif]", "      --sarif            print SARIF 2.1.0\n" },
 	{ OPTION_FILE, "[-f FILE]",
 	  "  -f, --file FILE        read sshidle's configuration from FILE\n" },
+	{ OPTION_LIMIT, "[--limit DURATION]",
+	  "      --limit DURATION   the limit that the sessions are under (20s)\n" },
+	{ OPTION_EVIDENCE, "[--evidence FILE]",
+	  "      --evidence FILE    also write all that was found to FILE, as JSON\n" },
+	{ OPTION_SIGN, "[--sign KEY]",
+	  "      --sign KEY         sign FILE with this private key, by ssh-keygen(1)\n" },
 	{ OPTION_NOTICE, "[--notice]",
 	  "      --notice           one line if something is parked, else nothing\n" },
 	{ OPTION_STEAL, "[--steal]",

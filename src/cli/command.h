@@ -21,9 +21,16 @@ enum command_option {
 	OPTION_FROM = 1 << 4,
 	OPTION_SERVER = 1 << 5,
 	OPTION_FILE = 1 << 6,
-	OPTION_STEAL = 1 << 7,
-	OPTION_ESCAPE = 1 << 8,
-	OPTION_NOTICE = 1 << 9,
+	OPTION_PROFILE = 1 << 7,
+	OPTION_SARIF = 1 << 8,
+	OPTION_LIMIT = 1 << 9,
+	OPTION_EVIDENCE = 1 << 10,
+	OPTION_SIGN = 1 << 11,
+	OPTION_WRITE = 1 << 12,
+	OPTION_UNDO = 1 << 13,
+	OPTION_STEAL = 1 << 14,
+	OPTION_ESCAPE = 1 << 15,
+	OPTION_NOTICE = 1 << 16,
 };
 
 struct arguments {
@@ -33,11 +40,18 @@ struct arguments {
 	const char *from;	 /* an address */
 	const char *server;	 /* "openssh", or a port */
 	const char *config_file; /* -f */
+	const char *profile;	 /* a name or a path */
+	const char *limit;	 /* a span of time */
+	const char *evidence;	 /* a file to write */
+	const char *sign;	 /* a private key */
 	const char *escape;	 /* --escape */
 	const char *const *operands;
 	size_t n_operands;
 	bool json;
+	bool sarif;
 	bool all;
+	bool write;
+	bool undo;
 	bool steal;
 	bool notice;
 };
@@ -74,9 +88,12 @@ enum command_exit command_why(const struct arguments *arguments);
 enum command_exit command_cut(const struct arguments *arguments);
 enum command_exit command_keep(const struct arguments *arguments);
 enum command_exit command_events(const struct arguments *arguments);
+enum command_exit command_apply(const struct arguments *arguments);
 enum command_exit command_status(const struct arguments *arguments);
 enum command_exit command_reload(const struct arguments *arguments);
 enum command_exit command_explain(const struct arguments *arguments);
+enum command_exit command_audit(const struct arguments *arguments);
+enum command_exit command_prove(const struct arguments *arguments);
 enum command_exit command_parked(const struct arguments *arguments);
 enum command_exit command_resume(const struct arguments *arguments);
 enum command_exit command_drop(const struct arguments *arguments);

@@ -20,7 +20,21 @@ struct line {
 };
 
 /* Options without a letter. */
-enum { LONG_USER = 256, LONG_FROM, LONG_SERVER, LONG_STEAL, LONG_ESCAPE, LONG_NOTICE };
+enum {
+	LONG_USER = 256,
+	LONG_FROM,
+	LONG_SERVER,
+	LONG_PROFILE,
+	LONG_SARIF,
+	LONG_LIMIT,
+	LONG_EVIDENCE,
+	LONG_SIGN,
+	LONG_WRITE,
+	LONG_UNDO,
+	LONG_STEAL,
+	LONG_ESCAPE,
+	LONG_NOTICE,
+};
 
 /* Those with a text, by what getopt_long() returns for them. */
 static const struct {
@@ -33,6 +47,10 @@ static const struct {
 	{ LONG_USER, OPTION_USER, offsetof(struct arguments, user) },
 	{ LONG_FROM, OPTION_FROM, offsetof(struct arguments, from) },
 	{ LONG_SERVER, OPTION_SERVER, offsetof(struct arguments, server) },
+	{ LONG_PROFILE, OPTION_PROFILE, offsetof(struct arguments, profile) },
+	{ LONG_LIMIT, OPTION_LIMIT, offsetof(struct arguments, limit) },
+	{ LONG_EVIDENCE, OPTION_EVIDENCE, offsetof(struct arguments, evidence) },
+	{ LONG_SIGN, OPTION_SIGN, offsetof(struct arguments, sign) },
 	{ LONG_ESCAPE, OPTION_ESCAPE, offsetof(struct arguments, escape) },
 };
 
@@ -43,10 +61,17 @@ static const struct option long_options[] = {
 	{ "user", required_argument, NULL, LONG_USER },
 	{ "from", required_argument, NULL, LONG_FROM },
 	{ "server", required_argument, NULL, LONG_SERVER },
+	{ "profile", required_argument, NULL, LONG_PROFILE },
+	{ "limit", required_argument, NULL, LONG_LIMIT },
+	{ "evidence", required_argument, NULL, LONG_EVIDENCE },
+	{ "sign", required_argument, NULL, LONG_SIGN },
 	{ "escape", required_argument, NULL, LONG_ESCAPE },
 	{ "steal", no_argument, NULL, LONG_STEAL },
 	{ "notice", no_argument, NULL, LONG_NOTICE },
 	{ "json", no_argument, NULL, 'j' },
+	{ "sarif", no_argument, NULL, LONG_SARIF },
+	{ "write", no_argument, NULL, LONG_WRITE },
+	{ "undo", no_argument, NULL, LONG_UNDO },
 	{ "all", no_argument, NULL, 'a' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -86,6 +111,18 @@ static bool take_option(struct line *line, int option)
 	case 'j':
 		line->arguments.json = true;
 		line->options |= OPTION_JSON;
+		return true;
+	case LONG_SARIF:
+		line->arguments.sarif = true;
+		line->options |= OPTION_SARIF;
+		return true;
+	case LONG_WRITE:
+		line->arguments.write = true;
+		line->options |= OPTION_WRITE;
+		return true;
+	case LONG_UNDO:
+		line->arguments.undo = true;
+		line->options |= OPTION_UNDO;
 		return true;
 	case 'a':
 		line->arguments.all = true;
@@ -148,11 +185,23 @@ static enum command_exit run(const struct line *line)
 	static const struct {
 		enum command_option option;
 		const char *name;
-	} names[] = { { OPTION_JSON, "--json" },     { OPTION_ALL, "--all" },
-		      { OPTION_MESSAGE, "-m" },	     { OPTION_USER, "--user" },
-		      { OPTION_FROM, "--from" },     { OPTION_SERVER, "--server" },
-		      { OPTION_FILE, "-f" },	     { OPTION_STEAL, "--steal" },
-		      { OPTION_ESCAPE, "--escape" }, { OPTION_NOTICE, "--notice" } };
+	} names[] = { { OPTION_JSON, "--json" },
+		      { OPTION_ALL, "--all" },
+		      { OPTION_MESSAGE, "-m" },
+		      { OPTION_USER, "--user" },
+		      { OPTION_FROM, "--from" },
+		      { OPTION_SERVER, "--server" },
+		      { OPTION_FILE, "-f" },
+		      { OPTION_PROFILE, "--profile" },
+		      { OPTION_SARIF, "--sarif" },
+		      { OPTION_LIMIT, "--limit" },
+		      { OPTION_EVIDENCE, "--evidence" },
+		      { OPTION_SIGN, "--sign" },
+		      { OPTION_WRITE, "--write" },
+		      { OPTION_UNDO, "--undo" },
+		      { OPTION_STEAL, "--steal" },
+		      { OPTION_ESCAPE, "--escape" },
+		      { OPTION_NOTICE, "--notice" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)

@@ -221,6 +221,7 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 		if (judge_terminal(session, i, now_ns, brake, &one)) {
 			one.next_look_ns = verdict->next_look_ns;
 			one.ping_at_ns = verdict->ping_at_ns;
+			one.alive_end_at_ns = verdict->alive_end_at_ns;
 			end_ns = one.end_at_ns;
 			if (verdict->rule < RULE_TERMINAL_WARN || one.action != VERDICT_NONE)
 				*verdict = one;
@@ -272,23 +273,26 @@ static bool judge_alive(const struct session *session, int64_t now_ns, bool brak
 	struct liveness_terms terms = judge_alive_terms(session, &channel);
 	struct liveness_due due;
 	int64_t end_ns, looked_ns = most(now_ns, liveness->looked_at_ns);
-	bool report = any_reports(session);
+	bool host, report = any_reports(session);
+	int64_t silent_ns;
 
 	liveness_find_due(liveness, &terms, looked_ns, &due);
 	end_ns = least(due.host_ns, due.program_ns);
 	verdict->ping_at_ns = due.ping_ns;
+	verdict->alive_end_at_ns = report ? TIME_NEVER : due.silent_ns;
 	verdict->next_look_ns = most(least(due.look_ns, due.ping_ns), looked_ns + NS_PER_MS);
 	if (end_ns > looked_ns) {
 		verdict->next_look_ns = least(verdict->next_look_ns, end_ns);
 		return false;
 	}
+	host = due.host_ns <= looked_ns;
+	silent_ns = (host ? liveness->host : liveness->program).latest_ns;
 	/* Said once for each silence. */
-	if (report && session->unresponsive_reported_at_ns >= end_ns)
+	if (report && session->unresponsive_reported_at_ns >= add(silent_ns, terms.limit_ns))
 		return false;
 	verdict->channel = channel;
 	verdict->end_at_ns = end_ns;
-	verdict->held =
-		due.host_ns <= looked_ns ? RULE_UNRESPONSIVE_HOST : RULE_UNRESPONSIVE_PROGRAM;
+	verdict->held = host ? RULE_UNRESPONSIVE_HOST : RULE_UNRESPONSIVE_PROGRAM;
 	verdict->rule = brake && !report ? RULE_HELD : verdict->held;
 	if (verdict->rule != RULE_HELD)
 		verdict->action = report ? VERDICT_REPORT : VERDICT_DISCONNECT;
@@ -315,6 +319,7 @@ struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
 	struct verdict verdict = { .rule = RULE_IN_USE,
 				   .warn_at_ns = TIME_NEVER,
 				   .end_at_ns = TIME_NEVER,
+				   .alive_end_at_ns = TIME_NEVER,
 				   .ping_at_ns = TIME_NEVER };
 	int64_t rhythm_ns = session_rhythm_ns(session);
 

@@ -49,7 +49,9 @@ struct verdict {
 	size_t channel;	      /* the one that decides: the last to become idle, or the terminal */
 	int64_t warn_at_ns;   /* TIME_NEVER: no warning to come */
 	int64_t end_at_ns; /* when the session (or terminal) ends if it is not used; TIME_NEVER */
-	int64_t next_look_ns; /* take a sample then; always after now unless an action is due */
+	int64_t alive_end_at_ns; /* when it ends if the client does not answer; TIME_NEVER: nothing
+				    stands unanswered */
+	int64_t next_look_ns;	 /* take a sample then; always after now unless an action is due */
 	int64_t ping_at_ns; /* a sample taken then or later is to be taken with a ping; TIME_NEVER */
 };
 

@@ -23,12 +23,16 @@
  * second, have less. A rekey has more. */
 #define PROBE_BYTES_MOST 1024
 #define PROBE_N_MOST	 64
+/* An answered step of so many probes vouches for a single one; more might be something else. */
+#define PROBES_ANSWERED_MOST 4
 
 #define FULL_LOOKS_LEAST 3
 
 /* Twice as long between two looks as was asked for, and this: nobody watched, or the machine stood
  * still. */
 #define LATE_SLACK_NS (1 * NS_PER_S)
+/* ... so answers may wait, and get this long to come. */
+#define GAP_HEEDED_NS PING_ANSWER_NS
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -42,7 +46,9 @@ static int64_t most(int64_t a, int64_t b)
 
 static int64_t add(int64_t at_ns, int64_t span_ns)
 {
-	return span_ns > TIME_NEVER - at_ns ? TIME_NEVER : at_ns + span_ns;
+	int64_t sum_ns;
+
+	return __builtin_add_overflow(at_ns, span_ns, &sum_ns) ? TIME_NEVER : sum_ns;
 }
 
 static void forget_probes(struct liveness *liveness)
@@ -121,6 +127,16 @@ static void look_at_ping(struct liveness *liveness, const struct sample *sample)
 	liveness->last_ping_at_ns = at_ns;
 }
 
+static void note_gap(struct liveness *liveness, int64_t at_ns)
+{
+	int64_t gap_ns = at_ns - liveness->looked_at_ns;
+
+	if (gap_ns < liveness->gap_ns && at_ns < liveness->gap_ended_at_ns + GAP_HEEDED_NS)
+		return;
+	liveness->gap_ns = gap_ns;
+	liveness->gap_ended_at_ns = at_ns;
+}
+
 void liveness_look(struct liveness *liveness, const struct sample *sample)
 {
 	if (!(sample->known & SAMPLE_SOCKET)) {
@@ -139,7 +155,7 @@ void liveness_look(struct liveness *liveness, const struct sample *sample)
 	look_at_window(liveness, sample);
 	deliver_probes(liveness, sample);
 	look_at_ping(liveness, sample);
-	liveness->looked_before_ns = liveness->known ? liveness->looked_at_ns : 0;
+	note_gap(liveness, sample->from_ns);
 	liveness->looked_at_ns = sample->from_ns;
 	liveness->known = true;
 }
@@ -151,7 +167,10 @@ static bool was_answered(const struct liveness *liveness, uint64_t bytes)
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++) {
 		uint64_t size = liveness->answered[i];
 
-		if (size != 0 && (is_multiple(size, bytes) || is_multiple(bytes, size)))
+		if (size == 0)
+			continue;
+		if (is_multiple(bytes, size) ||
+		    (size % bytes == 0 && size / bytes <= PROBES_ANSWERED_MOST))
 			return true;
 	}
 	return false;
@@ -233,9 +252,8 @@ static int64_t watch_every_ns(const struct liveness_terms *terms)
  * did. */
 static bool is_late_look(const struct liveness *liveness, const struct liveness_terms *terms)
 {
-	return liveness->looked_before_ns == 0 ||
-	       liveness->looked_at_ns - liveness->looked_before_ns >
-		       2 * watch_every_ns(terms) + LATE_SLACK_NS;
+	return liveness->gap_ns > 2 * watch_every_ns(terms) + LATE_SLACK_NS &&
+	       liveness->looked_at_ns < liveness->gap_ended_at_ns + GAP_HEEDED_NS;
 }
 
 static void host_due(const struct liveness *liveness, const struct liveness_terms *terms,
@@ -246,14 +264,19 @@ static void host_due(const struct liveness *liveness, const struct liveness_term
 				 terms->limit_ns - PINGS_BEFORE_END * every_ns);
 	int64_t ask_ns = add(heard_ns, most(first_ns, every_ns));
 
-	/* Never without pings; from time to time another try. */
+	/* Never without pings; from time to time another try. The kernel's own keepalive is seen
+	 * soon after its answer. */
 	if (liveness->no_ping) {
+		ask_ns = add(heard_ns, terms->interval_ns + every_ns / 4);
+		if (ask_ns > now_ns)
+			due->look_ns = ask_ns;
 		due->ping_ns = add(liveness->last_ping_at_ns, terms->interval_ns);
 		return;
 	}
 	if (liveness->pings >= PINGS_NEEDED)
 		due->host_ns = most(add(heard_ns, terms->limit_ns),
 				    liveness->second_ping_at_ns + PING_ANSWER_NS);
+	due->silent_ns = due->host_ns;
 	/* The first look finds mostly that the kernel's own keepalive was answered meanwhile. */
 	if (liveness->pings > 0)
 		due->ping_ns = liveness->last_ping_at_ns + every_ns;
@@ -304,14 +327,20 @@ static void program_due(const struct liveness *liveness, const struct liveness_t
 	if (proved_ns == TIME_NEVER)
 		return;
 	proved_ns = most(proved_ns, add(heard_ns, terms->limit_ns));
+	due->silent_ns = least(due->silent_ns, proved_ns);
 	end_ns = most(proved_ns, host_ns + HOST_SETTLED_NS);
 	if (most(end_ns, now_ns) <= host_ns + fresh_ns) {
 		due->program_ns = end_ns;
 		return;
 	}
 	ask_ns = most(proved_ns - PING_ANSWER_NS, host_ns + PING_LEAST_NS);
-	if (liveness->pings > 0)
+	if (liveness->pings > 0) {
+		int64_t heed_ns = most(proved_ns, liveness->last_ping_at_ns + HOST_SETTLED_NS);
+
+		if (heed_ns > now_ns)
+			due->look_ns = least(due->look_ns, heed_ns);
 		ask_ns = most(ask_ns, liveness->last_ping_at_ns + ping_every_ns(terms));
+	}
 	if (!liveness->no_ping)
 		due->ping_ns = least(due->ping_ns, ask_ns);
 }
@@ -319,14 +348,16 @@ static void program_due(const struct liveness *liveness, const struct liveness_t
 void liveness_find_due(const struct liveness *liveness, const struct liveness_terms *terms,
 		       int64_t now_ns, struct liveness_due *ret_due)
 {
-	struct liveness_due due = { TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER };
+	struct liveness_due due = { TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER, TIME_NEVER };
 
+	if (!liveness->known && terms->limit_ns != TIME_NEVER)
+		due.look_ns = now_ns + watch_every_ns(terms);
 	if (liveness->known && terms->limit_ns != TIME_NEVER) {
 		host_due(liveness, terms, now_ns, &due);
 		program_due(liveness, terms, now_ns, &due);
 		if (is_late_look(liveness, terms)) {
 			due.host_ns = due.program_ns = TIME_NEVER;
-			due.look_ns = least(due.look_ns, liveness->looked_at_ns + PING_ANSWER_NS);
+			due.look_ns = least(due.look_ns, liveness->gap_ended_at_ns + GAP_HEEDED_NS);
 		}
 	}
 	*ret_due = due;

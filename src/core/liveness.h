@@ -44,8 +44,9 @@ struct liveness_probe {
 
 struct liveness {
 	struct bounds host, program; /* the last sign of life */
-	int64_t looked_at_ns;	     /* from_ns of the last sample with a socket ... */
-	int64_t looked_before_ns;    /* ... and of the one before it, 0: none */
+	int64_t looked_at_ns;	     /* from_ns of the last sample with a socket */
+	/* The longest time without such a sample, of those that ended within the last second. */
+	int64_t gap_ns, gap_ended_at_ns;
 	/* Pings since the host's last sign of life. */
 	int64_t first_ping_at_ns, second_ping_at_ns, last_ping_at_ns;
 	uint32_t pings;
@@ -75,6 +76,7 @@ struct liveness_terms {
 struct liveness_due {
 	int64_t host_ns;    /* the host is to be called dead */
 	int64_t program_ns; /* the program is */
+	int64_t silent_ns;  /* the first of them will be, as far as it can be told */
 	int64_t ping_ns;    /* a sample taken then or later is to be taken with a ping */
 	int64_t look_ns;    /* a sample is to be taken, for another reason than these */
 };

@@ -91,8 +91,9 @@ struct order_cut_done {
 	int32_t result;	       /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
 	uint32_t signal;       /* that it took to end the server's process: 0 none */
 	uint32_t notice_bytes; /* of output that our own line made, when it was not cut */
-	uint32_t reserved;
-	uint32_t n_survivors; /* all of them, the first ones are named */
+	uint32_t n_hung_up;    /* processes that got SIGHUP from us; the first ones are named */
+	uint32_t n_survivors;  /* those that live on; the first ones are named */
+	struct order_survivor hung_up[ORDER_SURVIVORS_MAX];
 	struct order_survivor survivors[ORDER_SURVIVORS_MAX];
 };
 

@@ -5,8 +5,6 @@
 #include "base/text.h"
 #include "core/outcome-private.h"
 
-/* The terminal's access time is the first read in each window of 8 s. */
-#define ATIME_STEP_NS  (8 * NS_PER_S)
 #define LOGIND_LATE_NS (2 * NS_PER_S)
 
 /* TCP_RTO_MIN and TCP_RTO_MAX, and the number of doublings between them. */
@@ -43,13 +41,14 @@ void outcome_add_shell(struct outcome_work *work)
 	if (!tmout || !work->s->terminal)
 		return;
 	if (!work->s->prompt) {
-		outcome_remark(work, "TMOUT is looked at by the shell's prompt only");
+		if (!work->s->host_gone && !work->s->program_stopped)
+			outcome_remark(work, "TMOUT is looked at by the shell's prompt only");
 		return;
 	}
 	effect = outcome_effect_add(
 		work, MECHANISM_TMOUT, OUTCOME_LOGGED_OUT,
-		(struct outcome_span){ tmout->after_ns - WHOLE_SECOND_NS,
-				       outcome_add_ns(tmout->after_ns, 2 * WHOLE_SECOND_NS) });
+		outcome_whole_seconds(tmout->after_ns,
+				      outcome_add_ns(tmout->after_ns, WHOLE_SECOND_NS)));
 	effect->certain = !tmout->conditional;
 	effect->unless = tmout->read_only ? NULL : "the user changes TMOUT";
 	(void)snprintf(effect->setting, sizeof(effect->setting), "TMOUT=%lld",
@@ -84,9 +83,9 @@ static void add_stop_idle(struct outcome_work *work)
 		idle_ns = logind->idle_action_ns;
 	effect = outcome_effect_add(
 		work, MECHANISM_LOGIND_STOP_IDLE, OUTCOME_SESSION_KILLED,
-		(struct outcome_span){
-			idle_ns - ATIME_STEP_NS,
-			outcome_add_ns(logind->stop_idle_session_ns, LOGIND_LATE_NS) });
+		(struct outcome_span){ idle_ns - ATIME_STEP_NS,
+				       outcome_add_ns(logind->stop_idle_session_ns, LOGIND_LATE_NS),
+				       LOGIND_LATE_NS });
 	(void)snprintf(effect->setting, sizeof(effect->setting), "StopIdleSessionSec %s%s%s",
 		       outcome_span_text(logind->stop_idle_session_ns).text,
 		       idle_ns < logind->stop_idle_session_ns ? ", IdleActionSec " : "",
@@ -143,18 +142,18 @@ static struct outcome_span retransmission(const struct settings_tcp *tcp)
 	const int64_t model_ns = ((INT64_C(2) << doublings) - 1) * RTO_LEAST_NS +
 				 (tcp->retries2 - doublings) * RTO_MOST_NS;
 
-	return (struct outcome_span){
-		model_ns, model_ns + (model_ns < RTO_MOST_NS ? model_ns : RTO_MOST_NS) + TCP_LATE_NS
-	};
+	const int64_t over_ns = model_ns < RTO_MOST_NS ? model_ns : RTO_MOST_NS;
+
+	return (struct outcome_span){ model_ns, model_ns + over_ns + TCP_LATE_NS, 0 };
 }
 
 /* When the server first sends something that nobody acknowledges. False: it does not. */
 static bool first_output(const struct outcome_work *work, struct outcome_span *ret_first)
 {
-	struct outcome_span first = { TIME_NEVER, TIME_NEVER }, probe;
+	struct outcome_span first = { TIME_NEVER, TIME_NEVER, 0 }, probe;
 
 	if (work->s->print_every > 0 || work->s->flood)
-		first = (struct outcome_span){ 0, work->s->print_every };
+		first = (struct outcome_span){ 0, work->s->print_every, 0 };
 	else if (outcome_probes(work, &probe))
 		first = probe;
 	/* A shell that logs out and a channel that is closed tell the client. */
@@ -181,7 +180,7 @@ static void add_retransmission(struct outcome_work *work, const struct outcome_s
 	struct outcome_effect *effect = outcome_effect_add(
 		work, MECHANISM_TCP_RETRANSMISSION, OUTCOME_CONNECTION_ENDED,
 		(struct outcome_span){ outcome_add_ns(first->earliest_ns, takes.earliest_ns),
-				       outcome_add_ns(first->latest_ns, takes.latest_ns) });
+				       outcome_add_ns(first->latest_ns, takes.latest_ns), 0 });
 
 	(void)snprintf(effect->setting, sizeof(effect->setting), "net.ipv4.tcp_retries2 %d",
 		       (int)tcp->retries2);
@@ -194,8 +193,7 @@ static void add_keepalive(struct outcome_work *work, int64_t end_ns)
 	const struct settings_tcp *tcp = &work->c->host->tcp;
 	struct outcome_effect *effect = outcome_effect_add(
 		work, MECHANISM_TCP_KEEPALIVE, OUTCOME_CONNECTION_ENDED,
-		(struct outcome_span){ end_ns - WHOLE_SECOND_NS,
-				       outcome_add_ns(end_ns, 2 * WHOLE_SECOND_NS) });
+		outcome_whole_seconds(end_ns, outcome_add_ns(end_ns, WHOLE_SECOND_NS)));
 
 	(void)snprintf(effect->setting, sizeof(effect->setting),
 		       "TCPKeepAlive yes, net.ipv4.tcp_keepalive_time %lld",
@@ -210,7 +208,7 @@ static void add_rekey(struct outcome_work *work)
 	struct outcome_effect *effect = outcome_effect_add(
 		work, MECHANISM_DROPBEAR_REKEY, OUTCOME_CONNECTION_ENDED,
 		(struct outcome_span){ takes.earliest_ns,
-				       outcome_add_ns(DROPBEAR_REKEY_NS, takes.latest_ns) });
+				       outcome_add_ns(DROPBEAR_REKEY_NS, takes.latest_ns), 0 });
 
 	(void)text_copy("new keys every 8 h", effect->setting, sizeof(effect->setting));
 	(void)text_copy("built into dropbear", effect->source, sizeof(effect->source));

@@ -10,6 +10,9 @@
  * both hosts, the server and the channel's window (2 MiB) are full and the printing stands still. */
 #define FILL_NS (10 * NS_PER_S)
 
+/* A terminal's access time is the first read in each window of 8 s. */
+#define ATIME_STEP_NS (8 * NS_PER_S)
+
 /* "Prints" in the names of situations: at least so often. */
 #define PRINTS_EVERY_NS NS_PER_S
 
@@ -37,7 +40,7 @@ struct outcome_work {
 };
 
 struct outcome_span {
-	int64_t earliest_ns, latest_ns;
+	int64_t earliest_ns, latest_ns, slack_ns;
 };
 
 extern const struct situation outcome_situations[SITUATION_N];
@@ -49,6 +52,9 @@ struct outcome_effect *outcome_effect_add(struct outcome_work *work,
 					  enum outcome_mechanism mechanism, enum outcome_what what,
 					  struct outcome_span span);
 void outcome_remark(struct outcome_work *work, const char *remark);
+
+/* From a clock of whole seconds. */
+struct outcome_span outcome_whole_seconds(int64_t near_ns, int64_t far_ns);
 
 /* Spans as text, for settings and notes. */
 struct outcome_span_text {

@@ -38,9 +38,7 @@ bool outcome_sshd_alive(const struct settings_openssh *sshd, struct outcome_span
 	if (sshd->client_alive_interval_ns > TIME_NEVER / 2 / cycles)
 		return false;
 	end_ns = sshd->client_alive_interval_ns * cycles;
-	*ret_end = (struct outcome_span){ end_ns - WHOLE_SECOND_NS, end_ns + WHOLE_SECOND_NS };
-	if (probes_late(sshd))
-		ret_end->latest_ns += end_ns;
+	*ret_end = outcome_whole_seconds(end_ns, probes_late(sshd) ? 2 * end_ns : end_ns);
 	return true;
 }
 
@@ -55,8 +53,7 @@ bool outcome_probes(const struct outcome_work *work, struct outcome_span *ret_fi
 		every_ns = server->dropbear.keepalive_ns;
 	if (every_ns <= 0)
 		return false;
-	*ret_first = (struct outcome_span){ every_ns - WHOLE_SECOND_NS,
-					    outcome_add_ns(every_ns, WHOLE_SECOND_NS) };
+	*ret_first = outcome_whole_seconds(every_ns, every_ns);
 	if (server->server == SERVER_OPENSSH && probes_late(&server->openssh))
 		ret_first->latest_ns = outcome_add_ns(ret_first->latest_ns, every_ns);
 	return true;
@@ -144,8 +141,8 @@ static void add_unused(struct outcome_work *work, const struct outcome_span *fro
 {
 	const struct settings_openssh *sshd = &work->c->server->openssh;
 	const int64_t limit_ns = sshd->unused_connection_timeout_ns;
-	struct outcome_span span = { limit_ns - WHOLE_SECOND_NS,
-				     outcome_add_ns(limit_ns, 2 * WHOLE_SECOND_NS) };
+	struct outcome_span span =
+		outcome_whole_seconds(limit_ns, outcome_add_ns(limit_ns, WHOLE_SECOND_NS));
 	struct outcome_effect *effect;
 	char setting[OUTCOME_SETTING_BYTES];
 
@@ -226,8 +223,7 @@ void outcome_add_dropbear(struct outcome_work *work)
 	struct outcome_span span;
 
 	if (!answers && dropbear->keepalive_ns > 0) {
-		span = (struct outcome_span){ gone_ns - WHOLE_SECOND_NS,
-					      outcome_add_ns(gone_ns, WHOLE_SECOND_NS) };
+		span = outcome_whole_seconds(gone_ns, gone_ns);
 		effect = outcome_effect_add(work, MECHANISM_DROPBEAR_KEEPALIVE,
 					    OUTCOME_CONNECTION_ENDED, span);
 		dropbear_setting(work, effect, "-K", dropbear->keepalive_ns);
@@ -255,7 +251,7 @@ void outcome_add_tinyssh(struct outcome_work *work)
 	const bool answers = !work->s->host_gone && !work->s->program_stopped;
 	struct outcome_effect *effect = outcome_effect_add(
 		work, MECHANISM_TINYSSH_HOUR, OUTCOME_CONNECTION_ENDED,
-		(struct outcome_span){ TINYSSH_LIMIT_NS, TINYSSH_LIMIT_NS + WHOLE_SECOND_NS });
+		(struct outcome_span){ TINYSSH_LIMIT_NS, TINYSSH_LIMIT_NS + WHOLE_SECOND_NS, 0 });
 
 	name_setting(effect, "one hour in which the client sends nothing", "built into tinysshd");
 	if (!answers)

@@ -18,7 +18,7 @@ static struct outcome_span late(int64_t limit_ns)
 {
 	return (struct outcome_span){
 		limit_ns,
-		outcome_add_ns(limit_ns, most(LATE_LEAST_NS, limit_ns / 100 * LATE_PER_HUNDRED))
+		outcome_add_ns(limit_ns, most(LATE_LEAST_NS, limit_ns / 100 * LATE_PER_HUNDRED)), 0
 	};
 }
 
@@ -61,6 +61,9 @@ static void add_idle(struct outcome_work *work, const struct policy *policy)
 	/* Until the connection is full, its output is use. */
 	if (situation->flood)
 		span.latest_ns = outcome_add_ns(span.latest_ns, FILL_NS);
+	/* Input of the other terminal is told apart by this one's access time. */
+	if (situation->busy_beside)
+		span.latest_ns = outcome_add_ns(span.latest_ns, ATIME_STEP_NS);
 	effect = add(work, MECHANISM_SSHIDLE_IDLE, policy, span);
 	if (situation->terminal && policy->idle_action == ACTION_DISCONNECT)
 		effect->warned_ns = policy_warning_ns(policy);
@@ -71,23 +74,26 @@ static void add_idle(struct outcome_work *work, const struct policy *policy)
 		effect->note = "a job in the foreground gets the hang-up of a lost line";
 }
 
-/* When a stopped program is proved.  False: it is not. */
-static bool proof(struct outcome_work *work, int64_t promise_ns, struct outcome_span *ret_span)
+/* When a stopped program is proved, by a probe that stands unanswered for half an interval (two of
+ * them, where none was answered before), or by a full window.  False: it is not. */
+static bool proof(struct outcome_work *work, const struct policy *policy, int64_t promise_ns,
+		  struct outcome_span *ret_span)
 {
-	struct outcome_span first;
-	int64_t proved_ns = outcome_add_ns(FILL_NS, promise_ns / 2);
+	const int64_t filled_ns = work->s->flood ? FILL_NS : 0;
+	const bool probes = outcome_probes(work, ret_span);
+	int64_t proved_ns = promise_ns / 2;
 
-	if (!work->s->flood) {
-		if (!outcome_probes(work, &first)) {
-			outcome_remark(work, "the server sends no probes, so sshidle cannot tell a "
-					     "stopped client program from a silent one");
-			return false;
-		}
-		/* Two unanswered probes are proof in any case. */
-		proved_ns = outcome_add_ns(first.latest_ns, first.latest_ns);
+	if (!probes && !work->s->flood) {
+		outcome_remark(work, "the server sends no probes, so sshidle cannot tell a stopped "
+				     "client program from a silent one");
+		return false;
 	}
+	if (probes)
+		proved_ns = outcome_add_ns(outcome_add_ns(ret_span->latest_ns, ret_span->latest_ns),
+					   policy->client_alive_interval_ns / 2);
+	proved_ns = outcome_add_ns(proved_ns, filled_ns + 2 * NS_PER_S);
 	*ret_span = late(promise_ns);
-	ret_span->latest_ns = most(ret_span->latest_ns, outcome_add_ns(proved_ns, 2 * NS_PER_S));
+	ret_span->latest_ns = most(ret_span->latest_ns, proved_ns);
 	return true;
 }
 
@@ -115,11 +121,16 @@ static void add_alive(struct outcome_work *work, const struct policy *policy, co
 					     "stopped client program from a silent one");
 			return;
 		}
-		if (!proof(work, promise_ns, &span))
+		if (!proof(work, policy, promise_ns, &span))
 			return;
 	}
 	effect = add(work, mechanism, policy, span);
-	effect->certain = mechanism == MECHANISM_SSHIDLE_HOST || work->s->print_every == 0;
+	effect->certain = mechanism == MECHANISM_SSHIDLE_HOST ||
+			  (work->s->print_every == 0 && outcome_probes(work, &span));
+	if (!effect->certain && work->s->flood)
+		effect->note =
+			"if its machine's buffer is full before the channel's 2 MiB have gone out: "
+			"the server sends no probes";
 	(void)snprintf(effect->setting, sizeof(effect->setting),
 		       "ClientAliveInterval %s, ClientAliveCountMax %u",
 		       outcome_span_text(interval_ns).text, policy->client_alive_count_max);

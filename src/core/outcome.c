@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/duration.h"
+#include "base/text.h"
 #include "core/outcome-private.h"
 
 const struct situation outcome_situations[SITUATION_N] = {
@@ -122,6 +123,7 @@ static const struct {
 	[OUTCOME_TERMINAL_HUNG_UP] = { "terminal-hung-up", "idle terminal hung up" },
 	[OUTCOME_SESSION_KILLED] = { "session-killed", "session and all in it killed" },
 	[OUTCOME_REPORTED] = { "reported", "only reported" },
+	[OUTCOME_UNKNOWN] = { "unknown", "not known" },
 	[OUTCOME_IMPOSSIBLE] = { "impossible", "not possible" },
 };
 
@@ -195,7 +197,8 @@ struct outcome_effect *outcome_effect_add(struct outcome_work *work,
 					 .mechanism = mechanism,
 					 .certain = true,
 					 .earliest_ns = span.earliest_ns < 0 ? 0 : span.earliest_ns,
-					 .latest_ns = span.latest_ns };
+					 .latest_ns = span.latest_ns,
+					 .slack_ns = span.slack_ns };
 	return effect;
 }
 
@@ -205,13 +208,18 @@ void outcome_remark(struct outcome_work *work, const char *remark)
 		work->out->remarks[work->out->n_remarks++] = remark;
 }
 
+struct outcome_span outcome_whole_seconds(int64_t near_ns, int64_t far_ns)
+{
+	return (struct outcome_span){ near_ns - WHOLE_SECOND_NS,
+				      outcome_add_ns(far_ns, WHOLE_SECOND_NS), WHOLE_SECOND_NS };
+}
+
 enum outcome_chance outcome_quiet(const struct situation *situation, int64_t limit_ns,
 				  struct outcome_span *ret_span)
 {
 	const int64_t every_ns = situation->print_every;
 
-	*ret_span = (struct outcome_span){ limit_ns - WHOLE_SECOND_NS,
-					   outcome_add_ns(limit_ns, WHOLE_SECOND_NS) };
+	*ret_span = outcome_whole_seconds(limit_ns, limit_ns);
 	if (situation->flood)
 		ret_span->latest_ns = outcome_add_ns(ret_span->latest_ns, FILL_NS);
 	if (every_ns == 0)
@@ -235,9 +243,9 @@ static bool goes_before(const struct outcome_effect *a, const struct outcome_eff
 {
 	if (rank(a) != rank(b))
 		return rank(a) < rank(b);
-	if (a->earliest_ns != b->earliest_ns)
-		return a->earliest_ns < b->earliest_ns;
-	return a->latest_ns < b->latest_ns;
+	if (a->latest_ns != b->latest_ns)
+		return a->latest_ns < b->latest_ns;
+	return a->earliest_ns < b->earliest_ns;
 }
 
 static void sort_effects(struct outcome *out)
@@ -250,6 +258,59 @@ static void sort_effects(struct outcome *out)
 			out->effects[at] = out->effects[at - 1];
 		out->effects[at] = effect;
 	}
+}
+
+/* Of two times that are nearly the same, the rounder one. */
+static int64_t rounder(int64_t a_ns, int64_t b_ns)
+{
+	static const int64_t units[] = { 3600 * NS_PER_S, 60 * NS_PER_S, NS_PER_S };
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (a_ns % units[i] == 0 || b_ns % units[i] == 0)
+			return a_ns % units[i] == 0 ? a_ns : b_ns;
+	return a_ns;
+}
+
+void outcome_effect_time(const struct outcome_effect *effect, char *ret_text, size_t size)
+{
+	const int64_t near_ns = effect->earliest_ns + effect->slack_ns;
+	const int64_t far_ns = effect->latest_ns - effect->slack_ns;
+	char near[DURATION_TEXT_BYTES], far[DURATION_TEXT_BYTES];
+
+	ret_text[0] = '\0';
+	if (far_ns - near_ns <= NS_PER_S || far_ns - near_ns <= near_ns / 40) {
+		duration_format(rounder(near_ns, far_ns), near);
+		(void)text_append(ret_text, size, "%s", near);
+		return;
+	}
+	duration_format(near_ns, near);
+	duration_format(far_ns, far);
+	(void)text_append(ret_text, size, "%s to %s", near, far);
+}
+
+/* What the server would do is then one of the things that cannot be known. */
+static bool is_unknown(const struct settings_server *server)
+{
+	if (server->trouble[0] != '\0')
+		return true;
+	if (server->server == SERVER_OPENSSH)
+		return server->openssh.client_alive_interval_ns == SETTING_UNKNOWN;
+	return server->server == SERVER_DROPBEAR &&
+	       server->dropbear.keepalive_ns == SETTING_UNKNOWN;
+}
+
+static void conclude(const struct situation *situation, bool unknown, struct outcome *out)
+{
+	sort_effects(out);
+	out->what = unknown ? OUTCOME_UNKNOWN : OUTCOME_NOTHING;
+	if (out->n == 0 || !out->effects[0].certain)
+		return;
+	out->what = out->effects[0].what;
+	out->connection_stays =
+		out->what == OUTCOME_TERMINAL_HUNG_UP ||
+		((out->what == OUTCOME_LOGGED_OUT || out->what == OUTCOME_CHANNEL_CLOSED) &&
+		 (situation->host_gone || situation->program_stopped || situation->busy_beside ||
+		  situation->kind == KIND_FORWARD));
 }
 
 void outcome_compute(const struct outcome_case *outcome_case, enum outcome_situation situation,
@@ -284,7 +345,5 @@ void outcome_compute(const struct outcome_case *outcome_case, enum outcome_situa
 	outcome_add_logind(&work);
 	outcome_add_tcp(&work);
 	outcome_add_sshidle(&work);
-	sort_effects(ret_outcome);
-	if (ret_outcome->n > 0 && ret_outcome->effects[0].certain)
-		ret_outcome->what = ret_outcome->effects[0].what;
+	conclude(work.s, is_unknown(outcome_case->server), ret_outcome);
 }

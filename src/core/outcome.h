@@ -56,6 +56,7 @@ enum outcome_what {
 	OUTCOME_TERMINAL_HUNG_UP, /* one terminal of several */
 	OUTCOME_SESSION_KILLED,	  /* with everything in it, tmux and nohup too */
 	OUTCOME_REPORTED,	  /* only said in the log */
+	OUTCOME_UNKNOWN,	  /* the server's settings could not be read */
 	OUTCOME_IMPOSSIBLE,	  /* this server cannot do what the situation needs */
 	OUTCOME_N
 };
@@ -85,6 +86,7 @@ struct outcome_effect {
 	bool certain;	     /* else it may happen: something that is not known decides */
 	int64_t earliest_ns; /* after the last thing that the client sent */
 	int64_t latest_ns;   /* TIME_NEVER: no bound is known */
+	int64_t slack_ns;    /* how much of that is imprecision, at either end */
 	int64_t warned_ns;   /* so long before it a line on the terminal says so; 0: none */
 	char setting[OUTCOME_SETTING_BYTES]; /* "ClientAliveInterval 15, ClientAliveCountMax 3" */
 	char source[SETTINGS_PATH_BYTES];    /* where that is set */
@@ -94,6 +96,7 @@ struct outcome_effect {
 
 struct outcome {
 	enum outcome_what what; /* of the first effect if that is certain, else nothing */
+	bool connection_stays;	/* after that: with a shell or a channel the client has not gone */
 	size_t n;
 	struct outcome_effect effects[OUTCOME_EFFECTS_MAX]; /* the one that decides first */
 	size_t n_remarks;
@@ -106,6 +109,9 @@ struct outcome_case {
 	const struct config *config;	      /* of the sshidled that runs; NULL: none runs */
 	struct policy_query query; /* user, groups and address asked for; the rest is filled in */
 };
+
+/* The time of an effect in words: "15m", "1m30s to 3m"; imprecision is left out. */
+void outcome_effect_time(const struct outcome_effect *effect, char *ret_text, size_t size);
 
 void outcome_compute(const struct outcome_case *outcome_case, enum outcome_situation situation,
 		     struct outcome *ret_outcome);

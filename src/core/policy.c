@@ -67,7 +67,7 @@ int64_t policy_alive_limit_ns(const struct policy *policy)
 	    __builtin_mul_overflow(policy->client_alive_interval_ns, policy->client_alive_count_max,
 				   &limit_ns))
 		return TIME_NEVER;
-	return limit_ns;
+	return limit_ns > POLICY_ALIVE_MOST_NS ? TIME_NEVER : limit_ns;
 }
 
 int64_t policy_warning_ns(const struct policy *policy)

@@ -59,7 +59,11 @@ struct policy_query {
 void policy_resolve(const struct config *config, const struct policy_query *query,
 		    struct policy *ret_policy);
 
-/* How long a client may stay without a sign of life: interval times count. TIME_NEVER: off. */
+/* Ages of TCP are 32 bits of milliseconds (tcp_info); half of their range can be told for certain. */
+#define POLICY_ALIVE_MOST_NS (24 * 86400 * NS_PER_S)
+
+/* How long a client may stay without a sign of life: interval times count. TIME_NEVER: off, or more
+ * than can be told. */
 int64_t policy_alive_limit_ns(const struct policy *policy);
 
 /* How long before the end a warning is due: a warning that is not much shorter than the limit would

@@ -20,6 +20,7 @@
 #include "core/facts.h"
 #include "core/ledger.h"
 #include "core/liveness.h"
+#include "core/order.h"
 #include "core/policy.h"
 
 #define SESSION_USER_BYTES 64
@@ -65,7 +66,9 @@ struct session {
 	uint32_t undecided; /* samples in a row with bytes that the server had not read */
 	uint32_t id;
 	enum session_phase phase;
-	bool reaped_before;	       /* in a sample that said nothing */
+	bool reaped_before; /* in a sample that said nothing */
+	bool retuned;	    /* the kernel's keepalive was changed; it stood at ... */
+	struct order_keepalive original;
 	char user[SESSION_USER_BYTES]; /* "" while unknown; foreign text */
 };
 

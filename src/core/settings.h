@@ -24,7 +24,7 @@
 #define SETTINGS_PATH_BYTES  256
 #define SETTINGS_TEXT_BYTES  512
 #define SETTINGS_PORTS_MAX   8
-#define SETTINGS_SERVERS_MAX 32
+#define SETTINGS_SERVERS_MAX 128
 #define SETTINGS_SHELLS_MAX  32
 
 /* How a server is started, and so how it is told of new settings. */
@@ -48,7 +48,9 @@ struct settings_openssh {
 	int32_t major, minor;		  /* 9, 2; 0, 0 when not known */
 	int64_t client_alive_interval_ns; /* SETTING_OFF at 0 */
 	int32_t client_alive_count_max;	  /* -2: not known */
+	int32_t max_sessions;		  /* -2: not known */
 	bool tcp_keepalive;
+	bool forwarding; /* anything beside sessions may be opened: TCP, agent, X11, tunnels */
 	size_t n_channel_timeouts;
 	struct settings_channel_timeout channel_timeouts[16];
 	int64_t unused_connection_timeout_ns; /* SETTING_NONE before 9.2 */
@@ -65,12 +67,14 @@ struct settings_dropbear {
 struct settings_server {
 	enum server_id server;
 	enum settings_manager manager;
-	int32_t pid; /* of the listener; 0: nothing listens (inetd, or stopped) */
+	int32_t pid;		 /* of the listener; 0: started for each connection */
+	int32_t superserver_pid; /* of what starts it for each connection, if that is known */
 	uint64_t start_ticks;
 	uint16_t ports[SETTINGS_PORTS_MAX];
 	size_t n_ports;
 	char executable[SETTINGS_PATH_BYTES];
 	char unit[64];			   /* of the manager: "ssh.service", "dropbear" */
+	bool is_foreign;		   /* its files or its user are not the host's: not asked */
 	char trouble[SETTINGS_TEXT_BYTES]; /* why its settings could not be read; "" they could */
 	struct settings_openssh openssh;   /* of SERVER_OPENSSH */
 	struct settings_dropbear dropbear; /* of SERVER_DROPBEAR */
@@ -91,7 +95,8 @@ struct settings_shell {
 	bool known; /* a shell whose files are known (bash, dash, ksh, zsh) */
 	size_t n;
 	struct settings_tmout places[SETTINGS_SHELLS_MAX]; /* in the order in which they are read */
-	int effective; /* index of the one in force for a login shell of that user; -1 none */
+	int effective; /* index of the one in force for a login shell of that user; -1 none, as
+			  always for dash, which has no TMOUT */
 };
 
 struct settings_logind {

@@ -185,6 +185,150 @@ static void no_hangup_without_company(void **state)
 	assert_int_equal(verdict.action, VERDICT_NONE);
 }
 
+/* What was seen of the client: ages at LOOKED_AT, pings without an answer, and so on. */
+#define LOOKED_AT (20000 * S)
+
+struct client_row {
+	const char *what;
+	enum judge_rule rule;
+	enum verdict_action action;
+	int64_t host_s, program_s; /* ages */
+	uint32_t pings, probes;
+	int64_t full_for_s, kept_for_s, reported_ago_s;
+	enum judge_rule held;
+	uint32_t count;
+	bool brake, unknown, report;
+};
+
+/* Interval 15, count 3 unless the row says another; no idle limit. Rules 10 and 11. */
+static const struct client_row client_rows[] = {
+	{ "answers", RULE_UNLIMITED, VERDICT_NONE, .host_s = 1, .program_s = 1 },
+	{ "host dead", RULE_UNRESPONSIVE_HOST, VERDICT_DISCONNECT, .host_s = 45, .program_s = 45,
+	  .pings = 4 },
+	{ "host not yet dead", RULE_UNLIMITED, VERDICT_NONE, .host_s = 44, .program_s = 44,
+	  .pings = 4 },
+	{ "one ping is not enough", RULE_UNLIMITED, VERDICT_NONE, .host_s = 450, .program_s = 450,
+	  .pings = 1 },
+	{ "a probe is none for the host", RULE_UNLIMITED, VERDICT_NONE, .host_s = 450,
+	  .program_s = 450, .probes = 9 },
+	{ "program dead", RULE_UNRESPONSIVE_PROGRAM, VERDICT_DISCONNECT, .host_s = 1,
+	  .program_s = 45, .probes = 2 },
+	{ "program not yet dead", RULE_UNLIMITED, VERDICT_NONE, .host_s = 1, .program_s = 44,
+	  .probes = 2 },
+	{ "age alone is no proof", RULE_UNLIMITED, VERDICT_NONE, .host_s = 1, .program_s = 4500 },
+	{ "window full", RULE_UNRESPONSIVE_PROGRAM, VERDICT_DISCONNECT, .host_s = 1,
+	  .program_s = 45, .full_for_s = 23 },
+	{ "window not full for long", RULE_UNLIMITED, VERDICT_NONE, .host_s = 1, .program_s = 45,
+	  .full_for_s = 22 },
+	{ "both: the host's", RULE_UNRESPONSIVE_HOST, VERDICT_DISCONNECT, .host_s = 45,
+	  .program_s = 45, .pings = 4, .probes = 3 },
+	{ "kept", RULE_KEPT, VERDICT_NONE, .host_s = 45, .program_s = 45, .pings = 4,
+	  .kept_for_s = 10 },
+	{ "no longer kept", RULE_UNRESPONSIVE_HOST, VERDICT_DISCONNECT, .host_s = 45,
+	  .program_s = 45, .pings = 4, .kept_for_s = 0 },
+	{ "held", RULE_HELD, VERDICT_NONE, .host_s = 45, .program_s = 45, .pings = 4, .brake = true,
+	  .held = RULE_UNRESPONSIVE_HOST },
+	{ "program held", RULE_HELD, VERDICT_NONE, .host_s = 1, .program_s = 45, .probes = 2,
+	  .brake = true, .held = RULE_UNRESPONSIVE_PROGRAM },
+	{ "report", RULE_UNRESPONSIVE_HOST, VERDICT_REPORT, .host_s = 45, .program_s = 45,
+	  .pings = 4, .report = true },
+	{ "report is not held", RULE_UNRESPONSIVE_HOST, VERDICT_REPORT, .host_s = 45,
+	  .program_s = 45, .pings = 4, .report = true, .brake = true },
+	{ "reported", RULE_UNLIMITED, VERDICT_NONE, .host_s = 95, .program_s = 95, .pings = 9,
+	  .report = true, .reported_ago_s = 40 },
+	{ "reported before it answered", RULE_UNRESPONSIVE_HOST, VERDICT_REPORT, .host_s = 95,
+	  .program_s = 95, .pings = 9, .report = true, .reported_ago_s = 96 },
+	{ "count 0", RULE_UNLIMITED, VERDICT_NONE, .host_s = 4500, .program_s = 4500, .pings = 9,
+	  .probes = 9, .count = UINT32_MAX },
+	{ "unknown", RULE_UNLIMITED, VERDICT_NONE, .host_s = 4500, .program_s = 4500, .pings = 9,
+	  .probes = 9, .unknown = true },
+};
+
+static struct liveness liveness_of(const struct client_row *row)
+{
+	struct liveness liveness = {
+		.known = !row->unknown,
+		.looked_at_ns = LOOKED_AT,
+		.gap_ended_at_ns = LOOKED_AT - 10 * S,
+		.host = { 0, LOOKED_AT - row->host_s * S },
+		.program = { 0, LOOKED_AT - row->program_s * S },
+		.pings = row->pings,
+		.first_ping_at_ns = LOOKED_AT - 10 * S,
+		.second_ping_at_ns = LOOKED_AT - 9 * S,
+		.last_ping_at_ns = LOOKED_AT - 2 * S,
+		.n_probes = row->probes > 0,
+		.probes = { { .bytes = 52,
+			      .n = row->probes,
+			      .delivered_at_ns = LOOKED_AT - 10 * S } },
+		.full_looks = row->full_for_s > 0 ? 5 : 0,
+		.full_since_ns = LOOKED_AT - row->full_for_s * S,
+	};
+
+	return liveness;
+}
+
+static void each_row_of_the_client(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(client_rows) / sizeof(client_rows[0]); i++) {
+		const struct client_row *row = &client_rows[i];
+		struct channel channel;
+		struct session session = { .channels = &channel, .n_channels = 1 };
+		struct verdict verdict;
+
+		fill_channel(&channel, 3, LOOKED_AT - 10 * S);
+		channel.policy.idle_timeout_ns = TIME_NEVER;
+		channel.policy.client_alive_interval_ns = 15 * S;
+		channel.policy.client_alive_count_max = row->count == UINT32_MAX ? 0 : 3;
+		session.liveness = liveness_of(row);
+		session.kept_until_ns = row->kept_for_s > 0 ? LOOKED_AT + row->kept_for_s * S : 0;
+		session.unresponsive_reported_at_ns =
+			row->reported_ago_s > 0 ? LOOKED_AT - row->reported_ago_s * S : 0;
+		channel.policy.idle_action = row->report ? ACTION_REPORT : ACTION_DISCONNECT;
+		/* The time of use stands still while the ledger says nothing; the client's does
+		 * not. */
+		verdict = judge(&session, LOOKED_AT - 5 * S, row->brake);
+		if (verdict.rule != row->rule || verdict.action != row->action)
+			fail_msg("%s: rule %d, action %d", row->what, verdict.rule, verdict.action);
+		if (row->rule == RULE_HELD)
+			assert_int_equal(verdict.held, row->held);
+		assert_true(verdict.next_look_ns > LOOKED_AT - 5 * S);
+	}
+}
+
+/* Of several channels the most lenient decides. */
+static void the_most_lenient_channel(void **state)
+{
+	static const struct {
+		int64_t interval_s[2];
+		uint32_t count[2];
+		int64_t limit_ns;
+		size_t channel;
+	} pairs[] = {
+		{ { 15, 15 }, { 3, 3 }, 45 * S, 0 },	 { { 15, 60 }, { 3, 3 }, 180 * S, 1 },
+		{ { 15, 10 }, { 3, 10 }, 100 * S, 1 },	 { { 15, 0 }, { 3, 3 }, TIME_NEVER, 1 },
+		{ { 15, 15 }, { 0, 3 }, TIME_NEVER, 0 },
+	};
+	struct channel channels[2];
+	struct session session = two_terminals(channels);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		struct liveness_terms terms;
+		size_t channel;
+
+		for (size_t j = 0; j < 2; j++) {
+			channels[j].policy.client_alive_interval_ns = pairs[i].interval_s[j] * S;
+			channels[j].policy.client_alive_count_max = pairs[i].count[j];
+		}
+		terms = judge_alive_terms(&session, &channel);
+		assert_true(terms.limit_ns == pairs[i].limit_ns);
+		assert_int_equal(channel, pairs[i].channel);
+	}
+	session.n_channels = 0;
+	assert_true(judge_alive_terms(&session, &(size_t){ 0 }).limit_ns == TIME_NEVER);
+}
+
 static void nothing_without_channels(void **state)
 {
 	struct session session = { 0 };
@@ -214,6 +358,8 @@ int main(void)
 		cmocka_unit_test(one_terminal_of_two),
 		cmocka_unit_test(both_idle_ends_the_connection),
 		cmocka_unit_test(no_hangup_without_company),
+		cmocka_unit_test(each_row_of_the_client),
+		cmocka_unit_test(the_most_lenient_channel),
 		cmocka_unit_test(nothing_without_channels),
 		cmocka_unit_test(the_rhythm_keeps_the_promise),
 	};

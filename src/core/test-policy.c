@@ -86,6 +86,49 @@ static void an_unknown_user_is_spared_longest(void **state)
 	config_free(config);
 }
 
+/* Where the user is not known the longest interval and count hold, and 0 before all. */
+static void an_unknown_client_may_be_silent_longest(void **state)
+{
+	static const struct {
+		int64_t interval_s[2], count[2]; /* outside, and for a user */
+		int64_t limit_ns;
+	} rows[] = {
+		{ { 15, 60 }, { 3, 3 }, 180 * NS_PER_S },
+		{ { 60, 15 }, { 3, 3 }, 180 * NS_PER_S },
+		{ { 15, 0 }, { 3, 3 }, TIME_NEVER },
+		{ { 15, 15 }, { 3, 0 }, TIME_NEVER },
+		{ { 0, 15 }, { 3, 3 }, TIME_NEVER },
+		{ { 15, 15 }, { 0, 3 }, TIME_NEVER },
+		{ { 15, 10 }, { 3, 6 }, 90 * NS_PER_S },
+		{ { 15, 15 }, { 3, 3 }, 45 * NS_PER_S },
+		{ { 86400, 1 }, { 24, 1 }, 24 * 86400 * NS_PER_S },
+		{ { 86400, 1 }, { 25, 1 }, TIME_NEVER },
+	};
+	const struct policy_query nobody = { .kind = KIND_NONE };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config *config;
+		struct policy policy;
+		size_t block;
+
+		assert_int_equal(config_new(&config), 0);
+		assert_int_equal(config_add_block(config, 0, &block), 0);
+		assert_int_equal(config_add_criterion(config, block, CRITERION_USER, "a"), 0);
+		for (size_t j = 0; j < 2; j++) {
+			(void)config_set(config, j == 0 ? 0 : block, SETTING_CLIENT_ALIVE_INTERVAL,
+					 rows[i].interval_s[j] * NS_PER_S, "f:1");
+			(void)config_set(config, j == 0 ? 0 : block, SETTING_CLIENT_ALIVE_COUNT_MAX,
+					 rows[i].count[j], "f:2");
+		}
+		policy_resolve(config, &nobody, &policy);
+		if (policy_alive_limit_ns(&policy) != rows[i].limit_ns)
+			fail_msg("row %zu", i);
+		assert_string_equal(policy.client_alive_source, "f:1");
+		config_free(config);
+	}
+}
+
 /* One block with one criterion: does it fit? */
 static bool fits(enum config_criterion_id id, const char *list, const struct policy_query *query)
 {
@@ -203,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_hold_without_anything),
 		cmocka_unit_test(an_unknown_user_is_spared_longest),
+		cmocka_unit_test(an_unknown_client_may_be_silent_longest),
 		cmocka_unit_test(each_criterion_fits),
 		cmocka_unit_test(match_overrides_and_the_first_of_them_decides),
 		cmocka_unit_test(criteria_are_anded_and_inherited),

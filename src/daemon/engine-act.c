@@ -9,117 +9,9 @@
 #include "base/text.h"
 #include "daemon/clock.h"
 #include "daemon/engine-table.h"
-#include "server/server.h"
-
-#define NAME_BYTES 160
-#define TAGS_BYTES 512
 
 /* After an order that the monitor refused because something moved. */
 #define RETRY_AFTER_NS (50 * NS_PER_MS)
-
-/* "41 of alice", "41" while the user is not known. */
-static void session_words(const struct session *session, char ret_text[static NAME_BYTES])
-{
-	char user[NAME_BYTES / 2];
-
-	text_escape(session->user, true, user, sizeof(user));
-	if (user[0] != '\0')
-		(void)snprintf(ret_text, NAME_BYTES, "%u of %s", session->id, user);
-	else
-		(void)snprintf(ret_text, NAME_BYTES, "%u", session->id);
-}
-
-static void session_tags(const struct session *session, char ret_text[static TAGS_BYTES])
-{
-	const char *before = " tty=";
-
-	(void)snprintf(ret_text, TAGS_BYTES, "server=%s", server_name(session->facts.server));
-	text_append(ret_text, TAGS_BYTES, " kind=%s",
-		    policy_kind_name((enum channel_kind)session_kind(session)));
-	for (size_t i = 0; i < session->n_channels; i++) {
-		if (session->channels[i].facts.tty < 0)
-			continue;
-		text_append(ret_text, TAGS_BYTES, "%spts/%d", before,
-			    session->channels[i].facts.tty);
-		before = ",";
-	}
-	text_append(ret_text, TAGS_BYTES, " from=%s port=%u pid=%d", session->facts.peer,
-		    session->facts.peer_port, session->facts.identity.pid);
-}
-
-/* "no input", "no input, output or work": what did not happen, of all that counts for the channel.
- */
-static void lack_words(const struct channel *channel, char *ret_text, size_t size)
-{
-	unsigned left = 0;
-	const char *glue = "";
-
-	if (channel->facts.kind == KIND_NONE || channel->policy.counts == 0) {
-		(void)text_copy(channel->facts.kind == KIND_NONE ? "nothing open" : "open",
-				ret_text, size);
-		return;
-	}
-	for (enum use use = 0; use < USE_N; use++)
-		left += (channel->policy.counts & USE_BIT(use)) != 0;
-	(void)text_copy("no ", ret_text, size);
-	for (enum use use = 0; use < USE_N; use++) {
-		if (!(channel->policy.counts & USE_BIT(use)))
-			continue;
-		text_append(ret_text, size, "%s%s", glue, policy_use_name(use));
-		left--;
-		glue = left == 1 ? " or " : ", ";
-	}
-}
-
-static void idle_words(const struct session *session, const struct channel *channel, char *ret_text,
-		       size_t size)
-{
-	int64_t idle_ns =
-		session->observed_at_ns - session_channel_last_use(session, channel).latest_ns;
-	char span[DURATION_TEXT_BYTES];
-
-	duration_format(idle_ns, span);
-	lack_words(channel, ret_text, size);
-	text_append(ret_text, size, " for %s", span);
-}
-
-void engine_reason(const struct session *session, const struct verdict *verdict, char *ret_text,
-		   size_t size)
-{
-	const struct channel *channel;
-	char text[CLOCK_TEXT_BYTES];
-
-	if (session->n_channels == 0) {
-		(void)text_copy("not looked at yet", ret_text, size);
-		return;
-	}
-	channel = &session->channels[verdict->channel];
-	switch (verdict->rule) {
-	case RULE_ASKED:
-		(void)text_copy("somebody asked for its end", ret_text, size);
-		return;
-	case RULE_KEPT:
-		clock_format_utc(session->kept_until_ns, text);
-		(void)snprintf(ret_text, size, "kept until %s", text);
-		return;
-	case RULE_UNLIMITED:
-		(void)snprintf(ret_text, size, "no limit for %s",
-			       policy_kind_name((enum channel_kind)channel->facts.kind));
-		return;
-	case RULE_IN_USE:
-	case RULE_WARN:
-	case RULE_DISCONNECT:
-	case RULE_REPORT:
-	case RULE_HELD:
-	case RULE_TERMINAL_WARN:
-	case RULE_TERMINAL_HANGUP:
-	case RULE_UNRESPONSIVE_HOST:
-	case RULE_UNRESPONSIVE_PROGRAM:
-	case RULE_N:
-		break;
-	}
-	idle_words(session, channel, ret_text, size);
-}
 
 /* What the monitor has to find unmoved before it acts. */
 static struct order_guard guard_of(const struct session *session, const struct channel *terminal)
@@ -147,12 +39,21 @@ static struct order_guard guard_of(const struct session *session, const struct c
 	return guard;
 }
 
+/* A client that does not answer: use of the session is no matter, only a sign of life is. */
+static struct order_guard guard_of_life(const struct session *session, enum judge_rule rule)
+{
+	return (struct order_guard){
+		.observed_at_ns = session->liveness.looked_at_ns,
+		.alive = rule == RULE_UNRESPONSIVE_HOST ? ORDER_ALIVE_HOST : ORDER_ALIVE_PROGRAM,
+	};
+}
+
 static void warn_text(const struct session *session, const struct verdict *verdict,
 		      const char *what, char *ret_text)
 {
 	char reason[128], at[CLOCK_TEXT_BYTES], in[DURATION_TEXT_BYTES];
 
-	idle_words(session, &session->channels[verdict->channel], reason, sizeof(reason));
+	record_lack(session, verdict, reason, sizeof(reason));
 	clock_format_local(verdict->end_at_ns, at);
 	duration_format((verdict->end_at_ns - engine_now_ns() + NS_PER_S / 2) / NS_PER_S * NS_PER_S,
 			in);
@@ -170,9 +71,9 @@ static void order_warning(struct entry *entry, const struct verdict *verdict, in
 	warn_text(session, verdict, tty < 0 ? "session" : "terminal", order.text);
 	engine_send(entry->engine, LINK_WARN, &order, sizeof(order));
 	entry->engine->warnings++;
-	session_words(session, who);
-	session_tags(session, tags);
-	idle_words(session, &session->channels[verdict->channel], reason, sizeof(reason));
+	record_name(session, who);
+	record_tags(session, tags);
+	record_lack(session, verdict, reason, sizeof(reason));
 	duration_format(verdict->end_at_ns - session->observed_at_ns, in);
 	if (tty < 0)
 		log_info("warned session %s: %s, ends in %s  rule=%d %s", who, reason, in,
@@ -191,11 +92,12 @@ static void cancel_warnings(struct entry *entry, const struct verdict *verdict)
 	const char *why = verdict->rule == RULE_IN_USE ? "use" : judge_rule_name(verdict->rule);
 
 	if (session->warned_at_ns == 0 || verdict->rule == RULE_WARN ||
+	    record_is_unresponsive(verdict) ||
 	    (verdict->rule >= RULE_DISCONNECT && verdict->rule <= RULE_HELD))
 		return;
 	session->warned_at_ns = 0;
-	session_words(session, who);
-	session_tags(session, tags);
+	record_name(session, who);
+	record_tags(session, tags);
 	log_info("%s cancelled the warning of session %s  rule=%d %s", why, who, verdict->rule,
 		 tags);
 	engine_tell(entry, EVENT_CANCELLED, verdict->rule, -1, why);
@@ -208,33 +110,24 @@ static void begin_end(struct entry *entry, const struct verdict *verdict)
 	entry->ending = *verdict;
 	entry->last_use_at_ns =
 		session_channel_last_use(session, &session->channels[verdict->channel]).latest_ns;
+	if (verdict->rule == RULE_UNRESPONSIVE_HOST)
+		entry->last_use_at_ns = session->liveness.host.latest_ns;
+	if (verdict->rule == RULE_UNRESPONSIVE_PROGRAM)
+		entry->last_use_at_ns = session->liveness.program.latest_ns;
 	if (verdict->rule != RULE_ASKED)
-		idle_words(session, &session->channels[verdict->channel], entry->reason,
-			   sizeof(entry->reason));
+		record_lack(session, verdict, entry->reason, sizeof(entry->reason));
 }
 
-/*
- * The record of a cut, all but its outcome.  Made before the order is given, as the list of
- * channels may be another one when it is done, and saved, so that the next daemon can give it when
- * this one does not live to.
- */
+/* Made before the order is given, as the list of channels may be another one when it is done, and
+ * saved, so that the next daemon can give it when this one does not live to. */
 static void open_record(struct entry *entry)
 {
-	struct session *session = &entry->session;
-	const struct policy *policy = &session->channels[entry->ending.channel].policy;
-	char who[NAME_BYTES], tags[TAGS_BYTES], last[CLOCK_TEXT_BYTES], limit[DURATION_TEXT_BYTES];
-	char *record;
+	char *record = record_new(entry);
 
-	session_words(session, who);
-	session_tags(session, tags);
-	clock_format_utc(entry->last_use_at_ns, last);
-	duration_format_exact(policy->idle_timeout_ns, limit);
-	if (asprintf(&record, "cut session %s: %s  rule=%d %s limit=%s last=%s config=%s", who,
-		     entry->reason, entry->ending.rule, tags, limit, last,
-		     policy->timeout_source) < 0)
+	if (!record)
 		return;
-	free(session->record);
-	session->record = record;
+	free(entry->session.record);
+	entry->session.record = record;
 	engine_save_now(entry->engine);
 }
 
@@ -244,12 +137,15 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 	const struct policy *policy = &session->channels[verdict->channel].policy;
 	struct order_cut order = { .handle = entry->handle };
 
-	order.guard = guard_of(session, NULL);
+	order.guard = record_is_unresponsive(verdict) ? guard_of_life(session, verdict->rule)
+						      : guard_of(session, NULL);
 	order.hang_up = policy->after_cut == AFTER_HANGUP;
 	begin_end(entry, verdict);
 	open_record(entry);
-	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.",
-		       entry->reason);
+	/* Who does not answer reads nothing. */
+	if (!record_is_unresponsive(verdict))
+		(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.",
+			       entry->reason);
 	entry->session.phase = PHASE_ENDING;
 	brake_note_cut(rules_brake(entry), engine_now_ns());
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
@@ -297,11 +193,14 @@ static void say_report(struct entry *entry, const struct verdict *verdict)
 	struct channel *channel = &session->channels[verdict->channel];
 	char who[NAME_BYTES], tags[TAGS_BYTES], reason[128];
 
-	session_words(session, who);
-	session_tags(session, tags);
-	idle_words(session, channel, reason, sizeof(reason));
-	if (verdict->rule == RULE_REPORT) {
-		session->reported_at_ns = session->observed_at_ns;
+	record_name(session, who);
+	record_tags(session, tags);
+	record_lack(session, verdict, reason, sizeof(reason));
+	if (verdict->rule != RULE_HELD && verdict->rule != RULE_TERMINAL_HANGUP) {
+		if (record_is_unresponsive(verdict))
+			session->unresponsive_reported_at_ns = session->liveness.looked_at_ns;
+		else
+			session->reported_at_ns = session->observed_at_ns;
 		log_info("would cut session %s: %s  rule=%d %s", who, reason, verdict->rule, tags);
 		engine_tell(entry, EVENT_REPORTED, verdict->rule, -1, reason);
 		return;
@@ -334,8 +233,7 @@ static void note_held(struct entry *entry, const struct verdict *verdict)
 		log_alert("brake: %u sessions were ended within %s (MaxCuts), more are past their "
 			  "limit and are held back; see sshidle list",
 			  engine->brake.most, span);
-	idle_words(&entry->session, &entry->session.channels[verdict->channel], reason,
-		   sizeof(reason));
+	record_lack(&entry->session, verdict, reason, sizeof(reason));
 	engine_tell(entry, EVENT_HELD, verdict->rule, -1, reason);
 }
 
@@ -373,32 +271,16 @@ void act_on_verdict(struct entry *entry)
 	engine_save_soon(entry->engine);
 }
 
-static void survivor_words(const struct order_cut_done *done, char *ret_text, size_t size)
-{
-	uint32_t named =
-		done->n_survivors < ORDER_SURVIVORS_MAX ? done->n_survivors : ORDER_SURVIVORS_MAX;
-
-	(void)text_copy(done->n_survivors == 0 ? "none" : "", ret_text, size);
-	for (uint32_t i = 0; i < named; i++) {
-		char foreign[sizeof(done->survivors[i].name)], name[96];
-
-		(void)text_copy(done->survivors[i].name, foreign, sizeof(foreign));
-		text_escape(foreign, true, name, sizeof(name));
-		text_append(ret_text, size, "%s%d(%s)", i > 0 ? "," : "", done->survivors[i].pid,
-			    name);
-	}
-	if (done->n_survivors > named)
-		text_append(ret_text, size, ",+%u", done->n_survivors - named);
-}
-
 static void log_cut(const struct entry *entry, const struct order_cut_done *done)
 {
 	const struct session *session = &entry->session;
-	char survivors[1024];
+	char hung_up[1024], survivors[1024];
 
-	survivor_words(done, survivors, sizeof(survivors));
-	log_info("%s signal=%u lives-on=%s", session->record ? session->record : "cut a session",
-		 done->signal, survivors);
+	record_processes(done->hung_up, done->n_hung_up, hung_up, sizeof(hung_up));
+	record_processes(done->survivors, done->n_survivors, survivors, sizeof(survivors));
+	log_info("%s signal=%u hung-up=%s lives-on=%s",
+		 session->record ? session->record : "cut a session", done->signal, hung_up,
+		 survivors);
 }
 
 void act_cut_done(struct entry *entry, const struct order_cut_done *done)
@@ -420,9 +302,11 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	if (entry->ending.rule != RULE_ASKED)
 		brake_take_back(rules_brake(entry));
-	session_words(session, who);
+	record_name(session, who);
 	if (done->result == -EBUSY && entry->refused++ == 0)
-		log_info("session %s was used at the last moment and is not cut", who);
+		log_info("session %s %s at the last moment and is not cut", who,
+			 record_is_unresponsive(&entry->ending) ? "gave a sign of life"
+								: "was used");
 	else if (done->result != -EBUSY)
 		log_error("session %s could not be ended: %s", who, strerror(-done->result));
 }
@@ -432,7 +316,7 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 	const struct session *session = &entry->session;
 	char who[NAME_BYTES], tags[TAGS_BYTES], last[CLOCK_TEXT_BYTES];
 
-	session_words(session, who);
+	record_name(session, who);
 	if (done->result != 0) {
 		entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 		brake_take_back(rules_brake(entry));
@@ -448,7 +332,7 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 				  strerror(-done->result));
 		return;
 	}
-	session_tags(session, tags);
+	record_tags(session, tags);
 	clock_format_utc(entry->last_use_at_ns, last);
 	entry->engine->cuts++;
 	log_info("hung up pts/%d of session %s: %s  rule=%d %s last=%s signal=%u", done->tty, who,
@@ -460,31 +344,32 @@ void act_opened(struct entry *entry)
 {
 	char who[NAME_BYTES], tags[TAGS_BYTES];
 
-	session_words(&entry->session, who);
-	session_tags(&entry->session, tags);
+	record_name(&entry->session, who);
+	record_tags(&entry->session, tags);
 	log_info("session %s from %s %s  %s", who, entry->session.facts.peer,
 		 entry->restored ? "is watched again" : "opened", tags);
 	engine_tell(entry, EVENT_OPENED, -1, -1, entry->restored ? "watched again" : "opened");
 }
 
-void act_closed(struct entry *entry)
+void act_closed(struct entry *entry, const struct link_last_words *words)
 {
-	char who[NAME_BYTES], tags[TAGS_BYTES];
+	char who[NAME_BYTES], tags[TAGS_BYTES], reason[160] = "ended by itself";
 
 	/* An order that came too late is not answered: it ended by itself after all. */
 	if (entry->told)
 		return;
-	session_words(&entry->session, who);
-	session_tags(&entry->session, tags);
-	log_info("session %s ended by itself  %s", who, tags);
-	engine_tell(entry, EVENT_CLOSED, -1, -1, "ended by itself");
+	record_name(&entry->session, who);
+	record_tags(&entry->session, tags);
+	alive_closed_words(&entry->session, words, reason, sizeof(reason));
+	log_info("session %s %s  %s", who, reason, tags);
+	engine_tell(entry, EVENT_CLOSED, -1, -1, reason);
 }
 
 void act_kept(struct entry *entry, const char *who)
 {
 	char name[NAME_BYTES], reason[160], until[CLOCK_TEXT_BYTES];
 
-	session_words(&entry->session, name);
+	record_name(&entry->session, name);
 	if (entry->session.kept_until_ns == 0) {
 		(void)snprintf(reason, sizeof(reason), "no longer kept, says %s", who);
 	} else {

@@ -99,6 +99,7 @@ void policy_apply(struct entry *entry)
 		query.command = channel->facts.command;
 		policy_resolve(engine->config, &query, &channel->policy);
 	}
+	alive_tune(entry);
 }
 
 void policy_forget_warnings(struct session *session, int64_t now_ns)
@@ -142,18 +143,6 @@ static void log_notices(const struct config_problems *problems)
 	for (size_t i = 0; i < problems->n; i++)
 		if (problems->items[i].notice)
 			log_warning("%s", problems->items[i].text);
-}
-
-/* Said plainly rather than accepted in silence. */
-static void log_not_yet(const struct config *config)
-{
-	struct config_value values[SETTING_N];
-
-	config_merge(config, NULL, values);
-	if (values[SETTING_CLIENT_ALIVE_INTERVAL].number > 0)
-		log_info("ClientAliveInterval (%s) is checked, but this version does not end "
-			 "unresponsive clients yet",
-			 values[SETTING_CLIENT_ALIVE_INTERVAL].source);
 }
 
 int policy_join(struct engine *engine, const struct config *file)
@@ -207,7 +196,6 @@ int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n)
 		config_free(config);
 		return r;
 	}
-	log_not_yet(config);
 	return 0;
 }
 

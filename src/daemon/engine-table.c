@@ -1,9 +1,12 @@
 #include "daemon/engine-table.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/text.h"
 #include "server/server.h"
 
 /* As in the monitor: the low bits of a handle are a slot. */
@@ -124,6 +127,7 @@ int table_add(struct engine *engine, const struct link_opened *opened, struct en
 		return -ENOMEM;
 	}
 	entry->engine = engine;
+	entry->verdict.ping_at_ns = TIME_NEVER;
 	entry->handle = opened->handle;
 	entry->session.id = pick_id(engine, &opened->facts.identity);
 	at = lower_bound(engine, entry->session.id);
@@ -154,4 +158,63 @@ void table_deinit(struct engine *engine)
 	free(engine->entries);
 	free(engine->by_slot);
 	engine->n_entries = 0;
+}
+
+void table_note_trouble(struct engine *engine, const struct entry *entry, const char *text)
+{
+	char escaped[ORDER_TEXT_BYTES], where[48] = "", *line;
+
+	text_escape(text, false, escaped, sizeof(escaped));
+	for (size_t i = 0; i < engine->n_troubles; i++)
+		if (strstr(engine->troubles[i], escaped))
+			return;
+	if (entry)
+		(void)snprintf(where, sizeof(where),
+			       "session %u, and others like it: ", entry->session.id);
+	if (asprintf(&line, "%s%s", where, escaped) < 0)
+		return;
+	log_warning("%s", line);
+	if (engine->n_troubles < ENGINE_TROUBLES_MAX)
+		engine->troubles[engine->n_troubles++] = line;
+	else
+		free(line);
+}
+
+const struct session *engine_next_session(struct engine *engine, const struct session *after)
+{
+	for (size_t i = 0; i < engine->n_entries; i++) {
+		const struct entry *entry;
+
+		/* The usual caller goes through the table in order. */
+		if (after && engine->walk_at < engine->n_entries &&
+		    &engine->entries[engine->walk_at]->session == after)
+			i = engine->walk_at + 1;
+		if (i >= engine->n_entries)
+			return NULL;
+		entry = engine->entries[i];
+		if (!after || entry->session.id > after->id) {
+			engine->walk_at = i;
+			return &entry->session;
+		}
+	}
+	return NULL;
+}
+
+const struct session *engine_find_session(struct engine *engine, uint32_t id)
+{
+	struct entry *entry = table_find(engine, id);
+
+	return entry ? &entry->session : NULL;
+}
+
+const struct session *engine_find_terminal(struct engine *engine, int32_t tty)
+{
+	for (size_t i = 0; i < engine->n_entries; i++) {
+		const struct session *session = &engine->entries[i]->session;
+
+		for (size_t j = 0; j < session->n_channels; j++)
+			if (session->channels[j].facts.tty == tty)
+				return session;
+	}
+	return NULL;
 }

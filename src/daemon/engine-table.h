@@ -17,7 +17,10 @@
 struct config_problems;
 
 #define ENGINE_TROUBLES_MAX 16
-#define ENGINE_RULES_MAX    16
+
+#define NAME_BYTES	 160
+#define TAGS_BYTES	 512
+#define ENGINE_RULES_MAX 16
 
 struct entry {
 	struct session session; /* first: the control socket's pointers are entries */
@@ -36,6 +39,9 @@ struct entry {
 	struct verdict ending;
 	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
 	int64_t last_use_at_ns;
+	/* The kernel's keepalive, as it was last ordered; zeroed: not changed. */
+	struct order_keepalive wanted;
+	int64_t ping_asked_at_ns;
 	uint32_t refused;    /* orders in a row; told once */
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
@@ -80,6 +86,8 @@ void table_remove(struct engine *engine, struct entry *entry);
 void table_deinit(struct engine *engine);
 struct entry *table_find(const struct engine *engine, uint32_t id);
 struct entry *table_find_handle(const struct engine *engine, uint32_t handle);
+/* Each sentence once: the same trouble often has many sessions. `entry`: one of them, or NULL. */
+void table_note_trouble(struct engine *engine, const struct entry *entry, const char *text);
 
 /* engine-policy.c: configuration and who the user is */
 void policy_apply(struct entry *entry);
@@ -106,8 +114,31 @@ int act_cut_asked(struct entry *entry, const char *who, const char *message);
 void act_cut_done(struct entry *entry, const struct order_cut_done *done);
 void act_hangup_done(struct entry *entry, const struct order_hangup_done *done);
 void act_opened(struct entry *entry);
-void act_closed(struct entry *entry);
+void act_closed(struct entry *entry, const struct link_last_words *words);
 void act_kept(struct entry *entry, const char *who);
+
+/* engine-alive.c: clients that do not answer */
+/* Has the kernel's keepalive set as the policy wants it, or put back. */
+void alive_tune(struct entry *entry);
+void alive_tuned(struct entry *entry, const struct order_tuned *done);
+/* Appends who ended a connection that was not cut, and why, where that is known. */
+void alive_closed_words(const struct session *session, const struct link_last_words *words,
+			char *text, size_t size);
+
+/* engine-record.c: words */
+/* "41 of alice", "41" while the user is not known. */
+void record_name(const struct session *session, char ret_text[static NAME_BYTES]);
+void record_tags(const struct session *session, char ret_text[static TAGS_BYTES]);
+/* What did not happen: "no input for 14m", "client's machine did not answer for 45s (4 pings)". */
+void record_lack(const struct session *session, const struct verdict *verdict, char *ret_text,
+		 size_t size);
+/* Rules 10 and 11, or one of them held back. */
+bool record_is_unresponsive(const struct verdict *verdict);
+/* The record of a cut, all but its outcome; the caller's, NULL without memory. */
+char *record_new(const struct entry *entry);
+/* "1234(make),1235(sh)" or "none". */
+void record_processes(const struct order_survivor *processes, uint32_t n, char *ret_text,
+		      size_t size);
 
 /* engine.c */
 void engine_send(struct engine *engine, enum link_type type, const void *message, size_t size);

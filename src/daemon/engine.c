@@ -25,6 +25,12 @@
 /* After a sample that said nothing. */
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 
+/* A timer may fire a little early. */
+#define TIMER_SLACK_NS (5 * NS_PER_MS)
+
+/* Whatever came of the ping before. */
+#define PING_LEAST_NS (900 * NS_PER_MS)
+
 int64_t engine_now_ns(void)
 {
 	return clock_now_ns();
@@ -107,10 +113,16 @@ void engine_save_soon(struct engine *engine)
 void engine_look_now(struct entry *entry)
 {
 	struct link_sample request = { .handle = entry->handle };
+	int64_t now_ns = clock_now_ns();
 
 	for (size_t i = 0; i < entry->session.n_channels; i++)
 		if (entry->session.channels[i].policy.counts & USE_BIT(USE_WORK))
 			request.with_work = 1;
+	if (entry->verdict.ping_at_ns <= now_ns + TIMER_SLACK_NS &&
+	    now_ns >= entry->ping_asked_at_ns + PING_LEAST_NS) {
+		request.with_ping = 1;
+		entry->ping_asked_at_ns = now_ns;
+	}
 	engine_send(entry->engine, LINK_SAMPLE, &request, sizeof(request));
 }
 
@@ -121,9 +133,20 @@ static void look_at(struct entry *entry, int64_t at_ns)
 	(void)event_add(entry->look, &after);
 }
 
+/* A ping that was due and could not be sent is not asked for again at once. */
+static int64_t next_look_ns(const struct entry *entry)
+{
+	const struct verdict *verdict = &entry->verdict;
+	int64_t again_ns = entry->ping_asked_at_ns + PING_LEAST_NS;
+
+	if (verdict->ping_at_ns <= verdict->next_look_ns && verdict->next_look_ns < again_ns)
+		return again_ns;
+	return verdict->next_look_ns;
+}
+
 /* Judges on what is known and acts on it. Old evidence never ends a session: the judge's time is
  * the last sample's. */
-static void decide(struct entry *entry)
+static void decide(struct entry *entry, bool says_nothing)
 {
 	struct session *session = &entry->session;
 	bool brake = brake_on(rules_brake(entry), clock_now_ns());
@@ -135,9 +158,13 @@ static void decide(struct entry *entry)
 		return;
 	}
 	entry->verdict = judge(session, session->observed_at_ns, brake);
-	act_on_verdict(entry);
-	if (session->phase != PHASE_ENDING)
-		look_at(entry, entry->verdict.next_look_ns);
+	/* Only the client's life can be judged by a sample that says nothing of use. */
+	if (!says_nothing || record_is_unresponsive(&entry->verdict))
+		act_on_verdict(entry);
+	if (session->phase == PHASE_ENDING)
+		return;
+	alive_tune(entry);
+	look_at(entry, says_nothing ? clock_now_ns() + LOOK_AGAIN_NS : next_look_ns(entry));
 }
 
 /* --- messages from the monitor --- */
@@ -229,11 +256,12 @@ static int take_sampled(void *context, const void *message)
 		settle_restored(entry, &sampled->sample);
 	if (!session_observe(&entry->session, &sampled->sample)) {
 		look_at(entry, clock_now_ns() + LOOK_AGAIN_NS);
+		decide(entry, true);
 		return 0;
 	}
 	if (latest_use_ns(&entry->session) != before_ns)
 		engine_save_soon(engine);
-	decide(entry);
+	decide(entry, false);
 	return 0;
 }
 
@@ -245,7 +273,7 @@ static int take_closed(void *context, const void *message)
 
 	if (!entry)
 		return 0;
-	act_closed(entry);
+	act_closed(entry, &closed->last_words);
 	table_remove(engine, entry);
 	engine_save_soon(engine);
 	return 0;
@@ -286,30 +314,24 @@ static int take_hangup_done(void *context, const void *message)
 	return 0;
 }
 
-/* Each sentence once: the same trouble often has many sessions. */
+static int take_tuned(void *context, const void *message)
+{
+	const struct order_tuned *done = message;
+	struct entry *entry = table_find_handle(context, done->handle);
+
+	if (entry)
+		alive_tuned(entry, done);
+	return 0;
+}
+
 static int take_trouble(void *context, const void *message)
 {
 	const struct link_trouble *trouble = message;
-	struct engine *engine = context;
-	const struct entry *entry = table_find_handle(engine, trouble->handle);
-	char text[ORDER_TEXT_BYTES], escaped[ORDER_TEXT_BYTES], where[48] = "", *line;
+	char text[ORDER_TEXT_BYTES];
 
 	memcpy(text, trouble->text, sizeof(text));
 	text[sizeof(text) - 1] = '\0';
-	text_escape(text, false, escaped, sizeof(escaped));
-	for (size_t i = 0; i < engine->n_troubles; i++)
-		if (strstr(engine->troubles[i], escaped))
-			return 0;
-	if (entry)
-		(void)snprintf(where, sizeof(where),
-			       "session %u, and others like it: ", entry->session.id);
-	if (asprintf(&line, "%s%s", where, escaped) < 0)
-		return 0;
-	log_warning("%s", line);
-	if (engine->n_troubles < ENGINE_TROUBLES_MAX)
-		engine->troubles[engine->n_troubles++] = line;
-	else
-		free(line);
+	table_note_trouble(context, table_find_handle(context, trouble->handle), text);
 	return 0;
 }
 
@@ -355,6 +377,7 @@ static const struct link_row engine_rows[] = {
 	{ LINK_CUT_DONE, LINK_RUNNING, sizeof(struct order_cut_done), 0, 0, take_cut_done },
 	{ LINK_HANGUP_DONE, LINK_RUNNING, sizeof(struct order_hangup_done), 0, 0,
 	  take_hangup_done },
+	{ LINK_TUNED, LINK_RUNNING, sizeof(struct order_tuned), 0, 0, take_tuned },
 	{ LINK_TROUBLE, LINK_RUNNING, sizeof(struct link_trouble), 0, 0, take_trouble },
 	{ LINK_LOOKED, LINK_RUNNING, sizeof(struct link_closed), 0, 0, take_looked },
 	{ LINK_RELOAD, LINK_RUNNING, sizeof(struct link_closed), 0, 0, take_reload },
@@ -362,45 +385,6 @@ static const struct link_row engine_rows[] = {
 };
 
 /* --- what the control socket asks --- */
-
-const struct session *engine_next_session(struct engine *engine, const struct session *after)
-{
-	for (size_t i = 0; i < engine->n_entries; i++) {
-		const struct entry *entry;
-
-		/* The usual caller goes through the table in order. */
-		if (after && engine->walk_at < engine->n_entries &&
-		    &engine->entries[engine->walk_at]->session == after)
-			i = engine->walk_at + 1;
-		if (i >= engine->n_entries)
-			return NULL;
-		entry = engine->entries[i];
-		if (!after || entry->session.id > after->id) {
-			engine->walk_at = i;
-			return &entry->session;
-		}
-	}
-	return NULL;
-}
-
-const struct session *engine_find_session(struct engine *engine, uint32_t id)
-{
-	struct entry *entry = table_find(engine, id);
-
-	return entry ? &entry->session : NULL;
-}
-
-const struct session *engine_find_terminal(struct engine *engine, int32_t tty)
-{
-	for (size_t i = 0; i < engine->n_entries; i++) {
-		const struct session *session = &engine->entries[i]->session;
-
-		for (size_t j = 0; j < session->n_channels; j++)
-			if (session->channels[j].facts.tty == tty)
-				return session;
-	}
-	return NULL;
-}
 
 struct verdict engine_verdict(struct engine *engine, const struct session *session)
 {

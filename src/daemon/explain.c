@@ -224,10 +224,9 @@ static void say_client(const struct explain *explain)
 {
 	const struct session *session = explain->session;
 	const int64_t heard_ns = session->liveness.program.latest_ns;
-	const int64_t answered_ns = session->liveness.host.latest_ns;
 	const int64_t input_ns = session->uses[USE_INPUT].latest_ns;
 
-	if (!(session->known & SAMPLE_SOCKET))
+	if (!session->liveness.known)
 		return;
 	if (heard_ns > input_ns + SILENCE_SLACK_NS && !forwards(session))
 		say(explain,
@@ -237,11 +236,62 @@ static void say_client(const struct explain *explain)
 	else if (input_ns < session->observed_at_ns)
 		say(explain, "the client sent nothing at all for %s",
 		    span(ago(explain, heard_ns)).text);
-	if (answered_ns > heard_ns)
-		say(explain, "the client's machine answered %s ago",
-		    span(ago(explain, answered_ns)).text);
 	if (session->known & SAMPLE_AGENT)
 		say(explain, "an agent is forwarded: its answers may count as input");
+}
+
+static void say_unanswered(const struct explain *explain)
+{
+	const struct liveness *liveness = &explain->session->liveness;
+	const uint32_t pings = liveness_pings_unanswered(liveness);
+	const uint32_t probes = liveness_probes_unanswered(liveness);
+
+	if (liveness->no_ping)
+		say(explain, "the client's machine cannot be pinged, so it is never called dead");
+	else if (pings > 0)
+		say(explain,
+		    "the client's machine was pinged %u time%s since then and did not answer",
+		    pings, pings == 1 ? "" : "s");
+	if (probes > 0)
+		say(explain,
+		    "%u probe%s of the server reached the client's machine, and its program did not "
+		    "answer",
+		    probes, probes == 1 ? "" : "s");
+	if (liveness_is_full(liveness))
+		say(explain,
+		    "output waits and the client's program does not read it (its window is "
+		    "full)");
+}
+
+/* The client's two clocks, what they are measured against, and what they cannot show. */
+static void say_alive(const struct explain *explain)
+{
+	const struct session *session = explain->session;
+	const struct liveness *liveness = &session->liveness;
+	size_t channel;
+	const struct liveness_terms terms = judge_alive_terms(session, &channel);
+	char between[2 * DURATION_TEXT_BYTES + 32];
+
+	if (!liveness->known)
+		return;
+	say_bounds(explain, &liveness->host, between, sizeof(between));
+	say(explain, "the client's machine gave its last sign of life %s", between);
+	say_bounds(explain, &liveness->program, between, sizeof(between));
+	say(explain, "the client's program gave its last sign of life %s", between);
+	say_unanswered(explain);
+	if (terms.limit_ns == TIME_NEVER) {
+		say(explain, "a client that does not answer is not ended (ClientAliveInterval or "
+			     "ClientAliveCountMax is 0)");
+		return;
+	}
+	say(explain, "a client that does not answer is %s after %s (ClientAlive set at %s)",
+	    session->channels[channel].policy.idle_action == ACTION_REPORT ? "reported" : "ended",
+	    span(terms.limit_ns).text, session->channels[channel].policy.client_alive_source);
+	if (!liveness_has_probes(liveness) && !liveness_is_full(liveness))
+		say(explain,
+		    "no probe of the server has been seen on this connection (they are off, or "
+		    "withheld while the session prints): a client program that has stopped cannot "
+		    "be told from a silent one, and ends under its idle limit");
 }
 
 /* Each lack, and that it speaks for the session. */
@@ -326,6 +376,7 @@ static void say_all(const struct explain *explain)
 		say_connection_use(explain, USE_TRAFFIC);
 	say_work(explain);
 	say_client(explain);
+	say_alive(explain);
 	say_terminals(explain);
 	say_done(explain);
 }
@@ -401,10 +452,26 @@ static void next_terminal(const struct explain *explain, const struct channel *c
 			channel->facts.tty, report ? "reported" : "being hung up");
 }
 
+/* The client is silent, and its end comes before any other. */
+static bool next_unanswered(const struct explain *explain, struct next *next)
+{
+	const int64_t at_ns = explain->verdict.alive_end_at_ns;
+
+	if (at_ns == TIME_NEVER || at_ns >= explain->verdict.end_at_ns ||
+	    explain->session->phase == PHASE_ENDING)
+		return false;
+	next_is(next, at_ns, "the end at %s, unless the client answers",
+		moment(explain, at_ns).text);
+	return true;
+}
+
 static void find_next(const struct explain *explain, const struct channel *channel,
 		      struct next *next)
 {
 	const int64_t now_ns = explain->clock->now_ns;
+
+	if (next_unanswered(explain, next))
+		return;
 
 	if (explain->session->phase == PHASE_ENDING) {
 		next_is(next, now_ns, "it is being ended");
@@ -466,6 +533,13 @@ static json_t *until_new(const struct explain *explain, int64_t at_ns)
 	return view_span_new(at_ns > explain->clock->now_ns ? at_ns - explain->clock->now_ns : 0);
 }
 
+static bool is_unresponsive(const struct verdict *verdict)
+{
+	const enum judge_rule rule = verdict->rule == RULE_HELD ? verdict->held : verdict->rule;
+
+	return rule == RULE_UNRESPONSIVE_HOST || rule == RULE_UNRESPONSIVE_PROGRAM;
+}
+
 json_t *explain_session_new(struct engine *engine, const struct session *session,
 			    const struct view_clock *clock)
 {
@@ -481,7 +555,8 @@ json_t *explain_session_new(struct engine *engine, const struct session *session
 	if (explain.verdict.channel < session->n_channels)
 		channel = &session->channels[explain.verdict.channel];
 	if (channel)
-		source = channel->policy.timeout_source;
+		source = is_unresponsive(&explain.verdict) ? channel->policy.client_alive_source
+							   : channel->policy.timeout_source;
 	say_all(&explain);
 	find_next(&explain, channel, &next);
 	engine_reason(session, &explain.verdict, reason, sizeof(reason));

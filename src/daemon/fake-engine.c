@@ -29,6 +29,8 @@ struct fake_session {
 	int64_t warned_ns, reported_ns, kept_ns; /* ages, the last one to come; 0: not */
 	struct fake_channel channels[2];
 	size_t n_channels;
+	int64_t host_ns, program_ns; /* ages of the last sign of life; 0: 3 s and 4 s */
+	uint32_t pings, probes;	     /* without an answer */
 };
 
 #define SHELL(tty, idle, limit)                                                         \
@@ -36,24 +38,31 @@ struct fake_session {
 		KIND_SHELL, tty, idle, limit, USE_BIT(USE_INPUT), "", ACTION_DISCONNECT \
 	}
 
+/* Of host_ns to probes. */
+#define ANSWERS 0, 0, 0, 0
+
 /* clang-format off */
 static const struct fake_session fixed[] = {
 	{ 41, 1000, "alice", "10.0.0.7", SERVER_OPENSSH, 3 * NS_PER_S, 0, 0,
-		{ SHELL(3, 14 * MINUTE_NS + 3 * NS_PER_S, 15 * MINUTE_NS) }, 1 },
+		{ SHELL(3, 14 * MINUTE_NS + 3 * NS_PER_S, 15 * MINUTE_NS) }, 1, ANSWERS },
 	{ 42, 1001, "bob", "10.0.0.8", SERVER_OPENSSH, 0, 0, 0,
 		{ SHELL(4, 2 * NS_PER_S, 15 * MINUTE_NS),
-		  SHELL(5, 12 * MINUTE_NS, 15 * MINUTE_NS) }, 2 },
+		  SHELL(5, 12 * MINUTE_NS, 15 * MINUTE_NS) }, 2, ANSWERS },
 	{ 43, 0, "root", "192.0.2.1", SERVER_OPENSSH, 0, 0, 0,
 		{ { KIND_EXEC, -1, 60 * MINUTE_NS, TIME_NEVER,
-		    USE_BIT(USE_OUTPUT) | USE_BIT(USE_WORK), "rsync --server", ACTION_DISCONNECT } }, 1 },
+		    USE_BIT(USE_OUTPUT) | USE_BIT(USE_WORK), "rsync --server", ACTION_DISCONNECT } }, 1, ANSWERS },
 	{ 44, NO_USER, "", "10.0.0.9", SERVER_DROPBEAR, 0, 0, 0,
 		{ { KIND_FORWARD, -1, 5 * MINUTE_NS, 60 * MINUTE_NS, USE_BIT(USE_TRAFFIC), "",
-		    ACTION_DISCONNECT } }, 1 },
+		    ACTION_DISCONNECT } }, 1, ANSWERS },
 	{ 45, 1002, "ev\033[31mil\xff", "2001:db8::1", SERVER_OPENSSH, 0, MINUTE_NS, 0,
 		{ { KIND_SFTP, -1, 31 * MINUTE_NS, 30 * MINUTE_NS,
-		    USE_BIT(USE_INPUT) | USE_BIT(USE_OUTPUT), "", ACTION_REPORT } }, 1 },
+		    USE_BIT(USE_INPUT) | USE_BIT(USE_OUTPUT), "", ACTION_REPORT } }, 1, ANSWERS },
 	{ 46, 1003, "日本語", "10.0.0.7", SERVER_TINYSSH, 0, 0, 120 * MINUTE_NS,
-		{ SHELL(6, 20 * MINUTE_NS, 15 * MINUTE_NS) }, 1 },
+		{ SHELL(6, 20 * MINUTE_NS, 15 * MINUTE_NS) }, 1, ANSWERS },
+	{ 47, 1004, "carol", "10.0.0.12", SERVER_OPENSSH, 0, 0, 0,
+		{ SHELL(7, 40 * NS_PER_S, 15 * MINUTE_NS) }, 1, 33 * NS_PER_S, 35 * NS_PER_S, 12, 0 },
+	{ 48, 1004, "carol", "10.0.0.13", SERVER_OPENSSH, 0, 0, 0,
+		{ SHELL(8, 50 * NS_PER_S, TIME_NEVER) }, 1, 1 * NS_PER_S, 40 * NS_PER_S, 0, 2 },
 };
 /* clang-format on */
 
@@ -64,6 +73,26 @@ static struct bounds used(int64_t idle_ns)
 	const int64_t at_ns = FAKE_NOW_NS - idle_ns;
 
 	return (struct bounds){ .earliest_ns = at_ns - 2 * NS_PER_S, .latest_ns = at_ns };
+}
+
+static struct liveness alive(const struct fake_session *from, int64_t looked_at_ns)
+{
+	const int64_t host_at_ns = FAKE_NOW_NS - (from->host_ns ? from->host_ns : 3 * NS_PER_S);
+	const int64_t program_at_ns =
+		FAKE_NOW_NS - (from->program_ns ? from->program_ns : 4 * NS_PER_S);
+
+	return (struct liveness){
+		.known = true,
+		.looked_at_ns = looked_at_ns,
+		.host = { host_at_ns - 40 * NS_PER_MS, host_at_ns },
+		.program = { program_at_ns - 40 * NS_PER_MS, program_at_ns },
+		.pings = from->pings,
+		.first_ping_at_ns = looked_at_ns - 17 * NS_PER_S,
+		.second_ping_at_ns = looked_at_ns - 15 * NS_PER_S,
+		.last_ping_at_ns = looked_at_ns - NS_PER_S,
+		.n_probes = from->probes > 0,
+		.probes = { { 52, from->probes, looked_at_ns - 20 * NS_PER_S } },
+	};
 }
 
 static void fill_channel(const struct fake_channel *from, int32_t pid, struct channel *channel)
@@ -82,6 +111,9 @@ static void fill_channel(const struct fake_channel *from, int32_t pid, struct ch
 					   .keep_max_ns = FAKE_KEEP_MAX_S * NS_PER_S,
 					   .counts = from->counts,
 					   .idle_action = from->action,
+					   .client_alive_interval_ns = 15 * NS_PER_S,
+					   .client_alive_count_max = 3,
+					   .client_alive_source = "/etc/sshidle.conf:5",
 					   .timeout_source = "/etc/sshidle.conf:3" };
 }
 
@@ -101,10 +133,8 @@ static void fill_session(const struct fake_session *from, uint32_t id, struct se
 	session->id = id;
 	session->known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_CHANNELS | SAMPLE_FORWARDS;
 	session->observed_at_ns = FAKE_NOW_NS - NS_PER_S;
-	session->liveness = (struct liveness){ .known = true,
-					       .looked_at_ns = session->observed_at_ns,
-					       .program = used(4 * NS_PER_S),
-					       .host = used(3 * NS_PER_S) };
+	session->liveness = alive(from, session->observed_at_ns);
+	session->ledger.primed = true;
 	session->warned_at_ns = from->warned_ns ? FAKE_NOW_NS - from->warned_ns : 0;
 	session->reported_at_ns = from->reported_ns ? FAKE_NOW_NS - from->reported_ns : 0;
 	session->kept_until_ns = from->kept_ns ? FAKE_NOW_NS + from->kept_ns : 0;

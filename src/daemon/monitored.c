@@ -139,8 +139,8 @@ static void tell_ping_refused(struct monitor *monitor)
 	if (monitor->ping_refused)
 		return;
 	monitor->ping_refused = true;
-	(void)text_copy("clients cannot be pinged (CAP_NET_ADMIN is missing); ClientAliveInterval "
-			"does not end sessions of lost hosts",
+	(void)text_copy("clients cannot be pinged (CAP_NET_ADMIN is missing); those that are lost "
+			"are left to the kernel, which takes three times as long",
 			message.text, sizeof(message.text));
 	monitor_send(monitor, LINK_TROUBLE, &message, sizeof(message));
 }

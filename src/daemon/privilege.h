@@ -5,7 +5,7 @@
  *   CAP_SYS_PTRACE        /proc/PID/io, fd links, pidfd_getfd of the servers' processes
  *   CAP_DAC_READ_SEARCH   the same where the process belongs to the user
  *   CAP_KILL              the hang-up, and the escalation when a shutdown is not enough
- *   CAP_NET_ADMIN         the ping (act/ping.h); without it no lost host is found
+ *   CAP_NET_ADMIN         the ping (act/ping.h); without it a lost host is the kernel's to find
  * Writing to a terminal needs none: it is opened through the server's own descriptor.
  */
 #pragma once

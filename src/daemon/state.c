@@ -90,6 +90,29 @@ static json_t *channel_json(const struct channel *channel)
 		"known", (int)channel->last.known, "primed", channel->primed);
 }
 
+/* Sizes of the server's probes that were seen answered. */
+static json_t *answered_json(const struct liveness *liveness)
+{
+	json_t *array = json_array();
+
+	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++)
+		if (liveness->answered[i] != 0)
+			(void)json_array_append_new(
+				array, json_integer((json_int_t)liveness->answered[i]));
+	return array;
+}
+
+/* What is to be put back; nothing where nothing was changed. */
+static json_t *keepalive_json(const struct session *session)
+{
+	const struct order_keepalive *original = &session->original;
+
+	if (!session->retuned)
+		return NULL;
+	return json_pack("[iiiii]", original->on, original->idle_s, original->interval_s,
+			 original->count, original->user_timeout_ms);
+}
+
 static json_t *session_json(const struct session *session)
 {
 	json_t *channels = json_array(), *uses = json_array();
@@ -99,13 +122,16 @@ static json_t *session_json(const struct session *session)
 	for (int use = 0; use < USE_N; use++)
 		(void)json_array_append_new(uses, bounds_json(&session->uses[use]));
 	return json_pack(
-		"{sI so sI sI sI sI sI sI so so so ss*}", "id", (json_int_t)session->id, "identity",
-		identity_json(&session->facts.identity), "uid", (json_int_t)session->facts.uid,
-		"observed_at", (json_int_t)session->observed_at_ns, "first_seen",
-		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)session->warned_at_ns,
-		"reported_at", (json_int_t)session->reported_at_ns, "kept_until",
+		"{sI so sI sI sI sI sI sI sI so so so so so* ss*}", "id", (json_int_t)session->id,
+		"identity", identity_json(&session->facts.identity), "uid",
+		(json_int_t)session->facts.uid, "observed_at", (json_int_t)session->observed_at_ns,
+		"first_seen", (json_int_t)session->first_seen_ns, "warned_at",
+		(json_int_t)session->warned_at_ns, "reported_at",
+		(json_int_t)session->reported_at_ns, "unresponsive_reported_at",
+		(json_int_t)session->unresponsive_reported_at_ns, "kept_until",
 		(json_int_t)session->kept_until_ns, "uses", uses, "channels", channels, "ledger",
-		ledger_json(&session->ledger), "record", session->record);
+		ledger_json(&session->ledger), "answered", answered_json(&session->liveness),
+		"keepalive", keepalive_json(session), "record", session->record);
 }
 
 /* A new file, whole and on its way to the disk, takes the place of the old one. */
@@ -257,6 +283,29 @@ static void restore_channels(const json_t *saved, struct session *session)
 				restore_channel(json_array_get(saved, j), &session->channels[i]);
 }
 
+static void restore_answered(const json_t *saved, struct liveness *liveness)
+{
+	for (size_t i = 0; i < json_array_size(saved) && i < LIVENESS_SIZES_MAX; i++)
+		liveness->answered[i] = (uint64_t)json_integer_value(json_array_get(saved, i));
+	liveness->next_answered = (uint32_t)json_array_size(saved) % LIVENESS_SIZES_MAX;
+}
+
+static void restore_keepalive(const json_t *saved, struct session *session)
+{
+	int32_t values[5];
+
+	if (json_array_size(saved) != 5)
+		return;
+	for (size_t i = 0; i < 5; i++)
+		values[i] = (int32_t)json_integer_value(json_array_get(saved, i));
+	session->retuned = true;
+	session->original = (struct order_keepalive){ .on = values[0],
+						      .idle_s = values[1],
+						      .interval_s = values[2],
+						      .count = values[3],
+						      .user_timeout_ms = values[4] };
+}
+
 static void restore_session(const json_t *saved, struct session *session)
 {
 	const json_t *uses = json_object_get(saved, "uses");
@@ -274,6 +323,9 @@ static void restore_session(const json_t *saved, struct session *session)
 	}
 	restore_channels(json_object_get(saved, "channels"), session);
 	restore_ledger(json_object_get(saved, "ledger"), &session->ledger);
+	session->unresponsive_reported_at_ns = get_int(saved, "unresponsive_reported_at");
+	restore_answered(json_object_get(saved, "answered"), &session->liveness);
+	restore_keepalive(json_object_get(saved, "keepalive"), session);
 }
 
 bool state_restore(struct state *state, struct session *session)

@@ -337,7 +337,7 @@ static void test_half_closed(void **state)
 		reply = fake_world_hear(world, fd);
 		assert_int_equal(json_array_size(json_object_get(
 					 json_object_get(reply, "parameters"), "sessions")),
-				 SESSIONS + 6);
+				 SESSIONS + 8);
 		json_decref(reply);
 	}
 	assert_true(fake_world_ended(world, fd));

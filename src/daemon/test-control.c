@@ -181,7 +181,7 @@ static void test_visible(void **state)
 	static const struct {
 		uid_t uid;
 		size_t n;
-	} rows[] = { { 0, 6 }, { ALICE, 1 }, { BOB, 1 }, { NOBODY_HERE, 0 } };
+	} rows[] = { { 0, 8 }, { ALICE, 1 }, { BOB, 1 }, { NOBODY_HERE, 0 } };
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const int fd = fake_world_connect_as(*state, rows[i].uid);
@@ -200,6 +200,7 @@ static void test_list(void **state)
 	const json_t *alice = json_array_get(sessions, 0), *unknown = json_array_get(sessions, 3);
 	const json_t *evil = json_array_get(sessions, 4), *root = json_array_get(sessions, 2);
 	const json_t *kept = json_array_get(sessions, 5);
+	const json_t *silent = json_array_get(sessions, 6), *stopped = json_array_get(sessions, 7);
 
 	assert_int_equal(json_integer_value(json_object_get(alice, "id")), 41);
 	assert_string_equal(json_string_value(json_object_get(alice, "user")), "alice");
@@ -219,6 +220,15 @@ static void test_list(void **state)
 	assert_string_equal(json_string_value(json_object_get(kept, "user")), "日本語");
 	assert_string_equal(json_string_value(json_object_get(kept, "state")), "kept");
 	assert_true(json_is_string(json_object_get(kept, "kept_until")));
+	assert_true(json_number_value(json_object_get(alice, "alive_limit_s")) == 45);
+	assert_true(json_number_value(json_object_get(alice, "host_heard_s")) == 3);
+	assert_true(json_number_value(json_object_get(alice, "program_heard_s")) == 4);
+	assert_int_equal(json_integer_value(json_object_get(alice, "pings_unanswered")), 0);
+	assert_string_equal(json_string_value(json_object_get(silent, "state")), "unanswered");
+	assert_int_equal(json_integer_value(json_object_get(silent, "pings_unanswered")), 12);
+	assert_true(json_number_value(json_object_get(silent, "ends_in_s")) == 12);
+	assert_string_equal(json_string_value(json_object_get(stopped, "state")), "unanswered");
+	assert_int_equal(json_integer_value(json_object_get(stopped, "probes_unanswered")), 2);
 	json_decref(reply);
 	(void)close(fd);
 }

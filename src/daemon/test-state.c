@@ -60,6 +60,10 @@ static void use_it(struct session *session)
 	session->ledger.last.received = UINT64_C(1) << 40;
 	session->ledger.n_rekeys = 1;
 	session->ledger.rekeys[0] = (struct ledger_rekey){ 96, 92, 2 };
+	session->liveness.answered[0] = 52;
+	session->unresponsive_reported_at_ns = 480 * S;
+	session->retuned = true;
+	session->original = (struct order_keepalive){ 1, 7200, 75, 9, 30000 };
 }
 
 static void save(void)
@@ -95,9 +99,33 @@ static void everything_comes_back(void **context)
 	assert_int_equal(session.ledger.high_out, 9200);
 	assert_true(session.ledger.last.received == UINT64_C(1) << 40);
 	assert_int_equal(session.ledger.rekeys[0].seen, 2);
+	assert_true(session.liveness.answered[0] == 52 && session.liveness.answered[1] == 0);
+	assert_int_equal(session.liveness.next_answered, 1);
+	assert_true(session.unresponsive_reported_at_ns == 480 * S);
+	assert_true(session.retuned);
+	assert_memory_equal(&session.original, &saved.original, sizeof(saved.original));
 	/* Only once; and what is taken up has not ended. */
 	assert_false(state_restore(state, &session));
 	assert_null(state_record(state, 0));
+	session_deinit(&session);
+	state_free(state);
+}
+
+/* What was not changed is not put back. */
+static void no_keepalive_is_none(void **context)
+{
+	struct session session;
+	struct state *state;
+
+	(void)context;
+	saved.retuned = false;
+	save();
+	saved.retuned = true;
+	assert_int_equal(state_load(file, &state), 0);
+	fill(&session);
+	session.first_seen_ns = 600 * S;
+	assert_true(state_restore(state, &session));
+	assert_false(session.retuned);
 	session_deinit(&session);
 	state_free(state);
 }
@@ -218,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_comes_back),
+		cmocka_unit_test(no_keepalive_is_none),
 		cmocka_unit_test(a_record_outlives_the_daemon),
 		cmocka_unit_test(another_session_is_not_it),
 		cmocka_unit_test(the_future_is_not_believed),

@@ -139,11 +139,29 @@ static const char *use_state(int64_t idle_ns, int64_t limit_ns)
 	return idle_ns <= active_ns ? "active" : "idle";
 }
 
+/* Something that was asked of the client stands unanswered, for an interval at least. */
+static bool is_unanswered(const struct session *session)
+{
+	const struct liveness *liveness = &session->liveness;
+	size_t channel;
+	struct liveness_terms terms = judge_alive_terms(session, &channel);
+
+	if (!liveness->known || terms.limit_ns == TIME_NEVER)
+		return false;
+	if (liveness_pings_unanswered(liveness) > 0 &&
+	    liveness->looked_at_ns - liveness->host.latest_ns >= terms.interval_ns)
+		return true;
+	return (liveness_probes_unanswered(liveness) > 0 || liveness_is_full(liveness)) &&
+	       liveness->looked_at_ns - liveness->program.latest_ns >= terms.interval_ns;
+}
+
 static const char *session_state(const struct session *session, enum judge_rule rule,
 				 int64_t idle_ns, int64_t limit_ns)
 {
 	if (session->phase == PHASE_ENDING)
 		return "ending";
+	if (rule != RULE_KEPT && rule != RULE_HELD && is_unanswered(session))
+		return "unanswered";
 	switch (rule) {
 	case RULE_KEPT:
 		return "kept";
@@ -171,8 +189,8 @@ static const char *session_state(const struct session *session, enum judge_rule 
 
 /* When the connection ends if it is not used; the verdict knows about warnings that have to
  * stand. */
-static int64_t session_end_ns(const struct session *session, const struct verdict *verdict,
-			      int64_t end_ns)
+static int64_t idle_end_ns(const struct session *session, const struct verdict *verdict,
+			   int64_t end_ns)
 {
 	switch (verdict->rule) {
 	case RULE_KEPT:
@@ -196,6 +214,37 @@ static int64_t session_end_ns(const struct session *session, const struct verdic
 	return end_ns;
 }
 
+static int64_t session_end_ns(const struct session *session, const struct verdict *verdict,
+			      int64_t end_ns)
+{
+	end_ns = idle_end_ns(session, verdict, end_ns);
+	return verdict->alive_end_at_ns < end_ns ? verdict->alive_end_at_ns : end_ns;
+}
+
+/* What is known of the client's life, for one session. */
+static json_t *alive_new(const struct session *session, const struct view_clock *clock)
+{
+	const struct liveness *liveness = &session->liveness;
+	const bool has_ledger = session->ledger.primed && !session->ledger.unusable;
+	size_t channel;
+	const struct liveness_terms terms = judge_alive_terms(session, &channel);
+
+	return json_pack(
+		"{s:o,s:o,s:o,s:o,s:o}", "alive_limit_s", view_span_new(terms.limit_ns),
+		"host_heard_s",
+		liveness->known ? view_span_new(age(liveness->host.latest_ns, clock)) : json_null(),
+		"program_heard_s",
+		liveness->known ? view_span_new(age(liveness->program.latest_ns, clock))
+				: json_null(),
+		"pings_unanswered",
+		liveness->known && !liveness->no_ping
+			? json_integer(liveness_pings_unanswered(liveness))
+			: json_null(),
+		"probes_unanswered",
+		liveness->known && has_ledger ? json_integer(liveness_probes_unanswered(liveness))
+					      : json_null());
+}
+
 static json_t *uid_new(uint32_t uid)
 {
 	return uid == UINT32_MAX ? json_null() : json_integer(uid);
@@ -212,9 +261,10 @@ json_t *view_session_new(struct engine *engine, const struct session *session,
 	const int64_t used_ns =
 		channel ? session_channel_last_use(session, channel).latest_ns : clock->now_ns;
 	const bool kept = session->kept_until_ns > clock->now_ns;
+	json_t *object;
 
 	end_ns = session_end_ns(session, &verdict, end_ns);
-	return json_pack(
+	object = json_pack(
 		"{s:I,s:o,s:o,s:o,s:i,s:o,s:i,s:s,s:s,s:o,s:i,s:o,s:f,s:o,s:o,s:s,s:i,s:o}", "id",
 		(json_int_t)session->id, "user", view_foreign_new(session->user), "uid",
 		uid_new(facts->uid), "from", view_text_new(facts->peer), "from_port",
@@ -228,6 +278,9 @@ json_t *view_session_new(struct engine *engine, const struct session *session,
 		session_state(session, verdict.rule, age(used_ns, clock), limit_ns), "rule",
 		(int)verdict.rule, "kept_until",
 		kept ? view_time_new(clock, session->kept_until_ns) : json_null());
+	if (object)
+		(void)json_object_update_new(object, alive_new(session, clock));
+	return object;
 }
 
 json_t *view_event_new(const struct engine_event *event, const struct view_clock *clock)

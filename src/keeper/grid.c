@@ -90,6 +90,22 @@ void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const
 	}
 }
 
+void grid_put_ascii(struct grid *grid, VTermPos at, const char *text, int n, const struct pen *pen)
+{
+	struct cell *row = grid->rows[at.row];
+
+	split(row, at.col, grid->n_columns);
+	split(row, at.col + n, grid->n_columns);
+	for (int i = 0; i < n; i++) {
+		struct cell *cell = &row[at.col + i];
+
+		cell->chars[0] = (uint32_t)text[i];
+		cell->chars[1] = 0;
+		cell->pen = *pen;
+		cell->width = 1;
+	}
+}
+
 /* libvterm keeps within the screen; what it is told by programs is not ours to trust. */
 static VTermRect clip(const struct grid *grid, VTermRect rect)
 {

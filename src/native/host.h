@@ -6,7 +6,8 @@
 
 #include "core/settings.h"
 
-/* The case that settings are asked for, as `sshd -T -C` takes it.  NULL and 0: not asked. */
+/* The case that settings are asked for, as `sshd -T -C` takes it.  NULL and 0: not asked; the port is then
+ * the first one that the server listens on. */
 struct native_query {
 	const char *user;
 	const char *address; /* of the client */

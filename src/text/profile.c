@@ -27,6 +27,7 @@ enum key {
 	KEY_COUNT_AT_MOST,
 	KEY_READ_ONLY,
 	KEY_EXPORTED,
+	KEY_NO_KEEP,
 	KEY_N
 };
 
@@ -221,6 +222,7 @@ static const char *const key_names[KEY_N + 2] = {
 	[KEY_COUNT_AT_MOST] = "count-at-most",
 	[KEY_READ_ONLY] = "read-only",
 	[KEY_EXPORTED] = "exported",
+	[KEY_NO_KEEP] = "no-keep",
 };
 
 static const char *const use_words[USE_N + 1] = { "input", "output", "work", "traffic" };
@@ -245,6 +247,8 @@ static int take_key(const struct place *place, const json_t *value, enum key key
 		return take_flag(place, value, &condition->read_only);
 	case KEY_EXPORTED:
 		return take_flag(place, value, &condition->exported);
+	case KEY_NO_KEEP:
+		return take_flag(place, value, &condition->no_keep);
 	case KEY_N:
 		break;
 	}
@@ -260,7 +264,7 @@ static const struct {
 } facts[FACT_N] = {
 	[FACT_SSHIDLED_RUNNING] = { "sshidled-running", 0, 0 },
 	[FACT_IDLE_LIMIT] = { "idle-limit", KEY_BIT(KEY_KINDS) | KEY_BIT(KEY_AT_MOST),
-			      KEY_BIT(KEY_ONLY_USE) },
+			      KEY_BIT(KEY_ONLY_USE) | KEY_BIT(KEY_NO_KEEP) },
 	[FACT_IDLE_WARNING] = { "idle-warning", KEY_BIT(KEY_AT_LEAST), 0 },
 	[FACT_UNRESPONSIVE_LIMIT] = { "unresponsive-limit", KEY_BIT(KEY_AT_MOST), 0 },
 	[FACT_SERVERS_UNRESPONSIVE] = { "servers.unresponsive-limit", KEY_BIT(KEY_AT_MOST), 0 },

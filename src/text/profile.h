@@ -45,6 +45,7 @@ struct profile_condition {
 	int64_t at_most_ns, at_least_ns;
 	int64_t count_at_least, count_at_most; /* -1: not asked */
 	bool read_only, exported;
+	bool no_keep;		       /* sshidle keep must not reach beyond the limit */
 	struct profile_condition *any; /* of FACT_ANY_OF; owned */
 	size_t n_any;
 };

@@ -31,7 +31,8 @@ DESCRIPTORS = {
 
 def may_read_clock(source):
     """Everywhere else time is a parameter."""
-    return source.path in ("src/daemon/clock.c", "src/keeper/clock.c") or source.layer == "observe" or source.is_proof
+    return (source.path in ("src/daemon/clock.c", "src/keeper/clock.c", "src/cli/prove-clock.c")
+            or source.layer == "observe" or source.is_proof)
 
 
 def may_exit(source):
@@ -52,7 +53,7 @@ def wrong(source, name):
     if name in BANNED:
         return f"{name}() is banned: {BANNED[name]}"
     if name in CLOCKS and not may_read_clock(source):
-        return f"{name}() reads a clock: only observe and clock.c may"
+        return f"{name}() reads a clock: only observe and the clocks may"
     if name in EXITS and not may_exit(source):
         return f"{name}(): only main.c may exit"
     return None

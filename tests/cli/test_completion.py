@@ -7,7 +7,11 @@ import subprocess
 from conftest import SSHIDLE
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "sshidle.bash-completion"
-COMMANDS = ["list", "why", "cut", "keep", "events", "status", "reload", "help"]
+COMMANDS = ["list", "why", "cut", "keep", "events", "explain", "audit", "prove", "apply",
+            "parked", "resume", "drop", "status", "reload", "help"]
+
+
+PROVE_VALUES = ["--server", "--limit", "--user", "--evidence", "--sign"]
 
 
 def complete(*words, directory=None):
@@ -26,7 +30,7 @@ def complete(*words, directory=None):
 
 def test_commands():
     assert complete("") == COMMANDS
-    assert complete("re") == ["reload"]
+    assert complete("re") == ["resume", "reload"]
     assert complete("help", "s") == ["status"]
     assert complete("-r", "/run", "ev") == ["events"]
 
@@ -46,16 +50,25 @@ def test_options():
 def test_every_option_offered_is_taken(tmp_path):
     for command in COMMANDS:
         for option in complete(command, "-"):
-            if option in ("-r", "--runtime-dir", "-m", "--message"):
+            if option in ("-r", "--runtime-dir", "-m", "--message", "-f", "--file", "--from",
+                          "--profile", "--write", "--undo", "--escape", *PROVE_VALUES):
                 continue
             result = subprocess.run([SSHIDLE, "-r", str(tmp_path), command, option],
                                     capture_output=True, text=True, check=False)
             assert "has no option" not in result.stderr and "unknown option" not in result.stderr
 
 
+def test_values_of_options():
+    assert complete("prove", "--") == ["--runtime-dir", "--help", *PROVE_VALUES, "--json"]
+    assert complete("prove", "--server", "") == ["all", "openssh", "dropbear", "tinyssh"]
+    assert complete("prove", "--user", "roo") == ["root"]
+    assert complete("prove", "--limit", "") == []
+    assert complete("prove", "--server", "all", "--li") == ["--limit"]
+
+
 def test_sessions(host):
-    ids = ["41", "42", "43", "44", "45", "46"]
-    ttys = ["pts/3", "pts/4", "pts/5", "pts/6"]
+    ids = ["41", "42", "43", "44", "45", "46", "47", "48"]
+    ttys = ["pts/3", "pts/4", "pts/5", "pts/6", "pts/7", "pts/8"]
     assert complete("why", "", directory=host.directory) == ids + ttys
     assert complete("cut", "pts", directory=host.directory) == ttys
     assert complete("-r", str(host.directory), "keep", "45") == ["45"]

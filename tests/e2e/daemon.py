@@ -98,7 +98,7 @@ class Daemon:
         self.config_path = world.path("daemons", name, "sshidle.conf")
         self.runtime = world.path("daemons", name, "run")
         self.log_path = world.path("daemons", name, "log")
-        self.process, self.ports = None, set()
+        self.process, self.ports, self.wrap = None, set(), []
         self.lines, self.history, self.troubles, self.kills = [], [], [], []
         self.accepted = "^$"
         self.changed = threading.Condition()
@@ -129,7 +129,7 @@ class Daemon:
     # -- running ----------------------------------------------------------------------------
 
     def command(self):
-        return [f"{self.build}/src/daemon/sshidled", "-d", "-f", self.config_path, "-r",
+        return [*self.wrap, f"{self.build}/src/daemon/sshidled", "-d", "-f", self.config_path, "-r",
                 self.runtime, "-u", self.world.engine_user().name]
 
     def start(self):

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 
+from away import place_of
 from world import ENVIRONMENT_MARK, kill, tree_of
 
 SSHD = "/usr/sbin/sshd"
@@ -258,6 +259,41 @@ class Tinyssh(Server):
     def command(self, port, directory, options):
         return tcpserver(self.address, port, [TINYSSHD, "-v", "-x", f"sftp={SFTP_SERVER}",
                                               self.host_keys()])
+
+
+class Reachable(Server):
+    """Mixed in: listens where machines of their own reach it (away.py)."""
+
+    line = {"/usr/sbin/ip": "iproute2", "/usr/sbin/nft": "nftables"}
+
+    @property
+    def address(self):
+        return place_of(self.world).address
+
+
+class OpenSSHAway(Reachable, OpenSSH):
+    name = "openssh-away"
+    packages = {**OpenSSH.packages, **Reachable.line}
+
+
+class OpenSSHWithoutPamAway(Reachable, OpenSSHWithoutPam):
+    name = "openssh-nopam-away"
+    packages = {**OpenSSHWithoutPam.packages, **Reachable.line}
+
+
+class OpenSSHRootAway(Reachable, OpenSSHRoot):
+    name = "openssh-root-away"
+    packages = {**OpenSSHRoot.packages, **Reachable.line}
+
+
+class DropbearAway(Reachable, Dropbear):
+    name = "dropbear-away"
+    packages = {**Dropbear.packages, **Reachable.line}
+
+
+class TinysshAway(Reachable, Tinyssh):
+    name = "tinyssh-away"
+    packages = {**Tinyssh.packages, **Reachable.line}
 
 
 def tcpserver(address, port, argv):

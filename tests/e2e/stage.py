@@ -98,6 +98,7 @@ class Play:
         self.name = f"{server.name}-{one.name}"
         self.own = self.port = self.inner_port = None
         self.user = server.user()
+        self.machine = None
         self.clients, self.cleanups, self.remarks = [], [], []
         self.failure = self.where = self.proved = None
         self.done = threading.Event()
@@ -179,8 +180,12 @@ class Play:
     def argv(self, command=None, user=None, port=None, program=None, **options):
         """The command line of ssh or dbclient to the server of this play."""
         make = PROGRAMS[program or ("ssh" if options.get("options") else self.server.program)]
-        return make(self.world, self.server, port or self.port, user or self.user, command,
-                    **options)
+        return self.there(make(self.world, self.server, port or self.port, user or self.user,
+                               command, **options))
+
+    def there(self, argv):
+        """The command line that runs argv on the clients' machine, where they have one."""
+        return self.machine.argv(argv) if self.machine else argv
 
     def agent_environment(self, options):
         return {"SSH_AUTH_SOCK": self.world.agent} if options.get("agent") else {}
@@ -231,17 +236,17 @@ class Play:
         with ThreadPoolExecutor(len(functions)) as pool:
             return [future.result() for future in [pool.submit(one) for one in functions]]
 
-    def sftp(self, *arguments):
+    def sftp(self, *arguments, limit=0):
         """sftp on a pty, at its prompt."""
         argv = ["sftp", *copy_options(self.world, self.port), *arguments,
                 f"{self.user.name}@{host_of(self.server)}"]
         with self.stage.login(self):
-            client = self.start(Terminal, self.server.in_namespace(argv), "sftp")
+            client = self.start(Terminal, self.there(self.server.in_namespace(argv)), "sftp")
             client.wait_for("sftp> ", 30)
             # At its prompt sftp does not end with its ssh, it only says so.
             client.end_text = "Connection closed."
             client.type("ls -l /\r", r"\busr\b[^$]*sftp> ")
-        self.listed(client, "sftp")
+        self.listed(client, "sftp", limit=limit)
         return client
 
     def scp(self, *arguments):
@@ -288,7 +293,8 @@ class Play:
             self.remarks.append(f"{client} was seen after {seen:.1f} s only, as {kind}")
         wanted = {
             "kind": kind, "server": self.server.word, "tty": sorted(ttys),
-            "user": self.shown_user(kind, user), "from": address or self.server.address,
+            "user": self.shown_user(kind, user),
+            "from": address or (self.machine or self.server).address,
             "limit_s": self.limit if limit == 0 else limit,
         }
         try:
@@ -548,7 +554,8 @@ class Stage:
         key = (play.server.name, one.policy, repr(one.listen), purpose)
         if key not in self.ports:
             self.ports[key] = port = play.server.listen(**one.listen)
-            self.policies[port] = self.policy_text(one.policy, port)
+            if not one.own:  # the stage's daemon leaves it alone
+                self.policies[port] = self.policy_text(one.policy, port)
         return self.ports[key]
 
     def policy_text(self, policy, port):

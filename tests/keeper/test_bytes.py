@@ -196,7 +196,7 @@ def test_hostile_output(host):
     parked.park()
     client = host.resume()
     client.expect("survived", within=60)
-    assert parked.info()
+    assert parked.info(), (parked.alive(), parked.said(), client.got)
 
 
 def test_nothing_is_written_to_disk(host):

@@ -171,11 +171,11 @@ class Machine:
     def journal(self):
         return self.run("journalctl", "-u", "sshidle", "-o", "cat", "--no-pager").stdout
 
-    def log_in(self):
+    def log_in(self, port=PORT):
         """An ssh into the container on a terminal of its own; `used` is when it was used last."""
         argv = ["ssh", "-F", "/dev/null", "-i", str(self.seed / "etc/test/key"), "-o",
                 "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o",
-                "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-p", str(PORT),
+                "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-p", str(port),
                 "sshidle-test@127.0.0.1"]
         command = self.inside("--net") + argv
         client = pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=20)

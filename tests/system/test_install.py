@@ -50,7 +50,8 @@ def test_everything_is_installed(tmp_path):
     for name, mode in (("bin/sshidle", 0o755), ("sbin/sshidled", 0o755), ("sshidle.1", 0o644),
                        ("sshidle.conf.5", 0o644), ("sshidled.8", 0o644),
                        ("sshidle.service", 0o644), ("init.d/sshidle", 0o755),
-                       ("completions/sshidle", 0o644), ("sshidle.conf", 0o644)):
+                       ("completions/sshidle", 0o644), ("sshidle.conf", 0o644),
+                       ("profiles/pci-dss-4.0.json", 0o644)):
         assert by_name(tmp_path, name).stat().st_mode & 0o777 == mode, name
     assert by_name(tmp_path, "sshidle.conf").read_text() == SHIPPED
     for name in ("sshidle.service", "init.d/sshidle"):

@@ -4,6 +4,7 @@ keep idle time, and stopping it touches no session.
 Needs root, SSHIDLE_BUILD with the build directory, and systemd-nspawn.
 """
 
+import json
 import os
 import shutil
 import sys
@@ -154,3 +155,89 @@ def test_the_init_script(machine):
     assert "does not run" in script("status", 3)
     script("nonsense", 2)
     machine.run("systemctl", "start", "sshidle")
+
+
+SSHD_CONFIG = """\
+Include /etc/ssh/sshd_config.d/*.conf
+Port 2023
+ListenAddress 127.0.0.1
+HostKey /etc/test/host-key
+AuthorizedKeysFile /etc/test/key.pub
+StrictModes no
+UsePAM yes
+UseDNS no
+"""
+
+
+def test_apply(machine):
+    """The distribution's own ssh.service: reloaded, its sessions stay; and put back."""
+    def says():
+        said = machine.run("/usr/sbin/sshd", "-T").stdout.lower()
+        return [line.split()[1] for line in said.splitlines() if line.startswith("clientalive")]
+
+    def unit(name):
+        return machine.run("systemctl", "show", "-P", name, "ssh.service").stdout.strip()
+
+    machine.write_config("ClientAliveInterval 30\nClientAliveCountMax 4\n")
+    machine.run("sh", "-c", 'printf %s "$1" >/etc/ssh/sshd_config', "-", SSHD_CONFIG)
+    machine.run("systemctl", "start", "ssh.service")
+    session, main = machine.log_in(2023), unit("MainPID")
+    before = says()
+    done = machine.run("sshidle", "apply", "--write", "--json", check=False)
+    by_port = {site["ports"][0]: site for site in json.loads(done.stdout)["servers"]}
+    assert by_port[2023]["state"] == "written", done.stdout
+    # The other one has no reload in its unit, and is told by SIGHUP.
+    assert by_port[2022]["state"] == "written", done.stdout
+    assert done.returncode == 0 and says() != before
+    assert unit("MainPID") == main and unit("ActiveState") == "active"
+    assert "Reloaded" in machine.run("journalctl", "-u", "ssh.service", "--no-pager").stdout
+    assert lives(session, 0.1) and lives(machine.log_in(2023), 0.1)
+    assert "as wanted" in machine.run("sshidle", "apply").stdout
+    machine.run("sshidle", "apply", "--undo")
+    assert says() == before and lives(session, 0.1)
+    machine.run("systemctl", "stop", "ssh.service")
+    machine.write_config(CONFIG)
+
+
+# As Debian's package has it.
+DROPBEAR_SERVICE = """\
+[Service]
+Environment=DROPBEAR_PORT=2024
+EnvironmentFile=-/etc/default/dropbear
+ExecStart=/usr/sbin/dropbear -EF -p "$DROPBEAR_PORT" -r /etc/test/dropbear-key $DROPBEAR_EXTRA_ARGS
+KillMode=process
+"""
+
+
+@pytest.mark.skipif(not shutil.which("dropbear"), reason="needs dropbear-bin")
+def test_apply_to_dropbear(machine):
+    """Restarted, because it reads its arguments once; only where that leaves its sessions alone."""
+    def write(path, text):
+        machine.run("sh", "-c", 'printf %s "$2" >"$1"', "-", path, text)
+
+    def apply(*options):
+        done = machine.run("sshidle", "apply", "--json", *options, check=False)
+        return next(site for site in json.loads(done.stdout)["servers"]
+                    if site["server"] == "dropbear")
+
+    def arguments():
+        pid = machine.run("systemctl", "show", "-P", "MainPID", "dropbear").stdout.strip()
+        return machine.run("cat", f"/proc/{pid}/cmdline").stdout.split("\0")
+
+    machine.write_config("ClientAliveInterval 30\nClientAliveCountMax 4\n")
+    machine.run("dropbearkey", "-t", "ed25519", "-f", "/etc/test/dropbear-key")
+    write("/etc/default/dropbear", 'DROPBEAR_EXTRA_ARGS="-m -K 7"\n')
+    write("/etc/systemd/system/dropbear.service", DROPBEAR_SERVICE.replace("process", "mixed"))
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "dropbear")
+    assert apply("--write")["state"] == "cannot" and "7" in arguments()
+    write("/etc/systemd/system/dropbear.service", DROPBEAR_SERVICE)
+    machine.run("systemctl", "daemon-reload")
+    written = apply("--write")
+    assert written["state"] == "written", written
+    assert arguments()[-4:-1] == ["-m", "-K", "40"]
+    assert apply()["state"] == "same"
+    assert apply("--undo")["state"] == "written"
+    assert arguments()[-4:-1] == ["-m", "-K", "7"]
+    machine.run("systemctl", "stop", "dropbear")
+    machine.write_config(CONFIG)

@@ -112,7 +112,7 @@ def tmux_survives(play):
 
 def names_survivors(line, wanted, but=()):
     """The record of a cut names what lives on (pid -> name), and not the pids in `but`."""
-    if line is None:
+    if line is None or "lives-on=unknown (sshidled was restarted" in line.text:
         return  # lost with the daemon
     text = re.search(r"lives-on=(\S+)", line.text)
     assert text, f"no lives-on in: {line.text}"

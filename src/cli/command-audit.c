@@ -1,0 +1,129 @@
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "audit/audit.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "cli/audit-output.h"
+#include "cli/command.h"
+#include "cli/host-case.h"
+#include "cli/output.h"
+
+/* What sshidle(1) says of this command: 0 all passed, 1 something failed, 2 could not look. */
+#define EXIT_PASSED	  COMMAND_OK
+#define EXIT_FAILED_CHECK COMMAND_FAILED
+#define EXIT_BLIND	  COMMAND_USAGE
+
+/* Names of servers of tmux and screen, as the kernel keeps them (the first 15 bytes). */
+static bool is_multiplexer(const char *pid)
+{
+	char path[64], name[32] = "";
+	auto_fclose FILE *file = NULL;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
+	file = fopen(path, "re");
+	if (!file || !fgets(name, sizeof(name), file))
+		return false;
+	return text_starts(name, "tmux: server") || text_starts(name, "screen");
+}
+
+static uint32_t count_multiplexers(void)
+{
+	DIR *directory = opendir("/proc");
+	const struct dirent *entry;
+	uint32_t n = 0;
+
+	while (directory && (entry = readdir(directory)) != NULL)
+		n += isdigit((unsigned char)entry->d_name[0]) && is_multiplexer(entry->d_name);
+	if (directory)
+		(void)closedir(directory);
+	return n;
+}
+
+static int load_profile(const struct arguments *arguments, const struct config *config,
+			struct profile **ret_profile)
+{
+	const char *name = arguments->profile;
+	char problem[PROFILE_PROBLEM_BYTES];
+	int r;
+
+	if (!name)
+		name = config && config->profile ? config->profile : "default";
+	r = profile_load(name, problem, ret_profile);
+	if (r < 0)
+		output_error("%s", r == -ENOMEM ? strerror(ENOMEM) : problem);
+	return r;
+}
+
+static int put_json(json_t *json)
+{
+	if (!json)
+		return -ENOMEM;
+	output_json(json, false);
+	json_decref(json);
+	return 0;
+}
+
+static int put_report(const struct audit_output *output)
+{
+	if (output->arguments->sarif)
+		return put_json(audit_output_sarif(output));
+	if (output->arguments->json)
+		return put_json(audit_output_json(output));
+	audit_output_text(output);
+	return 0;
+}
+
+static enum command_exit audit_case(const struct arguments *arguments,
+				    const struct host_case *host_case,
+				    const struct profile *profile)
+{
+	const struct audit_input input = { .host = host_case->host,
+					   .config = host_case->config,
+					   .running = host_case->running,
+					   .stale = host_case->stale,
+					   .multiplexers = count_multiplexers(),
+					   .query = host_case->query };
+	struct audit_report report;
+	enum audit_verdict verdict = AUDIT_UNKNOWN;
+	int r = audit_run(&input, profile, &report);
+
+	if (r == 0) {
+		audit_output_locate(&report);
+		verdict = audit_verdict_of(&report);
+		r = put_report(&(struct audit_output){ arguments, profile, &report });
+		audit_deinit(&report);
+	}
+	if (r < 0) {
+		output_error("%s", strerror(-r));
+		return EXIT_BLIND;
+	}
+	if (verdict == AUDIT_FAIL)
+		return EXIT_FAILED_CHECK;
+	return verdict == AUDIT_UNKNOWN ? EXIT_BLIND : EXIT_PASSED;
+}
+
+enum command_exit command_audit(const struct arguments *arguments)
+{
+	struct profile *profile = NULL;
+	struct host_case host_case;
+	enum command_exit result;
+
+	if (arguments->json && arguments->sarif)
+		return command_usage(command_find("audit"),
+				     "--json and --sarif exclude each other");
+	result = host_case_load(arguments, &host_case);
+	if (result == COMMAND_OK && load_profile(arguments, host_case.config, &profile) < 0)
+		result = EXIT_BLIND;
+	if (result == COMMAND_OK)
+		result = audit_case(arguments, &host_case, profile);
+	else
+		result = EXIT_BLIND;
+	profile_free(profile);
+	host_case_deinit(&host_case);
+	return result;
+}

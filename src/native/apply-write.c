@@ -1,0 +1,405 @@
+/* Carrying out a plan for one site, and taking everything back when anything of it fails. */
+#include "native/apply.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "native/file.h"
+#include "native/listener.h"
+#include "native/manager.h"
+#include "native/openssh.h"
+#include "native/program.h"
+#include "server/server.h"
+
+/* A server that reads its files again is back within milliseconds; an init script may take seconds. */
+enum { LOOK_EVERY_MS = 50, LOOKS_MOST = 300, START_MS = 10000 };
+
+#define AUXV_BYTES 1024
+
+/* What a listener looked like before it was told anything. */
+struct before {
+	struct settings_server server;
+	struct listener_sockets sockets;
+	struct server_arguments arguments;
+	char auxv[AUXV_BYTES]; /* where the kernel put the program: another place after each exec */
+	size_t auxv_size;
+};
+
+static void read_auxv(int32_t pid, char *ret_auxv, size_t *ret_size)
+{
+	auto_free char *text = NULL;
+	char path[48];
+	size_t size = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
+	if (file_read(path, &text, &size) < 0)
+		size = 0;
+	if (size > AUXV_BYTES)
+		size = AUXV_BYTES;
+	if (size > 0)
+		memcpy(ret_auxv, text, size);
+	*ret_size = size;
+}
+
+static void remember(const struct settings_server *server, struct before *ret_before)
+{
+	memset(ret_before, 0, sizeof(*ret_before));
+	ret_before->server = *server;
+	if (server->pid == 0)
+		return;
+	(void)listener_sockets(server->pid, &ret_before->sockets);
+	(void)listener_arguments(server->pid, &ret_before->arguments);
+	read_auxv(server->pid, ret_before->auxv, &ret_before->auxv_size);
+}
+
+/* Whether the process has executed itself anew, or at least opened its sockets anew: sshd does both
+ * on SIGHUP, but sockets that it was given stay, and the places are the same where the kernel
+ * does not shuffle them. */
+static bool is_anew(const struct before *before, const struct settings_server *now)
+{
+	struct listener_sockets sockets;
+	char auxv[AUXV_BYTES];
+	size_t size;
+
+	if (now->pid != before->server.pid || now->start_ticks != before->server.start_ticks)
+		return true;
+	read_auxv(now->pid, auxv, &size);
+	if (size != before->auxv_size || memcmp(auxv, before->auxv, size) != 0)
+		return true;
+	return listener_sockets(now->pid, &sockets) == 0 &&
+	       (sockets.n != before->sockets.n ||
+		memcmp(sockets.inodes, before->sockets.inodes,
+		       sockets.n * sizeof(sockets.inodes[0])) != 0);
+}
+
+static bool has_ports(const struct settings_server *server, const struct settings_server *wanted)
+{
+	for (size_t i = 0; i < wanted->n_ports; i++) {
+		bool found = false;
+
+		for (size_t n = 0; n < server->n_ports; n++)
+			found = found || server->ports[n] == wanted->ports[i];
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* The listener of the same kind on the same ports. */
+static bool find_now(const struct before *before, struct settings_server *ret_now)
+{
+	static struct settings_host host;
+
+	memset(&host, 0, sizeof(host));
+	if (listener_look(&host) < 0)
+		return false;
+	for (size_t i = 0; i < host.n_servers; i++) {
+		if (host.servers[i].server == before->server.server &&
+		    !host.servers[i].is_foreign && has_ports(&host.servers[i], &before->server)) {
+			*ret_now = host.servers[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Waits until it listens on all of its ports, anew if that is asked. */
+static bool wait_for(const struct before *before, bool anew, struct settings_server *ret_now)
+{
+	if (before->server.pid == 0) {
+		*ret_now = before->server;
+		return true;
+	}
+	for (int i = 0; i < LOOKS_MOST; i++) {
+		if (find_now(before, ret_now) && (!anew || is_anew(before, ret_now))) {
+			ret_now->manager = before->server.manager;
+			(void)text_copy(before->server.unit, ret_now->unit, sizeof(ret_now->unit));
+			return true;
+		}
+		(void)poll(NULL, 0, LOOK_EVERY_MS);
+	}
+	return false;
+}
+
+/* Takes the flag out that would keep it in the foreground: "-D", "-De". */
+static void without_foreground(char *word)
+{
+	char *flag = word[0] == '-' ? strchr(word, 'D') : NULL;
+
+	if (flag && strspn(word + 1, "46DdeGiqrtT") >= (size_t)(flag - word))
+		memmove(flag, flag + 1, strlen(flag));
+}
+
+/* Starts a listener that nothing manages with the arguments that it had. */
+static int start_by_hand(const struct before *before)
+{
+	char words[SERVER_ARGUMENTS_MAX][SETTINGS_PATH_BYTES];
+	const char *argv[SERVER_ARGUMENTS_MAX + 1] = { before->server.executable };
+	struct program_output output;
+	size_t n = 1;
+	int r;
+
+	for (size_t i = 1; i < before->arguments.n && i < SERVER_ARGUMENTS_MAX; i++) {
+		if (!text_copy(before->arguments.words[i], words[i], sizeof(words[i])))
+			return -ENAMETOOLONG;
+		if (before->server.server == SERVER_OPENSSH)
+			without_foreground(words[i]);
+		if (!text_equal(words[i], "-"))
+			argv[n++] = words[i];
+	}
+	argv[n] = NULL;
+	r = program_run(argv, START_MS, &output);
+	if (r == 0 && output.status != 0)
+		r = -EIO;
+	if (r == 0 || r == -EIO)
+		program_output_deinit(&output);
+	return r;
+}
+
+/* Has one listener read its file. */
+static int tell(const struct settings_server *server, char *ret_complaint, size_t size)
+{
+	const enum manager_act act =
+		server->server == SERVER_DROPBEAR ? MANAGER_RESTART : MANAGER_RELOAD;
+
+	/* procd compares arguments and starts anew what has others. */
+	if (server->manager == MANAGER_PROCD)
+		return manager_do(server, MANAGER_RELOAD, ret_complaint, size);
+	return manager_do(server, act, ret_complaint, size);
+}
+
+/* Whether the server says the values that were written. */
+static int verify_openssh(const struct apply_site *site, struct settings_server *now,
+			  char *ret_complaint, size_t size)
+{
+	/* A port that no Match asks for. */
+	const struct native_query query = { .local_port = UINT16_MAX };
+
+	now->trouble[0] = '\0';
+	openssh_read(now, &query);
+	if (now->trouble[0]) {
+		(void)snprintf(ret_complaint, size, "%s", now->trouble);
+		return -EIO;
+	}
+	if (!site->has_alive || (now->openssh.client_alive_interval_ns == site->interval_ns &&
+				 (site->interval_ns == SETTING_OFF ||
+				  now->openssh.client_alive_count_max == site->count)))
+		return 0;
+	(void)snprintf(
+		ret_complaint, size,
+		"sshd -T shows ClientAliveInterval %lld, ClientAliveCountMax %d: another file "
+		"has them first",
+		now->openssh.client_alive_interval_ns == SETTING_OFF
+			? 0
+			: (long long)(now->openssh.client_alive_interval_ns / NS_PER_S),
+		now->openssh.client_alive_count_max);
+	return -EIO;
+}
+
+static int verify_dropbear(const struct apply_site *site, const struct settings_server *now,
+			   char *ret_complaint, size_t size)
+{
+	struct settings_dropbear settings;
+	struct server_arguments arguments;
+
+	if (listener_server_arguments(now, &arguments) < 0)
+		return -EIO;
+	server_arguments_dropbear(&arguments, &settings);
+	if (!site->has_alive || settings.keepalive_ns == site->interval_ns)
+		return 0;
+	(void)snprintf(ret_complaint, size, "it runs without the new arguments");
+	return -EIO;
+}
+
+static int verify(const struct apply_site *site, struct settings_server *now, char *ret_complaint,
+		  size_t size)
+{
+	switch (now->server) {
+	case SERVER_OPENSSH:
+		return verify_openssh(site, now, ret_complaint, size);
+	case SERVER_DROPBEAR:
+		return verify_dropbear(site, now, ret_complaint, size);
+	case SERVER_TINYSSH:
+	case SERVER_N:
+		break;
+	}
+	return 0;
+}
+
+/* One listener: told, listens again, says the new values. */
+static int renew(const struct apply_site *site, const struct before *before, char *ret_complaint,
+		 size_t size)
+{
+	struct settings_server now;
+	int r = tell(&before->server, ret_complaint, size);
+
+	if (r == -EOPNOTSUPP)
+		(void)snprintf(ret_complaint, size, "nothing is known that could tell it");
+	if (r < 0)
+		return r;
+	if (!wait_for(before, before->server.pid != 0, &now)) {
+		(void)snprintf(ret_complaint, size, "it did not come back on its port");
+		return -EIO;
+	}
+	return verify(site, &now, ret_complaint, size);
+}
+
+/* After the old file is back: what still listens reads it, what does not is started. */
+static int restore(const struct before *before, char *ret_complaint, size_t size)
+{
+	struct settings_server now;
+	struct before again;
+	int r;
+
+	if (before->server.pid == 0)
+		return 0;
+	if (find_now(before, &now)) {
+		now.manager = before->server.manager;
+		(void)text_copy(before->server.unit, now.unit, sizeof(now.unit));
+		remember(&now, &again);
+		r = tell(&now, ret_complaint, size);
+		if (r == 0 && wait_for(&again, true, &now))
+			return 0;
+	}
+	if (before->server.manager == MANAGER_NONE)
+		r = start_by_hand(before);
+	else
+		r = manager_do(&before->server, MANAGER_START, ret_complaint, size);
+	if (r < 0)
+		return r;
+	return wait_for(before, false, &now) ? 0 : -EIO;
+}
+
+static void say(struct apply_site *site, enum apply_state state, const char *what)
+{
+	site->state = state;
+	(void)text_copy(what, site->told, sizeof(site->told));
+}
+
+static void put_back(struct apply_site *site, const struct before *befores, size_t told,
+		     const char *why)
+{
+	char complaint[APPLY_TEXT_BYTES] = "", text[2 * APPLY_TEXT_BYTES];
+	int r = change_put_back(&site->change);
+
+	if (site->keep && !site->undo)
+		change_forget(&site->change);
+	for (size_t i = 0; i < told && r == 0; i++)
+		r = restore(&befores[i], complaint, sizeof(complaint));
+	(void)snprintf(text, sizeof(text), "%s; %s%s%s", why,
+		       r == 0 ? "everything was put back" : "IT COULD NOT BE PUT BACK",
+		       r == 0 ? "" : ": ",
+		       r == 0	    ? ""
+		       : *complaint ? complaint
+				    : strerror(-r));
+	say(site, r == 0 ? APPLY_PUT_BACK : APPLY_BROKEN, text);
+}
+
+/* All that can be known beforehand. Returns false when nothing may be done. */
+static bool is_ready(const struct apply_plan *plan, struct apply_site *site)
+{
+	char complaint[APPLY_TEXT_BYTES], text[APPLY_TEXT_BYTES + 64];
+
+	if (geteuid() != 0) {
+		say(site, APPLY_CANNOT, "only root may write it");
+		return false;
+	}
+	for (size_t i = 0; i < site->n_servers; i++) {
+		const struct settings_server *server = &plan->host->servers[site->servers[i]];
+		const char *harm = NULL;
+
+		if (server->server == SERVER_DROPBEAR)
+			harm = manager_restart_harm(server);
+		if (server->server == SERVER_OPENSSH &&
+		    openssh_check(server, complaint, sizeof(complaint)) < 0) {
+			(void)snprintf(text, sizeof(text),
+				       "its files are wrong already, nothing was changed: %s",
+				       complaint);
+			harm = text;
+		}
+		if (harm) {
+			say(site, APPLY_CANNOT, harm);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* The new file is there; the servers are asked whether it is right before any is told. */
+static int check(const struct apply_plan *plan, const struct apply_site *site, char *ret_complaint,
+		 size_t size)
+{
+	for (size_t i = 0; i < site->n_servers; i++) {
+		const struct settings_server *server = &plan->host->servers[site->servers[i]];
+		const int r = server->server == SERVER_OPENSSH
+				      ? openssh_check(server, ret_complaint, size)
+				      : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static void carry_out(const struct apply_plan *plan, struct apply_site *site,
+		      struct before *befores)
+{
+	char complaint[APPLY_TEXT_BYTES] = "";
+	int r;
+
+	for (size_t i = 0; i < site->n_servers; i++)
+		remember(&plan->host->servers[site->servers[i]], &befores[i]);
+	r = site->keep && !site->undo ? change_keep(&site->change) : 0;
+	r = r < 0 ? r : change_make(&site->change);
+	if (r < 0) {
+		if (site->keep && !site->undo)
+			change_forget(&site->change);
+		(void)snprintf(complaint, sizeof(complaint), "cannot write %s: %s",
+			       site->change.path, strerror(-r));
+		say(site, APPLY_CANNOT, complaint);
+		return;
+	}
+	if (check(plan, site, complaint, sizeof(complaint)) < 0) {
+		put_back(site, befores, 0, complaint);
+		return;
+	}
+	for (size_t i = 0; i < site->n_servers; i++) {
+		if (renew(site, &befores[i], complaint, sizeof(complaint)) < 0) {
+			put_back(site, befores, i + 1, complaint);
+			return;
+		}
+	}
+	if (site->undo)
+		change_forget(&site->change);
+	say(site, APPLY_WRITTEN,
+	    site->undo ? "taken away, new connections have what was before"
+		       : "written, and in force for new connections");
+}
+
+void apply_write(const struct apply_plan *plan, struct apply_site *site)
+{
+	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, saved[4];
+	struct before *befores;
+
+	if (!is_ready(plan, site))
+		return;
+	befores = calloc(site->n_servers, sizeof(*befores));
+	if (!befores) {
+		say(site, APPLY_CANNOT, strerror(ENOMEM));
+		return;
+	}
+	/* Half of it is the one thing that must not happen, also when the terminal goes away. */
+	for (size_t i = 0; i < 4; i++)
+		(void)sigaction(ignored[i], &ignore, &saved[i]);
+	carry_out(plan, site, befores);
+	for (size_t i = 0; i < 4; i++)
+		(void)sigaction(ignored[i], &saved[i], NULL);
+	free(befores);
+}

@@ -1,0 +1,67 @@
+#include "native/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+
+/* A file in a home may be a link to a device, and there are some that act when they are opened (tapes,
+ * watchdogs): first it is only held. */
+static int open_file(const char *path, int *ret_fd)
+{
+	auto_close int held = open(path, O_PATH | O_CLOEXEC);
+	struct stat status;
+	char again[32];
+
+	if (held < 0 || fstat(held, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
+	(void)snprintf(again, sizeof(again), "/proc/self/fd/%d", held);
+	*ret_fd = open(again, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return *ret_fd < 0 ? -errno : 0;
+}
+
+int file_read(const char *path, char **ret_text, size_t *ret_size)
+{
+	auto_close int fd = -1;
+	auto_free char *text = NULL;
+	size_t size = 0;
+	int r = open_file(path, &fd);
+
+	if (r < 0)
+		return r;
+	text = malloc(FILE_BYTES_MAX + 1);
+	if (!text)
+		return -ENOMEM;
+	for (;;) {
+		const ssize_t n = read(fd, text + size, FILE_BYTES_MAX + 1 - size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		size += (size_t)n;
+		if (size > FILE_BYTES_MAX)
+			return -EFBIG;
+	}
+	text[size] = '\0';
+	*ret_text = take_ptr(text);
+	*ret_size = size;
+	return 0;
+}
+
+void file_each(const char *pattern, void (*take)(void *context, const char *path), void *context)
+{
+	glob_t found = { 0 };
+
+	if (glob(pattern, 0, NULL, &found) == 0)
+		for (size_t i = 0; i < found.gl_pathc; i++)
+			take(context, found.gl_pathv[i]);
+	globfree(&found);
+}

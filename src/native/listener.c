@@ -1,0 +1,281 @@
+#include "native/listener.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "native/file.h"
+#include "native/manager.h"
+#include "native/program.h"
+#include "observe/process.h"
+#include "server/server.h"
+#include "text/proctcp.h"
+
+#define PATH_BYTES 96
+
+/* A listener has a new connection for the moment between accept(2) and fork(2). */
+enum { LOOKS = 3 };
+
+static bool owns(const struct process_descriptors *descriptors, uint64_t inode)
+{
+	for (size_t i = 0; i < descriptors->n; i++)
+		if (descriptors->rows[i].target == TARGET_SOCKET &&
+		    descriptors->rows[i].inode == inode)
+			return true;
+	return false;
+}
+
+static void take_rows(const char *text, size_t size, const struct process_descriptors *descriptors,
+		      struct listener_sockets *sockets)
+{
+	const char *at = text;
+	struct proctcp_row row;
+
+	while (proctcp_next(&at, text + size, &row)) {
+		if (row.state != PROCTCP_LISTEN && row.state != PROCTCP_ESTABLISHED)
+			continue;
+		if (!owns(descriptors, row.inode))
+			continue;
+		if (row.state == PROCTCP_ESTABLISHED) {
+			sockets->has_connection = true;
+		} else if (sockets->n < LISTENER_INODES_MAX) {
+			sockets->inodes[sockets->n] = row.inode;
+			sockets->ports[sockets->n++] = row.port;
+		}
+	}
+}
+
+int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets)
+{
+	static const char *const tables[] = { "tcp", "tcp6" };
+	struct process_descriptors descriptors;
+	int r = process_descriptors(pid, &descriptors);
+
+	if (r < 0)
+		return r;
+	memset(ret_sockets, 0, sizeof(*ret_sockets));
+	for (int i = 0; i < 2; i++) {
+		auto_free char *text = NULL;
+		char path[PATH_BYTES];
+		size_t size;
+
+		(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/net/%s", pid, tables[i]);
+		if (file_read(path, &text, &size) == 0)
+			take_rows(text, size, &descriptors, ret_sockets);
+	}
+	process_descriptors_deinit(&descriptors);
+	return 0;
+}
+
+int listener_arguments(int32_t pid, struct server_arguments *ret_arguments)
+{
+	auto_free char *text = NULL;
+	char path[PATH_BYTES];
+	size_t size;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/cmdline", pid);
+	r = file_read(path, &text, &size);
+	return r < 0 ? r : server_arguments_split(text, size, ret_arguments);
+}
+
+int listener_server_arguments(const struct settings_server *server,
+			      struct server_arguments *ret_arguments)
+{
+	size_t first;
+	int r;
+
+	if (server->pid != 0)
+		return listener_arguments(server->pid, ret_arguments);
+	if (server->superserver_pid == 0)
+		return -ENOENT;
+	r = listener_arguments(server->superserver_pid, ret_arguments);
+	if (r < 0)
+		return r;
+	for (first = 0; first < ret_arguments->n; first++)
+		if (text_equal(ret_arguments->words[first], server->executable))
+			break;
+	ret_arguments->n -= first;
+	memmove(ret_arguments->words, ret_arguments->words + first,
+		(ret_arguments->n + 1) * sizeof(ret_arguments->words[0]));
+	return ret_arguments->n > 0 ? 0 : -ENOENT;
+}
+
+/* The whole path of the executable; where it may not be seen, what the process calls itself. */
+static int executable_of(int32_t pid, char *ret_path, size_t size)
+{
+	char path[PATH_BYTES], target[SETTINGS_PATH_BYTES];
+	struct server_arguments arguments;
+	char *deleted;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/exe", pid);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n >= 0) {
+		target[n] = '\0';
+		/* After an upgrade the new file is there. */
+		deleted = strstr(target, " (deleted)");
+		if (deleted)
+			*deleted = '\0';
+	} else if (errno != EACCES || listener_arguments(pid, &arguments) < 0 || arguments.n == 0) {
+		return -errno;
+	} else {
+		(void)text_copy(arguments.words[0], target, sizeof(target));
+	}
+	return text_copy(target, ret_path, size) ? 0 : -ENAMETOOLONG;
+}
+
+/* Whether the process sees the same files as we do. */
+static bool sees_our_files(int32_t pid, const char *file)
+{
+	char path[PATH_BYTES + SETTINGS_PATH_BYTES];
+	struct stat ours, theirs;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/root%s", pid, file);
+	if (stat(path, &theirs) < 0)
+		return errno == EACCES; /* not ours to see: nothing is known against it */
+	return stat(file, &ours) == 0 && ours.st_dev == theirs.st_dev &&
+	       ours.st_ino == theirs.st_ino;
+}
+
+/* Its arguments name files that are read and written, and its executable is run: with root's rights only
+ * what root runs, with a user's also what that user runs. */
+static bool is_run_by_others(int32_t pid)
+{
+	struct procstat_status status;
+
+	return process_status(pid, &status) < 0 || (status.uid != 0 && status.uid != geteuid());
+}
+
+const char *listener_foreign(int32_t pid, const char *executable)
+{
+	if (is_run_by_others(pid))
+		return "a user runs it, with files of their own";
+	/* First the root itself: below it a container may have links that lead to our files. */
+	if (!sees_our_files(pid, "/") || !sees_our_files(pid, "/etc") ||
+	    !sees_our_files(pid, executable))
+		return "it runs in a container, with files of its own";
+	if (!program_is_safe(executable))
+		return "others may replace its executable";
+	return NULL;
+}
+
+static bool has_port(const struct settings_server *server, uint16_t port)
+{
+	for (size_t i = 0; i < server->n_ports; i++)
+		if (server->ports[i] == port)
+			return true;
+	return false;
+}
+
+static void take_ports(struct settings_server *server, const struct listener_sockets *sockets)
+{
+	for (size_t i = 0; i < sockets->n; i++)
+		if (!has_port(server, sockets->ports[i]) && server->n_ports < SETTINGS_PORTS_MAX)
+			server->ports[server->n_ports++] = sockets->ports[i];
+}
+
+/* Whether `pid` listens, and no connection of its own says that it serves a client. */
+static int look_at_sockets(int32_t pid, struct settings_server *server)
+{
+	struct listener_sockets sockets;
+
+	for (int i = 0; i < LOOKS; i++) {
+		const int r = listener_sockets(pid, &sockets);
+
+		if (r == -EACCES || r == -EPERM)
+			return r;
+		if (r < 0 || sockets.n == 0)
+			return -ENOENT;
+		if (!sockets.has_connection) {
+			take_ports(server, &sockets);
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+/* sshd's title tells its listener from its sessions; of the others a listener's child has the same
+ * executable, and a session that forwards listens as well. */
+static bool is_listener(int32_t pid, const struct settings_server *server,
+			const struct server_arguments *arguments)
+{
+	struct procstat stat;
+	char parent[SETTINGS_PATH_BYTES];
+
+	if (!arguments->is_listener)
+		return false;
+	if (server->server == SERVER_OPENSSH)
+		return !server_arguments_sshd_flag(arguments, 'i') &&
+		       server_is_executable(strrchr(server->executable, '/') + 1, "sshd");
+	if (server_arguments_dropbear_inetd(arguments) || process_stat(pid, &stat) < 0)
+		return false;
+	return executable_of(stat.parent, parent, sizeof(parent)) < 0 ||
+	       !text_equal(parent, server->executable);
+}
+
+/* Fills `server` if the process is a listener. */
+static bool look_at(int32_t pid, struct settings_server *server)
+{
+	struct server_arguments arguments;
+	const char *name, *foreign;
+	enum server_id id;
+	int r;
+
+	if (executable_of(pid, server->executable, sizeof(server->executable)) < 0)
+		return false;
+	name = strrchr(server->executable, '/');
+	if (!name || server_by_executable(name + 1, &id) < 0)
+		return false;
+	server->server = id;
+	if (listener_arguments(pid, &arguments) < 0 || !is_listener(pid, server, &arguments))
+		return false;
+	r = look_at_sockets(pid, server);
+	if (r == -ENOENT)
+		return false;
+	server->pid = pid;
+	(void)process_start_ticks(pid, &server->start_ticks);
+	foreign = listener_foreign(pid, server->executable);
+	server->is_foreign = foreign != NULL;
+	if (foreign)
+		(void)text_copy(foreign, server->trouble, sizeof(server->trouble));
+	return true;
+}
+
+int listener_look(struct settings_host *host)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	if (!proc)
+		return -errno;
+	while (host->n_servers < SETTINGS_SERVERS_MAX && (entry = readdir(proc))) {
+		struct settings_server *server = &host->servers[host->n_servers];
+		uint64_t pid;
+
+		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0)
+			continue;
+		memset(server, 0, sizeof(*server));
+		if (look_at((int32_t)pid, server))
+			host->n_servers++;
+	}
+	(void)closedir(proc);
+	return 0;
+}
+
+int listener_find(struct settings_host *host)
+{
+	const int r = listener_look(host);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < host->n_servers; i++)
+		manager_find(&host->servers[i]);
+	manager_find_sockets(host);
+	return 0;
+}

@@ -1,0 +1,39 @@
+/*
+ * The SSH servers that run here: processes with a known executable that listen on a TCP port, or
+ * what starts one for each connection.
+ */
+#pragma once
+
+#include "core/settings.h"
+#include "text/server-arguments.h"
+
+#define LISTENER_INODES_MAX 32
+
+/* The listening sockets of one process. */
+struct listener_sockets {
+	uint64_t inodes[LISTENER_INODES_MAX];
+	uint16_t ports[LISTENER_INODES_MAX];
+	size_t n;
+	bool has_connection; /* it also has an established one: no listener */
+};
+
+/* -ESRCH: it has gone; -EACCES: not ours to see. */
+int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets);
+
+/* The command line of a process; not to be moved. */
+int listener_arguments(int32_t pid, struct server_arguments *ret_arguments);
+
+/* The server's part of it, also where a superserver has it behind its own. -ENOENT: not known. */
+int listener_server_arguments(const struct settings_server *server,
+			      struct server_arguments *ret_arguments);
+
+/* Why the process is not the host's own: another user's, in a container, or with an executable that others
+ * may replace. Nothing that it names is run or written then. NULL: it is. */
+const char *listener_foreign(int32_t pid, const char *executable);
+
+/* Appends the processes that listen to host->servers: server, pid, start_ticks, ports, executable, and
+ * what is wrong in `trouble`. -errno only without /proc. */
+int listener_look(struct settings_host *host);
+
+/* The same with manager and unit of each, and those that are started for each connection. */
+int listener_find(struct settings_host *host);

@@ -1,0 +1,312 @@
+#include "native/manager.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "native/file.h"
+#include "native/listener.h"
+#include "native/program.h"
+#include "observe/process.h"
+#include "server/server.h"
+
+#define SYSTEMCTL "/usr/bin/systemctl"
+
+enum { ASK_MS = 10000 };
+
+const char *manager_name(enum settings_manager manager)
+{
+	switch (manager) {
+	case MANAGER_NONE:
+		break;
+	case MANAGER_SYSTEMD:
+		return "systemd";
+	case MANAGER_OPENRC:
+		return "OpenRC";
+	case MANAGER_PROCD:
+		return "procd";
+	case MANAGER_SYSV:
+		return "init script";
+	case MANAGER_INETD:
+		return "started for each connection";
+	case MANAGER_N:
+		break;
+	}
+	return "nothing that is known";
+}
+
+static bool exists(const char *path)
+{
+	return access(path, F_OK) == 0;
+}
+
+void manager_property(const char *unit, const char *name, char *ret_value, size_t size)
+{
+	const char *const argv[] = { SYSTEMCTL, "show", "--property", name,
+				     "--value", "--",	unit,	      NULL };
+	struct program_output output;
+
+	*ret_value = '\0';
+	if (program_run(argv, ASK_MS, &output) < 0)
+		return;
+	if (output.status == 0) {
+		output.text[strcspn(output.text, "\n")] = '\0';
+		(void)text_copy(output.text, ret_value, size);
+	}
+	program_output_deinit(&output);
+}
+
+/* The unit in the line of /proc/PID/cgroup that systemd made: ".../ssh.service". */
+static bool unit_of(int32_t pid, char *ret_unit, size_t size)
+{
+	auto_free char *text = NULL;
+	char path[64], *line, *rest;
+	size_t length;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/cgroup", pid);
+	if (file_read(path, &text, &length) < 0)
+		return false;
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		const char *name = strrchr(line, '/');
+		const size_t n = name ? strlen(name) : 0;
+
+		if (!text_starts(line, "0::") && !strstr(line, ":name=systemd:"))
+			continue;
+		if (n > 8 && text_equal(name + n - 8, ".service"))
+			return text_copy(name + 1, ret_unit, size);
+	}
+	return false;
+}
+
+static bool is_main_process(const char *unit, int32_t pid)
+{
+	char value[32];
+	uint64_t main;
+
+	manager_property(unit, "MainPID", value, sizeof(value));
+	return text_to_u64(value, INT32_MAX, &main) == 0 && (int32_t)main == pid;
+}
+
+/* Whether a file of the server says that this is its process. */
+static bool is_in_pid_file(const char *path, int32_t pid)
+{
+	auto_free char *text = NULL;
+	uint64_t number;
+	size_t size;
+
+	if (file_read(path, &text, &size) < 0)
+		return false;
+	text[strcspn(text, " \n")] = '\0';
+	return text_to_u64(text, INT32_MAX, &number) == 0 && (int32_t)number == pid;
+}
+
+/* Names of init scripts by server, and where each leaves its pid. */
+static const struct {
+	enum server_id server;
+	const char *script;
+	const char *pid_file;
+} scripts[] = {
+	{ SERVER_OPENSSH, "ssh", "/run/sshd.pid" },
+	{ SERVER_OPENSSH, "sshd", "/run/sshd.pid" },
+	{ SERVER_DROPBEAR, "dropbear", "/run/dropbear.pid" },
+	/* OpenWrt: a file for each section, the first one has this name. */
+	{ SERVER_DROPBEAR, "dropbear", "/var/run/dropbear.main.pid" },
+	{ SERVER_DROPBEAR, "dropbear", "/var/run/dropbear.cfg014dd4.pid" },
+};
+
+static enum settings_manager script_manager(void)
+{
+	if (exists("/run/openrc/softlevel"))
+		return MANAGER_OPENRC;
+	if (exists("/sbin/procd"))
+		return MANAGER_PROCD;
+	return MANAGER_SYSV;
+}
+
+/* procd starts its servers itself, whatever their pid file is called. */
+static bool is_child_of_procd(const struct settings_server *server)
+{
+	char name[PROCESS_EXECUTABLE_BYTES];
+	struct procstat stat;
+
+	return process_stat(server->pid, &stat) == 0 &&
+	       process_executable(stat.parent, name) == 0 && text_equal(name, "procd");
+}
+
+static void find_script(struct settings_server *server)
+{
+	for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++) {
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "/etc/init.d/%s", scripts[i].script);
+		if (scripts[i].server != server->server || access(path, X_OK) < 0)
+			continue;
+		if (is_in_pid_file(scripts[i].pid_file, server->pid) || is_child_of_procd(server)) {
+			server->manager = script_manager();
+			(void)text_copy(scripts[i].script, server->unit, sizeof(server->unit));
+			return;
+		}
+	}
+}
+
+void manager_find(struct settings_server *server)
+{
+	if (exists("/run/systemd/system")) {
+		if (unit_of(server->pid, server->unit, sizeof(server->unit)) &&
+		    is_main_process(server->unit, server->pid))
+			server->manager = MANAGER_SYSTEMD;
+		else
+			server->unit[0] = '\0';
+		return;
+	}
+	find_script(server);
+}
+
+/* ---- started for each connection ---- */
+
+static struct settings_server *add(struct settings_host *host, enum server_id id, const char *path)
+{
+	struct settings_server *server = &host->servers[host->n_servers];
+
+	if (host->n_servers == SETTINGS_SERVERS_MAX)
+		return NULL;
+	memset(server, 0, sizeof(*server));
+	server->server = id;
+	server->manager = MANAGER_INETD;
+	(void)text_copy(path, server->executable, sizeof(server->executable));
+	host->n_servers++;
+	return server;
+}
+
+static void find_socket_units(struct settings_host *host)
+{
+	static const struct {
+		enum server_id server;
+		const char *unit, *executable;
+	} units[] = {
+		{ SERVER_OPENSSH, "ssh.socket", "/usr/sbin/sshd" },
+		{ SERVER_OPENSSH, "sshd.socket", "/usr/sbin/sshd" },
+		{ SERVER_DROPBEAR, "dropbear.socket", "/usr/sbin/dropbear" },
+		{ SERVER_TINYSSH, "tinysshd.socket", "/usr/sbin/tinysshd" },
+		{ SERVER_TINYSSH, "tinyssh.socket", "/usr/sbin/tinysshd" },
+	};
+
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		struct settings_server *server;
+		char value[32];
+
+		manager_property(units[i].unit, "SubState", value, sizeof(value));
+		/* "running": the server has the socket and was found as a listener. */
+		if (!text_equal(value, "listening"))
+			continue;
+		server = add(host, units[i].server, units[i].executable);
+		if (server)
+			(void)text_copy(units[i].unit, server->unit, sizeof(server->unit));
+	}
+}
+
+/* The server that a superserver's command line names, with its flag for this way to be started. */
+static int named_server(const struct server_arguments *arguments, size_t *ret_word,
+			enum server_id *ret_id)
+{
+	for (size_t i = 1; i < arguments->n; i++) {
+		const char *slash = strrchr(arguments->words[i], '/');
+
+		if (server_by_executable(slash ? slash + 1 : arguments->words[i], ret_id) == 0) {
+			*ret_word = i;
+			return 0;
+		}
+	}
+	return -ENOENT;
+}
+
+/* tcpserver and its like: the first number behind a word without `-` is the port. */
+static uint16_t port_of(const struct server_arguments *arguments, size_t before)
+{
+	uint64_t port, found = 0;
+
+	for (size_t i = 1; i < before; i++)
+		if (text_to_u64(arguments->words[i], UINT16_MAX, &port) == 0)
+			found = port;
+	return (uint16_t)found;
+}
+
+static void look_at_superserver(struct settings_host *host, int32_t pid)
+{
+	static const char *const names[] = { "tcpserver", "tcpsvd", "s6-tcpserver", "ipsvd-tcpd" };
+	struct server_arguments arguments;
+	char name[PROCESS_EXECUTABLE_BYTES];
+	struct settings_server *server;
+	enum server_id id;
+	size_t word;
+	bool known = false;
+
+	if (process_executable(pid, name) < 0)
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		known = known || text_equal(name, names[i]);
+	if (!known || listener_arguments(pid, &arguments) < 0 ||
+	    named_server(&arguments, &word, &id) < 0 ||
+	    listener_foreign(pid, arguments.words[word]))
+		return;
+	server = add(host, id, arguments.words[word]);
+	if (!server)
+		return;
+	(void)text_copy(name, server->unit, sizeof(server->unit));
+	server->ports[0] = port_of(&arguments, word);
+	server->n_ports = server->ports[0] != 0;
+	server->superserver_pid = pid;
+}
+
+/* Lines "ssh stream tcp nowait root /usr/sbin/sshd sshd -i". */
+static void find_inetd(struct settings_host *host)
+{
+	auto_free char *text = NULL;
+	char *line, *word, *rest;
+	size_t size;
+
+	if (file_read("/etc/inetd.conf", &text, &size) < 0)
+		return;
+	rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		enum server_id id;
+
+		line += strspn(line, " \t");
+		if (*line == '#')
+			continue;
+		while ((word = strsep(&line, " \t"))) {
+			const char *slash = strrchr(word, '/');
+
+			if (slash && server_by_executable(slash + 1, &id) == 0) {
+				struct settings_server *server = add(host, id, word);
+
+				if (server)
+					(void)text_copy("inetd", server->unit,
+							sizeof(server->unit));
+				break;
+			}
+		}
+	}
+}
+
+void manager_find_sockets(struct settings_host *host)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	uint64_t pid;
+
+	while (proc && (entry = readdir(proc)))
+		if (text_to_u64(entry->d_name, INT32_MAX, &pid) == 0)
+			look_at_superserver(host, (int32_t)pid);
+	if (proc)
+		(void)closedir(proc);
+	find_inetd(host);
+	if (exists("/run/systemd/system"))
+		find_socket_units(host);
+}
