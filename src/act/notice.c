@@ -48,9 +48,8 @@ struct notice_result notice_show(const struct watch *watch, int32_t tty, const c
 	char line[NOTICE_BYTES];
 	size_t n;
 
-	for (const char *at = text; *at; at++)
-		if ((unsigned char)*at < ' ' || *at == 0x7f)
-			return result; /* not a line: it could steer a terminal */
+	if (!text_is_printable(text))
+		return result; /* it could steer a terminal, with C1 controls too */
 	/* \r\n both ways: raw terminals do not turn \n into it, cooked ones do no harm. */
 	(void)snprintf(line, sizeof(line), "\r\n\a%s\r\n", text);
 	channels = watch_channels(watch, &n);

@@ -121,6 +121,27 @@ static void measures_distance(void **state)
 	assert_int_equal(text_distance(a, b), 64);
 }
 
+static void what_steers_terminals_is_not_printable(void **state)
+{
+	static const char *const good[] = { "", "idle: ends in 30 s", "a\\x1bb",
+					    "gr\xc3\xbc\xc3\x9f dich" };
+	static const char *const bad[] = { "\n",
+					   "a\x1b[2J",
+					   "\x7f",
+					   "\xc2\x9b"
+					   "2J",
+					   "\x9b"
+					   "2J",
+					   "\xc3",
+					   "\xc0\x9b" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		assert_true(text_is_printable(good[i]));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(text_is_printable(bad[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +151,7 @@ int main(void)
 		cmocka_unit_test(reads_numbers),
 		cmocka_unit_test(compares),
 		cmocka_unit_test(measures_distance),
+		cmocka_unit_test(what_steers_terminals_is_not_printable),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,20 @@ void text_escape(const char *text, bool quote_space, char *ret_text, size_t size
 	ret_text[used] = '\0';
 }
 
+bool text_is_printable(const char *text)
+{
+	const unsigned char *at = (const unsigned char *)text;
+
+	while (*at != '\0') {
+		const size_t length = *at == '\\' ? 1 : printable_length(at, false);
+
+		if (length == 0)
+			return false;
+		at += length;
+	}
+	return true;
+}
+
 bool text_copy(const char *text, char *ret_text, size_t size)
 {
 	const size_t length = strlen(text);

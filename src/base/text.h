@@ -13,6 +13,9 @@
  */
 void text_escape(const char *text, bool quote_space, char *ret_text, size_t size);
 
+/* Whether it could stand in a line on any terminal as it is: valid UTF-8 without control characters. */
+bool text_is_printable(const char *text);
+
 /* Copies as much as fits, always terminated. Returns false when it was cut off. */
 bool text_copy(const char *text, char *ret_text, size_t size);
 

@@ -26,7 +26,7 @@ enum {
 /* A keeper that has died has not put the terminal in order. 47, not 1049: that would move the
  * cursor of a terminal that shows its main screen. */
 static const char put_in_order[] =
-	"\033[!p\033[?47l\033[?5;9;1000;1002;1003;1004;1005;1006;1015;1016;2004l"
+	"\033[!p\033[?47l\033[?5;9;1000;1002;1003;1004;1005l\033[?1006;1015;1016;2004l"
 	"\033[?1;6l\033[?7;25h\033>\033[4;20l\033[>4m\033(B\033)B\017\033[r\033[m\033[999;1H\r\n";
 
 static const char help[] = "\r\n~.  let go: the session stays parked\r\n"

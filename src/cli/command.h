@@ -26,11 +26,11 @@ enum command_option {
 	OPTION_LIMIT = 1 << 9,
 	OPTION_EVIDENCE = 1 << 10,
 	OPTION_SIGN = 1 << 11,
-	OPTION_STEAL = 1 << 12,
-	OPTION_ESCAPE = 1 << 13,
-	OPTION_NOTICE = 1 << 14,
-	OPTION_WRITE = 1 << 15,
-	OPTION_UNDO = 1 << 16,
+	OPTION_WRITE = 1 << 12,
+	OPTION_UNDO = 1 << 13,
+	OPTION_STEAL = 1 << 14,
+	OPTION_ESCAPE = 1 << 15,
+	OPTION_NOTICE = 1 << 16,
 };
 
 struct arguments {
@@ -50,10 +50,10 @@ struct arguments {
 	bool json;
 	bool sarif;
 	bool all;
-	bool steal;
-	bool notice;
 	bool write;
 	bool undo;
+	bool steal;
+	bool notice;
 };
 
 struct command {

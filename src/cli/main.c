@@ -29,11 +29,11 @@ enum {
 	LONG_LIMIT,
 	LONG_EVIDENCE,
 	LONG_SIGN,
+	LONG_WRITE,
+	LONG_UNDO,
 	LONG_STEAL,
 	LONG_ESCAPE,
 	LONG_NOTICE,
-	LONG_WRITE,
-	LONG_UNDO,
 };
 
 /* Those with a text, by what getopt_long() returns for them. */
@@ -197,11 +197,11 @@ static enum command_exit run(const struct line *line)
 		      { OPTION_LIMIT, "--limit" },
 		      { OPTION_EVIDENCE, "--evidence" },
 		      { OPTION_SIGN, "--sign" },
+		      { OPTION_WRITE, "--write" },
+		      { OPTION_UNDO, "--undo" },
 		      { OPTION_STEAL, "--steal" },
 		      { OPTION_ESCAPE, "--escape" },
-		      { OPTION_NOTICE, "--notice" },
-		      { OPTION_WRITE, "--write" },
-		      { OPTION_UNDO, "--undo" } };
+		      { OPTION_NOTICE, "--notice" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)

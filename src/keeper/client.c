@@ -100,6 +100,7 @@ static void on_stalled(int fd, short what, void *argument)
 		(void)event_add(client->stalled, &stalled);
 		return;
 	}
+	holder_settle(client->server->holder);
 	client->behind = true;
 	client->begin = PAINT_AGAIN;
 	client->from = client->server->holder->screen.history.n_ever;
@@ -139,6 +140,7 @@ static void paint(struct client *client)
 
 void client_attach(struct client *client)
 {
+	holder_settle(client->server->holder);
 	client->attached = client->behind = true;
 	client->begin = PAINT_FRESH;
 	client->from = 0;
@@ -167,6 +169,7 @@ void client_let_go(struct client *client, enum frame_type type, const void *byte
 
 	if (client->closing)
 		return;
+	holder_settle(client->server->holder);
 	if (paint_leave(&client->server->holder->screen, client->behind, &text) == 0) {
 		client_send_frame(client, FRAME_OUTPUT, text.bytes, text.n);
 		paint_text_deinit(&text);

@@ -144,8 +144,13 @@ static void give_text(const char *bytes, size_t n, const struct gate_sink *sink)
 	size_t from = 0, at = 0;
 
 	while (at < n) {
-		const size_t length = text[at] < 0x80 ? 1 : utf8_valid(text + at, n - at);
+		size_t length;
 
+		while (at < n && text[at] < 0x80)
+			at++;
+		if (at == n)
+			break;
+		length = utf8_valid(text + at, n - at);
 		if (length == 3 && at > from && is_wide_mark(text + at)) {
 			sink->text(bytes + from, at - from, sink->user);
 			from = at;

@@ -68,6 +68,15 @@ void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const
 	cell = row + at.col;
 	split(row, at.col, grid->n_columns);
 	split(row, at.col + glyph->width, grid->n_columns);
+	cell->pen = *pen;
+	cell->width = (uint32_t)glyph->width;
+	/* What most characters are. */
+	if (glyph->chars[0] < 0x3000 && glyph->chars[1] == 0) {
+		cell->chars[0] = glyph->chars[0];
+		cell->chars[1] = 0;
+		if (glyph->width == 1)
+			return;
+	}
 	/* A mark with nothing before it stands on a blank. */
 	if (utf8_is_wide_mark(glyph->chars[0]))
 		cell->chars[n++] = 0x3000;
@@ -75,11 +84,25 @@ void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const
 		cell->chars[n++] = glyph->chars[i];
 	if (n < VTERM_MAX_CHARS_PER_CELL)
 		cell->chars[n] = 0;
-	cell->pen = *pen;
-	cell->width = (uint32_t)glyph->width;
 	for (int right = 1; right < glyph->width; right++) {
 		cell[right] = erased(pen);
 		cell[right].width = 0;
+	}
+}
+
+void grid_put_ascii(struct grid *grid, VTermPos at, const char *text, int n, const struct pen *pen)
+{
+	struct cell *row = grid->rows[at.row];
+
+	split(row, at.col, grid->n_columns);
+	split(row, at.col + n, grid->n_columns);
+	for (int i = 0; i < n; i++) {
+		struct cell *cell = &row[at.col + i];
+
+		cell->chars[0] = (uint32_t)text[i];
+		cell->chars[1] = 0;
+		cell->pen = *pen;
+		cell->width = 1;
 	}
 }
 

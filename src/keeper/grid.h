@@ -17,6 +17,9 @@ void grid_deinit(struct grid *grid);
  * character that is cut in two becomes blank. */
 void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const struct pen *pen);
 
+/* Printable ASCII, within the row. */
+void grid_put_ascii(struct grid *grid, VTermPos at, const char *text, int n, const struct pen *pen);
+
 /* Only the background of the pen is used, as terminals do. */
 void grid_erase(struct grid *grid, VTermRect rect, const struct pen *pen);
 

@@ -87,6 +87,12 @@ static size_t put_cell(const struct cell *cell, struct pen *pen, uint8_t *to)
 {
 	size_t n = 0;
 
+	/* What most cells are. */
+	if (cell->chars[0] >= ' ' && cell->chars[0] < 0x7f && cell->chars[1] == 0 &&
+	    pen_equal(&cell->pen, pen)) {
+		to[0] = (uint8_t)cell->chars[0];
+		return 1;
+	}
 	if (!pen_equal(&cell->pen, pen)) {
 		*pen = cell->pen;
 		to[n++] = MARK_PEN;

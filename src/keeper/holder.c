@@ -23,6 +23,8 @@ enum {
 	STATUS_MS = 10,
 	STATUS_TIMES = 100,
 	FINISH_MS = 1000,
+	SETTLE_BYTES = 64 * 1024,
+	SETTLE_MS = 50,
 	USUAL_ROWS = 24, /* of a terminal that has no size */
 	USUAL_COLUMNS = 80,
 };
@@ -95,12 +97,14 @@ void holder_resize(struct holder *holder, uint16_t rows, uint16_t columns)
 	if (rows != holder->terminal.rows || columns != holder->terminal.columns ||
 	    holder->terminal.nudged)
 		terminal_set_size(&holder->terminal, rows, columns);
+	holder_settle(holder);
 	if (screen_resize(&holder->screen, rows, columns) < 0)
 		log_warning("no memory for a screen of %u rows and %u columns", rows, columns);
 }
 
 static void put_word(struct holder *holder, const char *sequence)
 {
+	holder_settle(holder);
 	server_output(holder->server, sequence, strlen(sequence));
 	screen_feed(&holder->screen, sequence, strlen(sequence));
 }
@@ -111,11 +115,35 @@ static void on_guessed(int fd, short what, void *argument)
 {
 	struct holder *holder = argument;
 
+	const bool open = terminal_drain(&holder->terminal);
+
 	(void)fd;
 	(void)what;
-	if (terminal_drain(&holder->terminal) && holder->screen.in_alternate) {
+	holder_settle(holder);
+	if (open && holder->screen.in_alternate) {
 		put_word(holder, "\033[?1049l");
 		terminal_nudge(&holder->terminal);
+	}
+}
+
+void holder_settle(struct holder *holder)
+{
+	(void)backlog_settle(&holder->backlog, &holder->screen, SIZE_MAX);
+}
+
+/* Less urgent than all else: when nothing has come for a moment, and then piece by piece. */
+static void on_settle(int fd, short what, void *argument)
+{
+	struct holder *holder = argument;
+	const size_t used = holder->backlog.used;
+
+	(void)fd;
+	(void)what;
+	if (used != holder->settled_at) {
+		holder->settled_at = used;
+		after(holder->settle, SETTLE_MS);
+	} else if (backlog_settle(&holder->backlog, &holder->screen, SETTLE_BYTES)) {
+		after(holder->settle, 0);
 	}
 }
 
@@ -124,8 +152,16 @@ static void on_output(const char *bytes, size_t n, void *user)
 	struct holder *holder = user;
 
 	server_output(holder->server, bytes, n);
-	holder->screen.answers = !server_answers(holder->server);
+	if (server_answers(holder->server)) {
+		backlog_add(&holder->backlog, &holder->screen, bytes, n);
+		if (!event_pending(holder->settle, EV_TIMEOUT, NULL))
+			after(holder->settle, SETTLE_MS);
+		return;
+	}
+	holder_settle(holder);
+	holder->screen.answers = true;
 	screen_feed(&holder->screen, bytes, n);
+	holder->screen.answers = false;
 	server_shown(holder->server);
 }
 
@@ -314,11 +350,14 @@ static int make_events(struct holder *holder)
 	holder->patience = evtimer_new(holder->base, on_patience, holder);
 	holder->lifetime = evtimer_new(holder->base, on_lifetime, holder);
 	holder->ending = evtimer_new(holder->base, on_ending, holder);
+	holder->settle = evtimer_new(holder->base, on_settle, holder);
 	if (holder->leader_fd >= 0)
 		holder->leader =
 			event_new(holder->base, holder->leader_fd, EV_READ, on_leader, holder);
 	if (!holder->link || !holder->gone || !holder->patience || !holder->lifetime ||
-	    !holder->ending || (holder->leader_fd >= 0 && !holder->leader))
+	    !holder->ending || !holder->settle ||
+	    event_priority_set(holder->settle, HOLDER_PRIORITIES - 1) < 0 ||
+	    (holder->leader_fd >= 0 && !holder->leader))
 		return -ENOMEM;
 	if (event_add(holder->link, NULL) < 0 || event_add(holder->gone, NULL) < 0)
 		return -ENOMEM;
@@ -358,13 +397,15 @@ int holder_init(struct holder *holder, struct event_base *base, const struct kee
 void holder_deinit(struct holder *holder)
 {
 	struct event *events[] = { holder->link,     holder->gone,     holder->leader,
-				   holder->patience, holder->lifetime, holder->ending };
+				   holder->patience, holder->lifetime, holder->ending,
+				   holder->settle };
 
 	server_free(holder->server);
 	terminal_deinit(&holder->terminal);
 	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
 		if (events[i])
 			event_free(events[i]);
+	backlog_deinit(&holder->backlog);
 	screen_deinit(&holder->screen);
 	cleanup_close(&holder->link_fd);
 	cleanup_close(&holder->gone_fd);

@@ -11,20 +11,26 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "keeper/backlog.h"
 #include "keeper/keeper.h"
 #include "keeper/screen.h"
 #include "keeper/terminal.h"
 
 struct server;
 
+/* Of the event base; libevent gives what does not say otherwise the one in the middle. */
+#define HOLDER_PRIORITIES 3
+
 struct holder {
 	struct keeper_start start;
 	struct event_base *base;
 	struct terminal terminal;
 	struct terminal_events terminal_events;
-	struct screen screen;
+	struct screen screen;	/* see holder_settle() */
+	struct backlog backlog; /* what is not on it yet */
+	size_t settled_at;	/* what the backlog had at the last look */
 	struct server *server;
-	struct event *link, *gone, *leader, *guessed, *patience, *lifetime, *ending;
+	struct event *link, *gone, *leader, *guessed, *patience, *lifetime, *ending, *settle;
 	int link_fd, gone_fd, leader_fd; /* owned; -1: none */
 	int guessed_fd; /* owned: the program whose use of the alternate screen is a guess; -1 */
 	int64_t expires_at_ns;	   /* CLOCK_MONOTONIC; 0: never, or while somebody is attached */
@@ -51,6 +57,9 @@ void holder_attached(struct holder *holder, bool attached);
 
 /* Another size of the client's terminal. */
 void holder_resize(struct holder *holder, uint16_t rows, uint16_t columns);
+
+/* Brings the screen up to date: before anybody looks at it. */
+void holder_settle(struct holder *holder);
 
 /* Everything that had to be said has been said. */
 void holder_finish(struct holder *holder);

@@ -137,7 +137,8 @@ static int keep(void)
 	}
 	close_on_exec(&start);
 	base = event_base_new();
-	r = base ? run(base, &start) : answer(-ENOMEM);
+	r = base && event_base_priority_init(base, HOLDER_PRIORITIES) == 0 ? run(base, &start)
+									   : answer(-ENOMEM);
 	if (base)
 		event_base_free(base);
 	return r;

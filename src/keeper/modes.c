@@ -21,6 +21,7 @@ static const struct {
 	{ 9, GROUP_MOUSE, false, true },	 /* mouse: presses */
 	{ 25, GROUP_NONE, true, false },	 /* cursor visible */
 	{ 45, GROUP_NONE, false, true },	 /* reverse wrap */
+	{ 69, GROUP_NONE, false, false },	 /* left and right margins */
 	{ 1000, GROUP_MOUSE, false, true },	 /* mouse: presses and releases */
 	{ 1002, GROUP_MOUSE, false, true },	 /* mouse: and dragging */
 	{ 1003, GROUP_MOUSE, false, true },	 /* mouse: any motion */

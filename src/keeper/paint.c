@@ -15,7 +15,8 @@ struct painter {
 /* What a program may have left: modes, margins, character sets, the alternate screen. */
 static const char reset[] =
 	"\033[!p\033[?1049l"
-	"\033[?5;9;45;1000;1002;1003;1004;1005;1006;1007;1015;1016;2004;2031l"
+	"\033[?5;9;45;1000;1002;1003;1004;1005l"
+	"\033[?69;1006;1007;1015;1016;2004;2031;2048l"
 	"\033[?1;6l\033[?7;25h\033>\033[4;20l\033[>4m\033(B\033)B\017\033[r\033[m";
 
 static int open_painter(struct painter *painter, struct paint_text *text)

@@ -204,49 +204,162 @@ static bool take_own(struct pen *pen, unsigned number)
 	return true;
 }
 
-static void take_colour(struct screen *screen, const struct sgr *sgr)
-{
-	const unsigned *n = sgr->numbers;
-	char text[64];
+/* Attributes on their way to libvterm, as many as one sequence may have. */
+struct batch {
+	char text[96];
+	size_t n;
+	unsigned n_numbers;
+	bool sets_foreground, sets_background; /* the last colour is ... */
+	bool foreground_256, background_256;   /* ... one of 256 below 16 */
+};
 
-	if (sgr->n == 5 && n[1] == 2)
-		(void)snprintf(text, sizeof(text), "\033[%u;2;%u;%u;%um", n[0], n[2] & 255,
-			       n[3] & 255, n[4] & 255);
-	else if (sgr->n == 3 && n[1] == 5)
-		(void)snprintf(text, sizeof(text), "\033[%u;5;%um", n[0], n[2] & 255);
-	else
+enum { RUN_LEAST = 8 };
+
+enum { BATCH_NUMBERS_MOST = 10 }; /* and a colour more: libvterm 0.1.4 has room for 16 */
+
+static void batch_flush(struct screen *screen, struct batch *batch)
+{
+	if (batch->n_numbers == 0)
 		return;
-	(void)vterm_input_write(screen->vterm, text, strlen(text));
-	if (n[1] == 5 && (n[2] & 255) < 16)
-		set_bit(&screen->pen, n[0] == 38 ? PEN_FOREGROUND_256 : PEN_BACKGROUND_256, true);
+	batch->text[batch->n - 1] = 'm';
+	(void)vterm_input_write(screen->vterm, batch->text, batch->n);
+	if (batch->sets_foreground)
+		set_bit(&screen->pen, PEN_FOREGROUND_256, batch->foreground_256);
+	if (batch->sets_background)
+		set_bit(&screen->pen, PEN_BACKGROUND_256, batch->background_256);
+	*batch = (struct batch){ .n = 0 };
 }
 
-/* One by one: libvterm would take the colour of underlines (58) for other attributes. */
-static void take_attribute(struct screen *screen, const struct sgr *sgr)
+static void batch_add(struct batch *batch, unsigned number, char separator)
+{
+	char digits[8];
+	size_t n = 0;
+
+	if (batch->n == 0) {
+		batch->text[batch->n++] = 0x1b;
+		batch->text[batch->n++] = '[';
+	}
+	do
+		digits[n++] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	while (n > 0)
+		batch->text[batch->n++] = digits[--n];
+	batch->text[batch->n++] = separator;
+	batch->n_numbers++;
+}
+
+static void batch_add_colour(struct batch *batch, const struct sgr *sgr)
 {
 	const unsigned *n = sgr->numbers;
-	char text[64];
+	const bool is_256 = n[1] == 5 && (n[2] & 255) < 16;
+
+	if (!(sgr->n == 5 && n[1] == 2) && !(sgr->n == 3 && n[1] == 5))
+		return;
+	batch_add(batch, n[0], ';');
+	batch_add(batch, n[1], ';');
+	for (size_t i = 2; i < sgr->n; i++)
+		batch_add(batch, n[i] & 255, ';');
+	if (n[0] == 38) {
+		batch->sets_foreground = true;
+		batch->foreground_256 = is_256;
+	} else {
+		batch->sets_background = true;
+		batch->background_256 = is_256;
+	}
+}
+
+/* libvterm would take the colour of underlines (58) for other attributes. */
+static void take_attribute(struct screen *screen, const struct sgr *sgr, struct batch *batch)
+{
+	const unsigned *n = sgr->numbers;
 
 	if (take_own(&screen->pen, n[0]) || n[0] > 107 || n[0] == 58 || n[0] == 59)
 		return;
 	if (n[0] == 38 || n[0] == 48) {
-		take_colour(screen, sgr);
+		batch_add_colour(batch, sgr);
 		return;
 	}
-	if (n[0] == 4 && sgr->n > 1)
-		(void)snprintf(text, sizeof(text), "\033[4:%um", n[1] > 3 ? 1 : n[1]);
-	else
-		(void)snprintf(text, sizeof(text), "\033[%um", n[0]);
-	(void)vterm_input_write(screen->vterm, text, strlen(text));
+	if (n[0] == 0 || (n[0] >= 30 && n[0] <= 39) || (n[0] >= 90 && n[0] <= 97))
+		batch->foreground_256 = false;
+	if (n[0] == 0 || (n[0] >= 40 && n[0] <= 49) || n[0] >= 100)
+		batch->background_256 = false;
+	if (n[0] == 4 && sgr->n > 1) {
+		batch_add(batch, 4, ':');
+		batch_add(batch, n[1] > 3 ? 1 : n[1], ';');
+	} else {
+		batch_add(batch, n[0], ';');
+	}
 }
 
 static void take_attributes(struct screen *screen, const char *bytes, size_t n)
 {
+	struct batch batch = { .n = 0 };
 	const char *at = bytes + 2;
 	struct sgr sgr;
 
-	while (sgr_next(&at, bytes + n - 1, &sgr))
-		take_attribute(screen, &sgr);
+	while (sgr_next(&at, bytes + n - 1, &sgr)) {
+		take_attribute(screen, &sgr, &batch);
+		if (batch.n_numbers >= BATCH_NUMBERS_MOST)
+			batch_flush(screen, &batch);
+	}
+	batch_flush(screen, &batch);
+}
+
+/* Where text does nothing but fill cells and move the cursor. */
+static bool fills_cells(const struct screen *screen)
+{
+	const struct modes *modes = &screen->modes;
+
+	return !modes->insert && !modes->shifted && modes->sets[0] == 'B' && !screen->at_edge &&
+	       !modes_is_on(modes, 69);
+}
+
+static bool is_ascii(char c)
+{
+	return c >= ' ' && c < 0x7f;
+}
+
+static size_t ascii_run(const char *bytes, size_t n)
+{
+	size_t run = 0;
+
+	while (run < n && is_ascii(bytes[run]))
+		run++;
+	return run;
+}
+
+/* What comes before the next run that is worth it. */
+static size_t before_run(const char *bytes, size_t n)
+{
+	size_t run = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		run = is_ascii(bytes[i]) ? run + 1 : 0;
+		if (run > RUN_LEAST)
+			return i + 1 - run;
+	}
+	return n;
+}
+
+/* A run of ASCII goes straight into the cells, which is five times as fast; libvterm gets to know
+ * where the cursor is then, and the last character, which others may join. Returns what was
+ * taken. */
+static size_t put_run(struct screen *screen, const char *bytes, size_t n)
+{
+	const VTermPos at = screen_cursor(screen);
+	struct grid *grid = grid_of(screen);
+	const int room = grid->n_columns - 1 - at.col;
+	const int cells =
+		(int)(n < (size_t)(room > 0 ? room : 0) ? n : (size_t)(room > 0 ? room : 0)) - 1;
+	char move[32];
+
+	if (cells < RUN_LEAST || !fills_cells(screen))
+		return 0;
+	grid_put_ascii(grid, at, bytes, cells, &screen->pen);
+	(void)snprintf(move, sizeof(move), "\033[%dC", cells);
+	(void)vterm_input_write(screen->vterm, move, strlen(move));
+	(void)vterm_input_write(screen->vterm, bytes + cells, 1);
+	return (size_t)cells + 1;
 }
 
 static void on_text(const char *bytes, size_t n, void *user)
@@ -254,7 +367,22 @@ static void on_text(const char *bytes, size_t n, void *user)
 	struct screen *screen = user;
 
 	modes_text(&screen->modes, bytes, n);
-	(void)vterm_input_write(screen->vterm, bytes, n);
+	while (n > 0) {
+		/* No more of it than a row holds is looked at: it may be long. */
+		const size_t row = (size_t)screen->main.n_columns;
+		const size_t run = ascii_run(bytes, n < row ? n : row);
+		size_t taken = run > RUN_LEAST ? put_run(screen, bytes, run) : 0;
+
+		if (taken == 0) {
+			/* Past the right edge; what may join the last character goes with it. */
+			taken = run > RUN_LEAST ? RUN_LEAST : run;
+			if (taken == run)
+				taken += before_run(bytes + run, n - run);
+			(void)vterm_input_write(screen->vterm, bytes, taken);
+		}
+		bytes += taken;
+		n -= taken;
+	}
 }
 
 static void set_alternate(struct screen *screen, bool on)
@@ -262,6 +390,16 @@ static void set_alternate(struct screen *screen, bool on)
 	VTermValue value = { .boolean = on };
 
 	(void)vterm_state_set_termprop(screen->state, VTERM_PROP_ALTSCREEN, &value);
+}
+
+/* ESC ( B, which ncurses sends all the time: from then on libvterm takes ASCII and the rest apart, and
+ * a mark that joins a character in the last column begins a new line. */
+static bool changes_nothing(const struct screen *screen, const char *bytes, size_t n)
+{
+	static const char designators[] = "()*+";
+	const char *set = n == 3 ? memchr(designators, bytes[1], sizeof(designators) - 1) : NULL;
+
+	return set && screen->modes.sets[set - designators] == bytes[2];
 }
 
 static void on_sequence(const char *bytes, size_t n, void *user)
@@ -272,9 +410,13 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 		take_attributes(screen, bytes, n);
 		return;
 	}
+	if (changes_nothing(screen, bytes, n))
+		return;
 	screen->at_edge = false;
 	(void)vterm_input_write(screen->vterm, bytes, n);
-	if (bytes[1] == ']' || bytes[1] == 'P')
+	/* Strings, and what only moves the cursor or changes cells, say nothing of modes. */
+	if (bytes[1] == ']' || bytes[1] == 'P' ||
+	    (bytes[1] == '[' && strchr("ABCDEFGHKLMPSTXZ@`abdef", bytes[n - 1])))
 		return;
 	modes_sequence(&screen->modes, bytes, n);
 	if (screen->modes.clears_scrollback)

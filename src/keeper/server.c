@@ -136,11 +136,12 @@ static json_t *expires_in(const struct holder *holder)
 
 static void take_info(struct client *client, const json_t *parameters)
 {
-	const struct holder *holder = client->server->holder;
+	struct holder *holder = client->server->holder;
 	const struct keeper_start *start = &holder->start;
 	char since[CLOCK_TEXT_BYTES], tty[32], program[GROUP_NAME_BYTES];
 
 	(void)parameters;
+	holder_settle(holder);
 	clock_format_utc(start->created_ns, since);
 	(void)snprintf(tty, sizeof(tty), "pts/%u", start->pty);
 	(void)terminal_program(&holder->terminal, program);

@@ -14,9 +14,13 @@ from rule import Plant, Skip
 PROGRAMS = {
     "man/sshidle.1": ("src/cli/sshidle", "help"),
     "man/sshidled.8": ("src/daemon/sshidled", "-h"),
+    "man/sshidle-keeper.8": ("src/keeper/sshidle-keeper", "-h"),
 }
-EXITS = {"man/sshidle.1": ["0", "1", "2", "3"], "man/sshidled.8": ["0", "1", "2"]}
-EMPTY = {"man/sshidle.1": "usage: sshidle\n", "man/sshidled.8": "usage: sshidled\n"}
+EXITS = {"man/sshidle.1": ["0", "1", "2", "3"], "man/sshidled.8": ["0", "1", "2"],
+         "man/sshidle-keeper.8": ["0", "1", "2"]}
+EMPTY = {path: f"usage: {name}\n" for path, name in (
+    ("man/sshidle.1", "sshidle"), ("man/sshidled.8", "sshidled"),
+    ("man/sshidle-keeper.8", "sshidle-keeper"))}
 
 
 def check(tree):

@@ -8,7 +8,7 @@ from conftest import SSHIDLE
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "sshidle.bash-completion"
 COMMANDS = ["list", "why", "cut", "keep", "events", "explain", "audit", "prove", "apply",
-            "status", "reload", "help"]
+            "parked", "resume", "drop", "status", "reload", "help"]
 
 
 PROVE_VALUES = ["--server", "--limit", "--user", "--evidence", "--sign"]
@@ -30,7 +30,7 @@ def complete(*words, directory=None):
 
 def test_commands():
     assert complete("") == COMMANDS
-    assert complete("re") == ["reload"]
+    assert complete("re") == ["resume", "reload"]
     assert complete("help", "s") == ["status"]
     assert complete("-r", "/run", "ev") == ["events"]
 
@@ -51,7 +51,7 @@ def test_every_option_offered_is_taken(tmp_path):
     for command in COMMANDS:
         for option in complete(command, "-"):
             if option in ("-r", "--runtime-dir", "-m", "--message", "-f", "--file", "--from",
-                          "--profile", "--write", "--undo", *PROVE_VALUES):
+                          "--profile", "--write", "--undo", "--escape", *PROVE_VALUES):
                 continue
             result = subprocess.run([SSHIDLE, "-r", str(tmp_path), command, option],
                                     capture_output=True, text=True, check=False)

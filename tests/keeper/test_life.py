@@ -1,6 +1,7 @@
 """Who holds what, for how long, and how it ends."""
 
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -88,7 +89,7 @@ def test_let_go_and_come_back(host):
 def test_escape_characters(host):
     parked = host.start("cat").park()
     client = host.resume("--escape", "none")
-    client.expect("]\r\n")
+    client.expect("\x1b[H")
     client.write("~")
     client.write(".")
     client.write("\r")
@@ -97,6 +98,7 @@ def test_escape_characters(host):
     host.closing.remove(client)
     client = host.resume("--escape", "^B", "--steal")
     client.expect("~.")
+    client.expect("\x1b[")
     client.write("\r~")
     client.write(".\r")
     client.expect("~.")
@@ -406,3 +408,27 @@ def test_a_hundred(host):
         client.write(f"this is {number}\r")
         client.expect(f"this is {number}")
         client.close()
+
+
+def test_line_at_login(host, tmp_path):
+    """packaging/sshidle-parked.sh: one line for an interactive shell if something is parked."""
+    root = pathlib.Path(__file__).resolve().parents[2]
+    snippet = tmp_path / "snippet.sh"
+    places = {"@RUNTIMEDIR@": str(host.runtime), "@BINDIR@": str(tmp_path / "bin")}
+    text = (root / "packaging" / "sshidle-parked.sh").read_text()
+    for name, place in places.items():
+        text = text.replace(name, place)
+    snippet.write_text(text)
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin" / "sshidle"
+    script.write_text(f"#!/bin/sh\nexec {' '.join(host.command())} \"$@\"\n")
+    script.chmod(0o755)
+
+    def login(*options, **more):
+        return subprocess.run(["sh", *options, "-c", f". {snippet}"], env=environment(**more), text=True,
+                              capture_output=True, check=True, timeout=20).stdout
+
+    assert login("-i") == ""
+    bash(host).park()
+    assert "sshidle resume brings it back" in login("-i") and login("-i").count("\n") == 1
+    assert login() == "" and login("-i", SSHIDLE_QUIET="1") == ""

@@ -248,6 +248,7 @@ def test_what_is_printed_while_parked(host, tmux, rows, columns):
 
 def test_prompt_comes_back(host, tmux):
     pair = Pair(host, tmux, "bash", "--norc", "-i")
+    wait_for(lambda: "$" in tmux.text(pair.reference), "the prompt")
     pair.before("echo half a line", until=b"$ ")
     wait_for(lambda: "half a line" in tmux.text(pair.reference), "the prompt")
     pair.park()
