@@ -91,7 +91,7 @@ def prompt(case, host):
 
 def top(case, host):
     session = log_in(case, host)
-    enter(session, "top", "PID")
+    enter(session, "top -d 1", "PID")
     return session
 
 
