@@ -172,6 +172,8 @@ static int find_number(char *ret_number, size_t size)
 	return r;
 }
 
+enum { USER_TRIES = 5 };
+
 /* "*" and not "!": without PAM sshd refuses keys of users who are locked. */
 static int make_user(struct prove_run *run, char ret_why[static PROVE_TEXT_BYTES])
 {
@@ -191,18 +193,23 @@ static int make_user(struct prove_run *run, char ret_why[static PROVE_TEXT_BYTES
 	if (access(argv[7], X_OK) < 0)
 		argv[7] = "/bin/sh";
 	(void)snprintf(run->home, sizeof(run->home), "%s/home", run->directory);
-	r = find_number(number, sizeof(number));
-	if (r < 0) {
-		(void)snprintf(ret_why, PROVE_TEXT_BYTES,
-			       "no number is left for a throwaway user: %s", strerror(-r));
-		return r;
-	}
 	r = prove_clean_note(run, "user", run->tag);
 	if (r < 0)
 		return r;
 	/* It goes on when this is killed: it holds the pipe too, and the cleaner waits for both. */
 	(void)fcntl(run->cleaner_fd, F_SETFD, 0);
-	r = run_tool(argv, ret_why);
+	for (int tries = 0; tries < USER_TRIES; tries++) {
+		r = find_number(number, sizeof(number));
+		if (r < 0) {
+			(void)snprintf(ret_why, PROVE_TEXT_BYTES,
+				       "no number is left for a throwaway user: %s", strerror(-r));
+			break;
+		}
+		r = run_tool(argv, ret_why);
+		/* Somebody else may have taken the number meanwhile. */
+		if (r == 0 || !getpwuid((uid_t)strtoul(number, NULL, 10)))
+			break;
+	}
 	(void)fcntl(run->cleaner_fd, F_SETFD, FD_CLOEXEC);
 	return r;
 }

@@ -9,6 +9,9 @@
 #define RHYTHM_LEAST_NS	    (50 * NS_PER_MS)
 #define RHYTHM_UNLIMITED_NS (30 * NS_PER_S)
 
+/* So long a connection without a channel is looked at as often as possible. */
+#define NEW_FOR_NS (10 * NS_PER_S)
+
 static const char *const rule_names[RULE_N] = {
 	[RULE_ASKED] = "asked",
 	[RULE_KEPT] = "kept",
@@ -71,10 +74,17 @@ static bool can_warn(const struct session *session)
 	return false;
 }
 
-/* The shortest rhythm of the session's channels: each terminal may have to be ended alone. */
-static int64_t session_rhythm_ns(const struct session *session)
+/* Found between its login and the opening of its first channel: what it is for shows at once. */
+static bool is_new(const struct session *session, int64_t now_ns)
 {
-	int64_t rhythm_ns = RHYTHM_UNLIMITED_NS;
+	return session->n_channels == 1 && session->channels[0].facts.kind == KIND_NONE &&
+	       now_ns < session->first_seen_ns + NEW_FOR_NS;
+}
+
+/* The shortest rhythm of the session's channels: each terminal may have to be ended alone. */
+static int64_t session_rhythm_ns(const struct session *session, int64_t now_ns)
+{
+	int64_t rhythm_ns = is_new(session, now_ns) ? RHYTHM_FLOOR_NS : RHYTHM_UNLIMITED_NS;
 
 	for (size_t i = 0; i < session->n_channels; i++)
 		rhythm_ns = least(rhythm_ns,
@@ -353,7 +363,7 @@ struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
 				   .end_at_ns = TIME_NEVER,
 				   .alive_end_at_ns = TIME_NEVER,
 				   .ping_at_ns = TIME_NEVER };
-	int64_t rhythm_ns = session_rhythm_ns(session);
+	int64_t rhythm_ns = session_rhythm_ns(session, now_ns);
 
 	if (session->n_channels == 0 || session->phase == PHASE_ENDING) {
 		verdict.next_look_ns = add(now_ns, rhythm_ns);

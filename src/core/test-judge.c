@@ -361,6 +361,20 @@ static void nothing_without_channels(void **state)
 	assert_true(verdict.next_look_ns > USED_AT);
 }
 
+/* What a connection without a channel is for shows soon, whatever limit that has now. */
+static void a_new_connection_is_looked_at_soon(void **state)
+{
+	struct channel none = { .facts = { .kind = KIND_NONE, .tty = -1 },
+				.policy = { .idle_timeout_ns = TIME_NEVER } };
+	struct session session = { .channels = &none, .n_channels = 1, .first_seen_ns = USED_AT };
+
+	(void)state;
+	assert_true(judge(&session, USED_AT, false).next_look_ns <= USED_AT + 1 * S);
+	assert_true(judge(&session, USED_AT + 3600 * S, false).next_look_ns >= USED_AT + 3610 * S);
+	none.facts.kind = KIND_FORWARD;
+	assert_true(judge(&session, USED_AT, false).next_look_ns >= USED_AT + 10 * S);
+}
+
 static void the_rhythm_keeps_the_promise(void **state)
 {
 	(void)state;
@@ -383,6 +397,7 @@ int main(void)
 		cmocka_unit_test(each_row_of_the_client),
 		cmocka_unit_test(the_most_lenient_channel),
 		cmocka_unit_test(nothing_without_channels),
+		cmocka_unit_test(a_new_connection_is_looked_at_soon),
 		cmocka_unit_test(the_rhythm_keeps_the_promise),
 	};
 

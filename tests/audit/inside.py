@@ -77,8 +77,8 @@ def private_root(spec):
 
 def install_profiles(spec):
     """Where the command looks for them, which it says itself."""
-    said = subprocess.run([spec["sshidle"], "audit", "--profile", "no-such"], capture_output=True,
-                          text=True, check=False).stderr
+    said = subprocess.run([spec["sshidle"], "audit", "-f", "/dev/null", "--profile", "no-such"],
+                          capture_output=True, text=True, check=False).stderr
     directory = os.path.dirname(said.partition("sshidle: ")[2].partition(": ")[0])
     there = directory
     while not os.path.isdir(there):

@@ -32,6 +32,12 @@ OWN_NAME = re.compile(r"sshidle-t(\d+)-")
 PORTS = range(20000, 32000)
 
 
+# A job in the background and nohup(1) ignore these, and servers that do not put them back hand that
+# on to their sessions: nothing there would take a hang-up or a ^C.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def processes():
     """All pids of the host, as numbers."""
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]

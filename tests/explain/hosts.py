@@ -38,6 +38,12 @@ class Network:
     def nft(self, rule):
         run("ip", "netns", "exec", self.outer, "nft", *rule.split())
 
+    def is_delivered(self, port):
+        """Whether all that the server sent to that port has been acknowledged."""
+        said = subprocess.run(["ip", "netns", "exec", self.inner, "ss", "-tnH", "dport", "=",
+                               f":{port}"], capture_output=True, text=True, check=True).stdout
+        return said.split()[2] == "0"
+
     def cut_off(self, port):
         """Nothing of the connection from that port comes through any more."""
         self.nft(f"add rule inet gone output tcp sport {port} drop")

@@ -91,7 +91,7 @@ def prompt(case, host):
 
 def top(case, host):
     session = log_in(case, host)
-    enter(session, "top", "PID")
+    enter(session, "top -d 1", "PID")
     return session
 
 
@@ -232,6 +232,13 @@ def stop_client(session):
     session.begin(os.kill, session.client.pid, signal.SIGSTOP, since=session.used[0])
 
 
+def cut_off_silent(session):
+    """With output under way the kernel would give up before anybody else."""
+    network = session.host.server.network
+    wait_until(lambda: network.is_delivered(session.port), 10, "all of its output has arrived")
+    cut_off(session)
+
+
 def cut_off(session):
     session.begin(session.host.server.network.cut_off, session.port, since=session.used[0])
 
@@ -258,8 +265,8 @@ def flooding(case, host):
 
 
 BRING = {
-    "lid-closed": then(prompt, cut_off),
-    "network-gone": then(vim, cut_off),
+    "lid-closed": then(prompt, cut_off_silent),
+    "network-gone": then(vim, cut_off_silent),
     "network-gone-printing": then(printing, cut_off),
     "client-stopped": then(vim, stop_client),
     "client-stopped-printing": then(printing, stop_client),

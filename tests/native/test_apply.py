@@ -270,10 +270,12 @@ def test_nothing_manages_it(stage):
 
     helper = threading.Thread(target=bring_back)
     helper.start()
-    said = stage.apply("--undo", status=1)
+    said = stage.apply("--undo", status=None)
     helper.join()
-    assert "everything was put back" in said
-    assert "ClientAliveInterval" in stage.read("/etc/test/config")
+    # The address may be back before or after apply gives the new settings up.
+    put_back = "everything was put back" in said
+    assert put_back or "taken away" in said, said
+    assert ("ClientAliveInterval" in stage.read("/etc/test/config")) == put_back
     again = stage.pid_of("/run/own")
     assert again != listener and stage.answers(22, "10.99.0.1")
     assert "MaxStartups=77" in stage.run("cat", f"/proc/{again}/cmdline")

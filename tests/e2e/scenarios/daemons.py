@@ -484,7 +484,7 @@ def command(play):
     table = own.cli()
     assert table.returncode == 0 and term.user[:8] in table.stdout, table
     assert "\x1b" not in table.stdout, "colours without a terminal"
-    assert own.cli("list").stdout.splitlines()[0] == table.stdout.splitlines()[0]
+    assert own.cli("list").stdout.split("\n")[0].split() == table.stdout.split("\n")[0].split()
     status = own.cli_json("status")
     assert status["sessions"] >= 1 and status["pid"] in own.pids(), status
     assert status["config"] == own.config_path, status
