@@ -65,8 +65,8 @@ def test_killed_on_the_way(make_bench, world, server, roles, record_property):
         client = bench.raw(FLOOD, world.path("out", f"crash-{server.name}-{number}"))
         client.wait_bytes(1000)
         # The keeper's socket is the first that can be seen of a park.
-        wait_until(bench.daemon.sockets, LIMIT_S + 10, "a keeper is there", pause=0.001)
-        uid, parked = next(iter(bench.daemon.sockets().values()))
+        found = wait_until(bench.daemon.sockets, LIMIT_S + 10, "a keeper is there", pause=0.001)
+        uid, parked = next(iter(found.values()))
         time.sleep(random.uniform(0, 0.15) if number else 0)
         kill_them(bench.daemon, roles)
         dump = bench.daemon.dump(uid, parked)
