@@ -258,6 +258,28 @@ static void find_kills_work(const struct audit_input *input, struct audit_result
 			  audit_span_text(logind->stop_idle_session_ns).text);
 }
 
+/* With a scope of their own only what has left the terminal's processes is still in the session's. */
+static void find_kills_parked(const struct audit_input *input, struct audit_result *result)
+{
+	const struct audit_place place = audit_logind_kill_place(input);
+	const char *source = audit_parks(input);
+
+	if (!source || !audit_logind_kills(input))
+		return;
+	if (input->scopes)
+		audit_add(
+			result, AUDIT_REMARK, place,
+			"KillUserProcesses yes, IdleAction park (%s): parked terminals live on in "
+			"scopes of their own; a server of tmux or screen is killed",
+			source);
+	else
+		audit_add(
+			result, AUDIT_FAIL, place,
+			"KillUserProcesses yes, IdleAction park (%s): there is no systemd to give "
+			"a parked terminal a scope, so what runs in it is killed",
+			source);
+}
+
 /* -- the table -- */
 
 struct finding {
@@ -350,6 +372,14 @@ static const struct finding findings[] = {
 		 "connection and keeps the work.",
 	  .server = SERVER_N,
 	  .of_host = find_kills_work },
+	{ .id = "logind.kill-ends-parked",
+	  .requirement =
+		  "With KillUserProcesses logind kills what is left in a login session at its end: "
+		  "all that was parked in it, but for what sshidled has moved to a scope.",
+	  .fix = "In logind.conf: KillUserProcesses=no, or KillExcludeUsers with the users whose "
+		 "sessions are parked.",
+	  .server = SERVER_N,
+	  .of_host = find_kills_parked },
 };
 
 #define N_FINDINGS (sizeof(findings) / sizeof(findings[0]))

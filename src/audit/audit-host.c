@@ -220,9 +220,9 @@ enum audit_verdict audit_tmout(const struct audit_input *input,
 
 /* -- logind -- */
 
-static struct audit_place logind_place(const struct settings_logind *logind, const char *keyword)
+static struct audit_place stop_idle_place(const struct settings_logind *logind)
 {
-	return (struct audit_place){ .file = logind->source, .keyword = keyword };
+	return (struct audit_place){ .file = logind->source, .keyword = "StopIdleSessionSec" };
 }
 
 enum audit_verdict audit_stop_idle(const struct audit_input *input,
@@ -231,7 +231,7 @@ enum audit_verdict audit_stop_idle(const struct audit_input *input,
 {
 	const struct settings_logind *logind = &input->host->logind;
 	const int64_t stop_ns = logind->stop_idle_session_ns;
-	const struct audit_place place = logind_place(logind, "StopIdleSessionSec");
+	const struct audit_place place = stop_idle_place(logind);
 	enum audit_verdict verdict = AUDIT_FAIL;
 
 	if (!logind->running) {
@@ -263,6 +263,20 @@ static bool is_excluded(const struct settings_logind *logind, const char *user)
 	return false;
 }
 
+bool audit_logind_kills(const struct audit_input *input)
+{
+	const struct settings_logind *logind = &input->host->logind;
+
+	return logind->running && logind->kill_user_processes &&
+	       !is_excluded(logind, input->query.user);
+}
+
+struct audit_place audit_logind_kill_place(const struct audit_input *input)
+{
+	return (struct audit_place){ .file = input->host->logind.kill_source,
+				     .keyword = "KillUserProcesses" };
+}
+
 enum audit_verdict audit_work_kept(const struct audit_input *input, struct audit_result *result)
 {
 	const struct settings_logind *logind = &input->host->logind;
@@ -273,13 +287,13 @@ enum audit_verdict audit_work_kept(const struct audit_input *input, struct audit
 			  "systemd-logind does not run, nothing else kills what is left running");
 		return AUDIT_PASS;
 	}
-	if (logind->kill_user_processes && !is_excluded(logind, input->query.user)) {
-		audit_add(result, AUDIT_FAIL, logind_place(logind, "KillUserProcesses"),
+	if (audit_logind_kills(input)) {
+		audit_add(result, AUDIT_FAIL, audit_logind_kill_place(input),
 			  "KillUserProcesses yes: logind kills what is left of a session");
 		verdict = AUDIT_FAIL;
 	}
 	if (logind->stop_idle_session_ns > 0) {
-		audit_add(result, AUDIT_FAIL, logind_place(logind, "StopIdleSessionSec"),
+		audit_add(result, AUDIT_FAIL, stop_idle_place(logind),
 			  "StopIdleSessionSec %s: logind kills all of an idle session, also with "
 			  "KillUserProcesses no",
 			  audit_span_text(logind->stop_idle_session_ns).text);

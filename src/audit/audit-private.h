@@ -40,6 +40,9 @@ enum audit_verdict audit_unresponsive(const struct audit_input *input,
 /* Whether sshidle ends unresponsive clients of everybody, within whatever time. */
 bool audit_ends_unresponsive(const struct audit_input *input);
 
+/* Where sshidle is set to park somebody's terminal, "FILE:LINE"; NULL: nowhere. */
+const char *audit_parks(const struct audit_input *input);
+
 /* Conditions on everything else. */
 enum audit_verdict audit_servers_unresponsive(const struct audit_input *input,
 					      const struct profile_condition *condition,
@@ -54,6 +57,10 @@ enum audit_verdict audit_stop_idle(const struct audit_input *input,
 				   const struct profile_condition *condition,
 				   struct audit_result *result);
 enum audit_verdict audit_work_kept(const struct audit_input *input, struct audit_result *result);
+
+/* Whether logind kills what a login session leaves behind, by KillUserProcesses; and where that is set. */
+bool audit_logind_kills(const struct audit_input *input);
+struct audit_place audit_logind_kill_place(const struct audit_input *input);
 
 /* The findings: fills those that there are. -ENOMEM. */
 int audit_find(const struct audit_input *input, struct audit_report *report);

@@ -314,3 +314,22 @@ bool audit_ends_unresponsive(const struct audit_input *input)
 
 	return audit_unresponsive(input, &within_any_time, &unused) == AUDIT_PASS;
 }
+
+/* -- park -- */
+
+static void look_at_park(const struct config_value *values, void *context)
+{
+	const char **source = context;
+
+	if (values[SETTING_IDLE_ACTION].number == ACTION_PARK)
+		*source = values[SETTING_IDLE_ACTION].source;
+}
+
+const char *audit_parks(const struct audit_input *input)
+{
+	const char *source = NULL;
+
+	if (input->config)
+		each_variant(input, KIND_SHELL, look_at_park, &source);
+	return source;
+}

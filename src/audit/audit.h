@@ -35,6 +35,7 @@ struct audit_input {
 	bool running;		     /* sshidled answers */
 	bool stale;		     /* it runs with an older state of the configuration */
 	uint32_t multiplexers;	     /* tmux and screen that run */
+	bool scopes;		     /* what sshidled parks gets a scope of systemd */
 	/* One case: user (with groups) and address.  Both NULL: everybody, so each Match block that
 	 * may fit somebody is looked at. */
 	struct policy_query query;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "audit/audit.h"
 #include "base/cleanup.h"
@@ -12,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/host-case.h"
 #include "cli/output.h"
+#include "config.h"
 
 /* What sshidle(1) says of this command: 0 all passed, 1 something failed, 2 could not look. */
 #define EXIT_PASSED	  COMMAND_OK
@@ -87,6 +89,8 @@ static enum command_exit audit_case(const struct arguments *arguments,
 					   .running = host_case->running,
 					   .stale = host_case->stale,
 					   .multiplexers = count_multiplexers(),
+					   .scopes = HAVE_SYSTEMD &&
+						     access("/run/systemd/system", F_OK) == 0,
 					   .query = host_case->query };
 	struct audit_report report;
 	enum audit_verdict verdict = AUDIT_UNKNOWN;

@@ -107,6 +107,7 @@ struct settings_logind {
 	char kill_exclude[SETTINGS_TEXT_BYTES];
 	bool linger_known, linger;	  /* of the user asked for */
 	char source[SETTINGS_PATH_BYTES]; /* the file that set StopIdleSessionSec; "" default */
+	char kill_source[SETTINGS_PATH_BYTES]; /* the same of KillUserProcesses */
 };
 
 struct settings_tcp {

@@ -119,6 +119,8 @@ static void take_value(const char *name, const char *value, const char *file,
 			settings->idle_action_ns = ns;
 	} else if (text_equal(name, "KillUserProcesses")) {
 		settings->kill_user_processes = is_true(value);
+		if (file)
+			(void)text_copy(file, settings->kill_source, sizeof(settings->kill_source));
 	} else if (text_equal(name, "KillExcludeUsers")) {
 		(void)text_copy(value, settings->kill_exclude, sizeof(settings->kill_exclude));
 	}

@@ -63,6 +63,7 @@ static void test_files(void **state)
 	parse(shipped, NULL, &settings);
 	assert_int_equal(settings.stop_idle_session_ns, SETTING_OFF);
 	assert_true(settings.kill_user_processes);
+	assert_string_equal(settings.kill_source, "");
 	assert_string_equal(settings.source, "");
 	parse(shipped, "/a", &settings);
 	assert_int_equal(settings.stop_idle_session_ns, 900 * NS_PER_S);
@@ -73,6 +74,7 @@ static void test_files(void **state)
 	      "/b", &settings);
 	assert_false(settings.kill_user_processes);
 	assert_string_equal(settings.kill_exclude, "root alice");
+	assert_string_equal(settings.kill_source, "/b");
 	assert_string_equal(settings.source, "/a");
 	parse("[Login]\nStopIdleSessionSec=\n", "/c", &settings);
 	assert_int_equal(settings.stop_idle_session_ns, SETTING_OFF);

@@ -107,6 +107,24 @@ def test_each_flaw_is_found(host, name):
         assert code == 1
 
 
+def test_logind_kills_what_is_parked(host):
+    """Without systemd as the first process there are no scopes; with it there are."""
+    host.file(LOGIND_CONF, "[Login]\nKillUserProcesses=yes\n")
+    host.sshidle(GOOD_SSHIDLE + "IdleAction park\n")
+    killed, scope, spared = host.play(
+        command("--json"), ["mkdir", "/run/systemd/system"], command("--json"),
+        {"write": LOGIND_CONF, "text": LOGIND}, command("--json"))[::2]
+    for result, verdict, text in (
+            (killed, "fail", "there is no systemd to give a parked terminal a scope"),
+            (scope, "remark", "parked terminals live on in scopes of their own")):
+        finding = named(json.loads(result["out"])["findings"], "logind.kill-ends-parked")
+        assert finding["verdict"] == verdict
+        (detail,) = finding["details"]
+        assert text in detail["text"] and "IdleAction park (/etc/sshidle.conf:6)" in detail["text"]
+        assert (detail["file"], detail["line"]) == (LOGIND_CONF, 2)
+    assert "logind.kill-ends-parked" not in spared["out"]
+
+
 def test_idle_sessions_with_tmux(host):
     """What StopIdleSessionSec kills is there."""
     if not shutil.which("tmux"):
