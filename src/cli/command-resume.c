@@ -11,6 +11,7 @@
 #include "cli/escape.h"
 #include "cli/output.h"
 #include "cli/parked.h"
+#include "keeper/keeper.h"
 
 enum { SIGNALLED = 128 };
 
@@ -56,12 +57,10 @@ static void say_begin(const struct parked *parked, int escape)
 {
 	(void)printf("[parked session %u: ", parked->id);
 	output_put(string_of(parked->info, "program"));
-	(void)printf(", parked at %s; what stood on the screen before is not kept, but full-screen "
-		     "programs draw themselves anew and all that was printed since is here",
-		     string_of(parked->info, "since"));
+	(void)printf(", parked at %s", string_of(parked->info, "since"));
 	if (escape > ' ')
 		(void)printf("; %c. lets go", escape);
-	(void)puts("]");
+	(void)puts(". " KEEPER_NOT_KEPT "]");
 	(void)fflush(stdout);
 }
 

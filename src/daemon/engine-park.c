@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/engine-table.h"
+#include "keeper/keeper.h"
 
 /* The policy that has it parked: of the first terminal that is to be. */
 static const struct policy *policy_of(const struct session *session)
@@ -49,11 +50,13 @@ void park_fill(struct entry *entry, struct order_cut *order)
 		return;
 	(void)text_copy("sshidle: session parked: ", order->text, sizeof(order->text));
 	(void)text_append(order->text, sizeof(order->text), "%.160s", entry->reason);
-	(void)text_append(
-		order->text, sizeof(order->text),
-		". It goes on; sshidle resume %u brings it back, without what stood on this "
-		"screen.",
-		session->id);
+	if (n == 1)
+		(void)text_append(order->text, sizeof(order->text),
+				  ". It goes on; sshidle resume %u brings it back. ", session->id);
+	else
+		(void)text_append(order->text, sizeof(order->text),
+				  ". Its terminals go on; sshidle parked lists them. ");
+	(void)text_append(order->text, sizeof(order->text), "%s", KEEPER_NOT_KEPT);
 }
 
 void park_words(const struct order_cut_done *done, char *ret_text, size_t size)

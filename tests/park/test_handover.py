@@ -17,7 +17,8 @@ from world import kill, wait_until
 SERVERS = [OpenSSH, OpenSSHRoot, Dropbear, Tinyssh]
 NAMES = [one.name for one in SERVERS]
 
-NOTICED = r"sshidle: session parked: no input for \w+\. It goes on; sshidle resume \d+ brings"
+NOTICED = (r"sshidle: session parked: no input for \w+\. It goes on; sshidle resume \d+ brings it back\. "
+           r"What stood on the screen before the park is not kept\.\r")
 
 # A keeper that answers as it should and then does what the test wants.
 SCRIPT = """#!/usr/bin/python3
@@ -140,6 +141,7 @@ def test_both_terminals_of_a_connection(make_bench, world):
     answers(first)
     parked = bench.parked()
     assert {tty for _, tty in parked.terminals} == {first.tty, second.tty}
+    assert "Its terminals go on; sshidle parked lists them." in first.text
     assert len({number for number, _ in parked.terminals}) == 2
     assert sorted(bench.daemon.keepers()) == sorted(number for number, _ in parked.terminals)
     assert lives(first.shell_pid) and lives(second.shell_pid)
