@@ -59,7 +59,7 @@ static void say_begin(const struct parked *parked, int escape)
 	output_put(string_of(parked->info, "program"));
 	(void)printf(", parked at %s", string_of(parked->info, "since"));
 	if (escape > ' ')
-		(void)printf("; %c. lets go", escape);
+		(void)printf("; %c. lets go%s", escape, escape == '~' ? " (through ssh: ~~.)" : "");
 	(void)puts(". " KEEPER_NOT_KEPT "]");
 	(void)fflush(stdout);
 }
