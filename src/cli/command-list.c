@@ -8,7 +8,9 @@
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/parked.h"
 #include "cli/table.h"
+#include "config.h"
 
 enum { N_COLUMNS = 11, TTYS_BYTES = 512, HEARD_BYTES = 2 * DURATION_TEXT_BYTES };
 
@@ -136,6 +138,19 @@ static void say_hidden(size_t shown, size_t hidden)
 			     shown > 0 ? "more " : "");
 }
 
+/* They are no sessions any more. */
+static void say_parked(const char *runtime_dir)
+{
+#if HAVE_PARK
+	const size_t n = parked_count(runtime_dir);
+
+	if (n > 0)
+		(void)printf("%zu parked: sshidle parked\n", n);
+#else
+	(void)runtime_dir;
+#endif
+}
+
 static int print_sessions(const json_t *sessions, bool all)
 {
 	const size_t most = json_array_size(sessions);
@@ -170,6 +185,8 @@ enum command_exit command_list(const struct arguments *arguments)
 	} else if (print_sessions(json_object_get(reply, "sessions"), arguments->all) < 0) {
 		output_error("%s", strerror(ENOMEM));
 		result = COMMAND_FAILED;
+	} else {
+		say_parked(arguments->runtime_dir);
 	}
 	json_decref(reply);
 	return result;

@@ -67,7 +67,7 @@ const struct command commands[] = {
 	  OPTION_JSON | OPTION_NOTICE, 0, 0 },
 	{ "resume", "[ID]", "come back to what is parked",
 	  "Without ID it is the only one. Its exit status is that of the shell that ends in it.\n"
-	  "~. typed at the beginning of a line lets go; what runs stays parked.\n",
+	  "~. typed at the beginning of a line lets go (through ssh: ~~.); what runs stays parked.\n",
 	  command_resume, OPTION_STEAL | OPTION_ESCAPE, 0, 1 },
 	{ "drop", "ID", "end what is parked, as a lost line would",
 	  "Its programs get the hang-up. Only root and its owner may do this.\n", command_drop, 0,

@@ -146,7 +146,8 @@ static int look_at(struct parked_list *list, struct parked *parked)
 		(void)unlink(parked->path);
 	if (r < 0)
 		return 0;
-	if (parked_call(fd, "io.sshidle.keeper.Info", NULL, &parked->info) != COMMAND_OK)
+	if (!list->only_count &&
+	    parked_call(fd, "io.sshidle.keeper.Info", NULL, &parked->info) != COMMAND_OK)
 		return 0;
 	r = add(list, parked);
 	if (r < 0)
@@ -221,11 +222,15 @@ static int compare(const void *a, const void *b)
 	return one->id < other->id ? -1 : one->id > other->id;
 }
 
+static int find(const char *runtime_dir, struct parked_list *list)
+{
+	return geteuid() == 0 ? find_all(runtime_dir, list) : find_of(runtime_dir, geteuid(), list);
+}
+
 int parked_find(const char *runtime_dir, struct parked_list *ret_list)
 {
 	struct parked_list list = { .items = NULL };
-	const int r = geteuid() == 0 ? find_all(runtime_dir, &list)
-				     : find_of(runtime_dir, geteuid(), &list);
+	const int r = find(runtime_dir, &list);
 
 	if (r < 0) {
 		parked_deinit(&list);
@@ -235,6 +240,17 @@ int parked_find(const char *runtime_dir, struct parked_list *ret_list)
 		qsort(list.items, list.n, sizeof(*list.items), compare);
 	*ret_list = list;
 	return 0;
+}
+
+size_t parked_count(const char *runtime_dir)
+{
+	struct parked_list list = { .only_count = true };
+	size_t n;
+
+	(void)find(runtime_dir, &list);
+	n = list.n;
+	parked_deinit(&list);
+	return n;
 }
 
 void parked_deinit(struct parked_list *list)

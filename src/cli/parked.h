@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,11 +18,14 @@ struct parked {
 struct parked_list {
 	struct parked *items; /* owned; by id */
 	size_t n;
+	bool only_count; /* ask none of them: info is NULL */
 };
 
 /* The caller's, or for root everybody's. Sockets without a keeper are left out, and removed if they
  * are the caller's. -ENOMEM. */
 int parked_find(const char *runtime_dir, struct parked_list *ret_list);
+/* How many keepers there are, of the caller's or for root of everybody's, without asking them. */
+size_t parked_count(const char *runtime_dir);
 void parked_deinit(struct parked_list *list);
 
 /* One of them by number; NULL, and it has been said, when there is none. */

@@ -54,6 +54,22 @@ def test_list_all(host):
     assert host.run("-a").stdout == result.stdout
 
 
+def test_list_counts_what_is_parked(host):
+    """By the sockets behind which somebody is; of a user their own, of root all."""
+    directory = host.directory / "parked" / str(os.geteuid())
+    directory.mkdir(parents=True)
+    (directory.parent / "7").mkdir()
+    with socket.socket(socket.AF_UNIX) as keeper, socket.socket(socket.AF_UNIX) as gone:
+        keeper.bind(str(directory / "41.sock"))
+        keeper.listen()
+        gone.bind(str(directory / "42.sock"))
+        gone.close()
+        before = host.run("list", "--json").stdout
+        assert host.run("list").stdout.endswith("without a limit: sshidle list --all\n1 parked: sshidle parked\n")
+        assert not (directory / "42.sock").exists(), "it is nobody's"
+        assert len(json.loads(before)["sessions"]) == len(ALL_IDS)
+
+
 def test_list_columns_line_up_with_wide_characters(host):
     from unicodedata import east_asian_width
 

@@ -55,6 +55,27 @@ def test_the_manual_has_every_exit_code():
     assert codes == ["0", "1", "2", "3"] == re.findall(r"^\.It (\d)$", status, re.M)
 
 
+def test_what_is_not_kept_is_said_in_the_same_words_everywhere():
+    header = (ROOT / "src" / "keeper" / "keeper.h").read_text()
+    sentence = re.search(r'#define KEEPER_NOT_KEPT "(.*)"', header)[1]
+    assert sentence.endswith(".") and sentence.count(".") == 1
+    for name in ("README.md", "man/sshidle.1", "man/sshidle.conf.5", "man/sshidle-keeper.8"):
+        assert sentence in (ROOT / name).read_text(), name
+    for name in ("src/daemon/engine-park.c", "src/cli/command-resume.c"):
+        assert "KEEPER_NOT_KEPT" in (ROOT / name).read_text(), name
+
+
+def test_the_sections_of_the_benchmarks_can_be_rewritten():
+    script = "import sys; sys.path.insert(0, 'bench'); import report; document = report.PATH.read_text()\n" \
+             "names = report.re.findall(r'^<!-- (.*): begin -->$', document, report.re.M)\n" \
+             "assert 'resume' in names\n" \
+             "for name in [*names, 'new']:\n" \
+             "    once = report.replaced(document, name, 'it')\n" \
+             "    assert once != document and report.replaced(once, name, ' it ') == once\n" \
+             "    assert report.replaced(once, name, 'other').replace('other', 'it') == once\n"
+    subprocess.run([sys.executable, "-B", "-c", script], cwd=ROOT, check=True)
+
+
 def examples():
     return re.findall(r"```python\n(.*?)```", CONTROL.read_text(), re.S)
 
