@@ -17,10 +17,7 @@
 
 #define GOOD_CONFIG "IdleTimeout 10m\nKeepMax 10m\nClientAliveInterval 60\nClientAliveCountMax 3\n"
 
-#define PARKS GOOD_CONFIG "IdleAction park\n"
-
 static struct settings_host host;
-static bool scopes;
 
 static struct settings_server *add_server(enum server_id server, uint16_t port)
 {
@@ -54,7 +51,6 @@ static void set_tmout(int64_t after_ns, bool read_only, bool exported)
 static void make_good(void)
 {
 	memset(&host, 0, sizeof(host));
-	scopes = false;
 	(void)add_server(SERVER_OPENSSH, 22);
 	(void)text_copy("/bin/bash", host.shell.user_shell, sizeof(host.shell.user_shell));
 	host.shell.known = true;
@@ -197,22 +193,10 @@ static void kills(void)
 	host.logind.kill_user_processes = true;
 }
 
-static void kills_in_scopes(void)
-{
-	kills();
-	scopes = true;
-}
-
 static void kills_others(void)
 {
 	kills();
 	(void)text_copy("root alice", host.logind.kill_exclude, sizeof(host.logind.kill_exclude));
-}
-
-static void kills_without_logind(void)
-{
-	kills();
-	host.logind.running = false;
 }
 
 static void no_logind(void)
@@ -480,18 +464,6 @@ static const struct {
 	{ no_settings, NULL, 0, "server.not-read", AUDIT_UNKNOWN,
 	  "openssh on port 22: sshd -T fails" },
 	{ count_0_in_8_0, NULL, 0, "", AUDIT_REMARK, NULL },
-	{ kills, NULL, 0, "", AUDIT_REMARK, NULL },
-	{ NULL, PARKS, 0, "", AUDIT_REMARK, NULL },
-	{ kills_without_logind, PARKS, 0, "", AUDIT_REMARK, NULL },
-	{ kills, PARKS, 0, "logind.kill-ends-parked", AUDIT_FAIL,
-	  "KillUserProcesses yes, IdleAction park (f:5): there is no systemd to give a parked "
-	  "terminal a scope, so what runs in it is killed" },
-	{ kills, GOOD_CONFIG "Match User bob\nIdleAction park\n", 0, "logind.kill-ends-parked",
-	  AUDIT_FAIL, "IdleAction park (f:6)" },
-	{ kills, GOOD_CONFIG "Match Kind exec\nIdleAction park\n", 0, "", AUDIT_REMARK, NULL },
-	{ kills_in_scopes, PARKS, 0, "logind.kill-ends-parked", AUDIT_REMARK,
-	  "KillUserProcesses yes, IdleAction park (f:5): parked terminals live on in scopes of "
-	  "their own; a server of tmux or screen is killed" },
 };
 
 static const struct audit_result *finding_of(const struct audit_report *report, const char *id)
@@ -500,40 +472,6 @@ static const struct audit_result *finding_of(const struct audit_report *report, 
 		if (text_equal(report->findings[i].id, id))
 			return &report->findings[i];
 	return NULL;
-}
-
-/* Of one user; KillExcludeUsers has alice. */
-static void kill_exclude_spares_what_is_parked(void **state)
-{
-	static const struct {
-		const char *user;
-		size_t n;
-	} users[] = { { "alice", 0 }, { "bob", 1 }, { NULL, 1 } };
-	struct config *config = config_of(PARKS);
-	struct audit_report report;
-
-	(void)state;
-	make_good();
-	kills_others();
-	(void)text_copy("/etc/systemd/logind.conf.d/kill.conf", host.logind.kill_source,
-			sizeof(host.logind.kill_source));
-	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
-		const struct audit_result *finding;
-
-		assert_int_equal(audit_run(&(struct audit_input){ .host = &host,
-								  .config = config,
-								  .running = true,
-								  .query.user = users[i].user },
-					   NULL, &report),
-				 0);
-		finding = finding_of(&report, "logind.kill-ends-parked");
-		assert_int_equal(finding ? finding->n_details : 0, users[i].n);
-		if (finding)
-			assert_string_equal(finding->details[0].file,
-					    "/etc/systemd/logind.conf.d/kill.conf");
-		audit_deinit(&report);
-	}
-	config_free(config);
 }
 
 static void assert_found(size_t row, const struct audit_report *report)
@@ -570,8 +508,7 @@ static void each_flaw_is_found(void **state)
 			audit_run(&(struct audit_input){ .host = &host,
 							 .config = config,
 							 .running = true,
-							 .multiplexers = found[i].multiplexers,
-							 .scopes = scopes },
+							 .multiplexers = found[i].multiplexers },
 				  NULL, &report),
 			0);
 		assert_found(i, &report);
@@ -650,7 +587,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_condition_gets_its_verdict),
 		cmocka_unit_test(each_flaw_is_found),
-		cmocka_unit_test(kill_exclude_spares_what_is_parked),
 		cmocka_unit_test(places_are_those_of_the_settings),
 		cmocka_unit_test(the_shipped_profiles_fit_a_good_host),
 	};

@@ -11,7 +11,7 @@
 #include "cli/escape.h"
 #include "cli/output.h"
 #include "cli/parked.h"
-#include "keeper/keeper.h"
+#include "core/order.h"
 
 enum { SIGNALLED = 128 };
 
@@ -60,7 +60,7 @@ static void say_begin(const struct parked *parked, int escape)
 	(void)printf(", parked at %s", string_of(parked->info, "since"));
 	if (escape > ' ')
 		(void)printf("; %c. lets go%s", escape, escape == '~' ? " (through ssh: ~~.)" : "");
-	(void)puts(". " KEEPER_NOT_KEPT "]");
+	(void)puts(". " ORDER_NOT_KEPT "]");
 	(void)fflush(stdout);
 }
 

@@ -69,6 +69,9 @@ struct order_warn {
 	char text[ORDER_TEXT_BYTES];
 };
 
+/* Said wherever somebody parks or comes back, and in the manuals. */
+#define ORDER_NOT_KEPT "What stood on the screen before the park is not kept."
+
 /* Has the terminals of a session outlive its end, each in the hands of a keeper of its own. */
 struct order_park {
 	int64_t lifetime_ns;	     /* 0: none */

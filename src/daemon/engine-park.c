@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/engine-table.h"
-#include "keeper/keeper.h"
 
 /* The policy that has it parked: of the first terminal that is to be. */
 static const struct policy *policy_of(const struct session *session)
@@ -56,7 +55,7 @@ void park_fill(struct entry *entry, struct order_cut *order)
 	else
 		(void)text_append(order->text, sizeof(order->text),
 				  ". Its terminals go on; sshidle parked lists them. ");
-	(void)text_append(order->text, sizeof(order->text), "%s", KEEPER_NOT_KEPT);
+	(void)text_append(order->text, sizeof(order->text), "%s", ORDER_NOT_KEPT);
 }
 
 void park_words(const struct order_cut_done *done, char *ret_text, size_t size)

@@ -23,9 +23,6 @@
 
 #define KEEPER_VERSION 1
 
-/* Said wherever somebody parks or comes back, and in the manuals. */
-#define KEEPER_NOT_KEPT "What stood on the screen before the park is not kept."
-
 enum {
 	KEEPER_FD_MASTER = 3, /* a copy of the terminal's master */
 	KEEPER_FD_LINK = 4,   /* a stream socket to the parent */

@@ -56,13 +56,13 @@ def test_the_manual_has_every_exit_code():
 
 
 def test_what_is_not_kept_is_said_in_the_same_words_everywhere():
-    header = (ROOT / "src" / "keeper" / "keeper.h").read_text()
-    sentence = re.search(r'#define KEEPER_NOT_KEPT "(.*)"', header)[1]
+    header = (ROOT / "src" / "core" / "order.h").read_text()
+    sentence = re.search(r'#define ORDER_NOT_KEPT "(.*)"', header)[1]
     assert sentence.endswith(".") and sentence.count(".") == 1
     for name in ("README.md", "man/sshidle.1", "man/sshidle.conf.5", "man/sshidle-keeper.8"):
         assert sentence in (ROOT / name).read_text(), name
     for name in ("src/daemon/engine-park.c", "src/cli/command-resume.c"):
-        assert "KEEPER_NOT_KEPT" in (ROOT / name).read_text(), name
+        assert "ORDER_NOT_KEPT" in (ROOT / name).read_text(), name
 
 
 def test_the_sections_of_the_benchmarks_can_be_rewritten():
