@@ -141,7 +141,7 @@ def test_both_terminals_of_a_connection(make_bench, world):
     answers(first)
     parked = bench.parked()
     assert {tty for _, tty in parked.terminals} == {first.tty, second.tty}
-    assert "Its terminals go on; sshidle parked lists them." in first.text
+    first.wait_for(r"Its terminals go on; sshidle parked lists them\. What stood", 2)
     assert len({number for number, _ in parked.terminals}) == 2
     assert sorted(bench.daemon.keepers()) == sorted(number for number, _ in parked.terminals)
     assert lives(first.shell_pid) and lives(second.shell_pid)
