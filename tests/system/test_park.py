@@ -1,6 +1,7 @@
 """Parked terminals under a real systemd: they outlive their login session, also with
 KillUserProcesses=yes, and every stop, restart and crash of the unit."""
 
+import json
 import os
 import re
 import shutil
@@ -90,7 +91,8 @@ ALL = ["setsid", "sh", "sleep", "sleep", "sshidle-keeper"]
 
 
 def test_it_outlives_its_login_session(machine):
-    parked = Parked(machine)
+    # The third has left the terminal, as a server of tmux does.
+    parked = Parked(machine, "sleep 4711 & setsid -f sleep 4713; setsid -w sleep 4712\r")
     assert parked.session, "logind knows no session: the test proves nothing"
     assert parked.cgroup(parked.shell) == f"sshidle-parked-{parked.id}.scope"
     assert parked.slice() == f"user-{UID}.slice"
@@ -100,6 +102,11 @@ def test_it_outlives_its_login_session(machine):
     wait_until(lambda: machine.run("systemctl", "is-active", f"user@{UID}",
                                    check=False).returncode != 0, 20, "the user's manager is gone")
     assert parked.processes() == ALL
+    assert machine.run("pgrep", "-f", "sleep 4713", check=False).returncode == 1
+    said = machine.run("sshidle", "audit", "--json", check=False).stdout
+    (finding,) = [one for one in json.loads(said)["findings"] if one["id"] == "logind.kill-ends-parked"]
+    assert finding["verdict"] == "remark" and "scopes of their own" in finding["details"][0]["text"]
+    assert finding["details"][0]["file"] == "/etc/systemd/logind.conf.d/test.conf"
     # The unit's filter of system calls lets output be stopped without a loss.
     assert "userfaultfd" not in machine.journal()
 
