@@ -275,8 +275,8 @@ static void find_kills_parked(const struct audit_input *input, struct audit_resu
 	else
 		audit_add(
 			result, AUDIT_FAIL, place,
-			"KillUserProcesses yes, IdleAction park (%s): there is no systemd to give "
-			"a parked terminal a scope, so what runs in it is killed",
+			"KillUserProcesses yes, IdleAction park (%s): parked terminals "
+			"have no scope (no systemd, or built without libsystemd), what runs in them is killed",
 			source);
 }
 

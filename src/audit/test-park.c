@@ -10,9 +10,9 @@
 #include "audit/audit.h"
 #include "base/text.h"
 
-#define KILLED                                                                                \
-	"KillUserProcesses yes, IdleAction park (f:2): there is no systemd to give a parked " \
-	"terminal a scope, so what runs in it is killed"
+#define KILLED                                                                                          \
+	"KillUserProcesses yes, IdleAction park (f:2): parked terminals have no scope (no systemd, or " \
+	"built without libsystemd), what runs in them is killed"
 #define IN_SCOPES                                                                              \
 	"KillUserProcesses yes, IdleAction park (f:2): parked terminals live on in scopes of " \
 	"their own; a server of tmux or screen is killed"
