@@ -193,7 +193,8 @@ int scope_make(uint32_t id, uint32_t uid, int32_t leader)
 
 	if (sd_booted() <= 0)
 		return 0;
-	(void)snprintf(scope.name, sizeof(scope.name), "sshidle-parked-%u.scope", id);
+	/* With our own pid: the scope of a park that was cancelled stays, with the shell in it. */
+	(void)snprintf(scope.name, sizeof(scope.name), "sshidle-parked-%u-%d.scope", id, getpid());
 	(void)snprintf(scope.slice, sizeof(scope.slice), "user-%u.slice", uid);
 	r = sd_bus_new(&scope.bus);
 	if (r >= 0)

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sys
+import time
 
 import pytest
 
@@ -64,6 +65,7 @@ class Parked:
         wait_until(lambda: machine.journal().count("parked session") > before, 5,
                    f"the journal tells of it: {machine.journal()[-2000:]}")
         self.id = re.findall(r"parked=(\d+)\(", machine.journal())[-1]
+        self.scope = self.cgroup(self.shell)
 
     def cgroup(self, pid):
         done = self.machine.run("cat", f"/proc/{pid}/cgroup", check=False)
@@ -72,7 +74,7 @@ class Parked:
     def processes(self):
         """Names of what is in its scope."""
         done = self.machine.run("systemctl", "show", "-P", "ControlGroup",
-                                f"sshidle-parked-{self.id}.scope")
+                                self.scope)
         path = done.stdout.strip()
         if not path:
             return []
@@ -83,7 +85,7 @@ class Parked:
 
     def slice(self):
         return self.machine.run("systemctl", "show", "-P", "Slice",
-                                f"sshidle-parked-{self.id}.scope").stdout.strip()
+                                self.scope).stdout.strip()
 
 
 ALL = ["setsid", "sh", "sleep", "sleep", "sshidle-keeper"]
@@ -92,7 +94,7 @@ ALL = ["setsid", "sh", "sleep", "sleep", "sshidle-keeper"]
 def test_it_outlives_its_login_session(machine):
     parked = Parked(machine)
     assert parked.session, "logind knows no session: the test proves nothing"
-    assert parked.cgroup(parked.shell) == f"sshidle-parked-{parked.id}.scope"
+    assert re.fullmatch(rf"sshidle-parked-{parked.id}-\d+\.scope", parked.scope)
     assert parked.slice() == f"user-{UID}.slice"
     wait_until(lambda: machine.run("loginctl", "show-session", parked.session,
                                    check=False).returncode != 0, 20, "the login session is gone")
@@ -102,6 +104,21 @@ def test_it_outlives_its_login_session(machine):
     assert parked.processes() == ALL
     # The unit's filter of system calls lets output be stopped without a loss.
     assert "userfaultfd" not in machine.journal()
+
+
+def test_it_is_parked_after_a_use_at_the_last_moment(machine):
+    """Its scope is there already, with the shell in it."""
+    client = machine.log_in()
+    before = machine.journal().count("parked session")
+    client.expect("session parked", timeout=LIMIT_S + 8)
+    client.send("echo again-$$\r")
+    client.expect(r"again-(\d+)")
+    client.used, shell = time.monotonic(), client.match[1]
+    wait_until(lambda: "at the last moment and is not parked" in machine.journal(), 5, "it is cancelled")
+    ended_after(client, LIMIT_S + 8)
+    wait_until(lambda: machine.journal().count("parked session") > before, 5,
+               f"the journal tells of it: {machine.journal()[-2000:]}")
+    assert machine.run("cat", f"/proc/{shell}/comm").stdout.strip() == "sh"
 
 
 @pytest.mark.parametrize("how", ["stop", "restart", "kill"])
