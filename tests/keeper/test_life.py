@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import pwd
 import signal
 import socket
 import subprocess
@@ -328,7 +329,6 @@ def test_owner_resumes(host, other_users):
 
 def test_a_socket_that_is_not_of_a_keeper_of_that_user(host, other_users):
     """The directory is the user's: what listens there may be anything."""
-    import pwd
     account = pwd.getpwnam(other_users[0])
     host.directory_of(account)
     path = host.runtime / "parked" / str(account.pw_uid) / "9.sock"
@@ -336,6 +336,68 @@ def test_a_socket_that_is_not_of_a_keeper_of_that_user(host, other_users):
         fake.bind(str(path))
         fake.listen()
         assert host.parked() == []
+
+
+# A program of the user's that stands in a keeper's place.
+FAKE = """
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+print("ready", flush=True)
+while True:
+    c = s.accept()[0]
+    {what}
+"""
+DRIPS = """try:
+        while True:
+            time.sleep(0.5)
+            c.send(b" ")
+    except OSError:
+        pass"""
+LIES = """c.recv(1000)
+    c.send(b'{"parameters":{"id":7,"user":"root","since":"now"}}\\0')"""
+
+
+class Fake:
+    def __init__(self, host, user, number, what):
+        account = pwd.getpwnam(user)
+        host.directory_of(account)
+        path = host.runtime / "parked" / str(account.pw_uid) / f"{number}.sock"
+        self.process = subprocess.Popen(["/usr/bin/python3", "-c", FAKE.replace("{what}", what), path],
+                                        user=user, stdout=subprocess.PIPE, text=True)
+        host.closing.append(self)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+def test_nobody_keeps_root_waiting(host, other_users):
+    """One who sends byte by byte is waited for a while; at a login nobody else's matters at all."""
+    parked = host.start("cat", user=other_users[1]).park()
+    Fake(host, other_users[0], 9, DRIPS)
+    began = time.monotonic()
+    assert [one["id"] for one in host.parked()] == [parked.number]
+    assert time.monotonic() - began < 10
+    began = time.monotonic()
+    assert host.run("parked", "--notice").stdout == ""
+    assert time.monotonic() - began < 1
+
+
+def test_nobody_is_taken_for_another(host, other_users):
+    """What a fake keeper says of its number and its user is not believed."""
+    parked = host.start("cat", user=other_users[1]).park()
+    Fake(host, other_users[0], parked.number, LIES)
+    Fake(host, other_users[0], 9, LIES)
+    assert sorted((one["id"], one["user"]) for one in host.parked()) == [
+        (1, other_users[1]), (1, other_users[0]), (9, other_users[0])]
+    done = host.run("drop", "1")
+    assert done.returncode == 1 and "is there twice" in done.stderr
+    assert parked.alive()
+    assert host.run("drop", f"{parked.uid}/1").returncode == 0
+    wait_for(lambda: not parked.alive(), "the hang-up")
 
 
 # -- The command ---------------------------------------------------------------------------------
