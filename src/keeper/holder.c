@@ -201,6 +201,8 @@ static void end(struct holder *holder)
 		return;
 	holder->ended = true;
 	(void)event_del(holder->ending);
+	/* The terminal may have been seen closed before; that waits no more. */
+	(void)event_del(holder->patience);
 	(void)terminal_drain(&holder->terminal);
 	say_end(holder);
 	terminal_hang_up(&holder->terminal);

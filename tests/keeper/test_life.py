@@ -60,6 +60,19 @@ def test_ended_while_nobody_looked(host):
     wait_for(lambda: not is_alive(parked.keeper_pid), "its end")
 
 
+def test_what_has_ended_stays(host):
+    """The terminal is seen closed before its shell is seen dead, or the other way round."""
+    ended = [host.start("cat", lifetime_ms=60000) for _ in range(8)]
+    for one in ended:
+        one.park()
+        os.kill(one.command_pid, signal.SIGKILL)
+        one.status()
+    wait_for(lambda: all(one["ended"] for one in host.parked()), "their ends")
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        assert len(host.parked()) == len(ended)
+
+
 def test_without_a_leader_the_status_is_not_known(host):
     parked = bash(host, leader=0).park()
     client = host.resume()
