@@ -198,7 +198,7 @@ static void send_busy(struct client *client)
 /* A client that has gone while it was not read. */
 static void drop_dead(struct server *server)
 {
-	if (server->attached && server->attached->closing)
+	if (server->attached && client_has_gone(server->attached))
 		client_free(server->attached);
 }
 
