@@ -214,17 +214,18 @@ static int look_at(struct parked_list *list, struct parked *parked, int64_t unti
 	return r;
 }
 
-/* "7.sock" */
+/* "7.sock"; "7.ended" when its shell has ended. */
 static int parse_name(const char *name, uint32_t *ret_id)
 {
-	const size_t n = strlen(name);
+	const char *dot = strchr(name, '.');
 	char digits[16];
 	uint64_t id;
 
-	if (n < 6 || n - 5 >= sizeof(digits) || !text_equal(name + n - 5, ".sock"))
+	if (!dot || dot - name >= (ptrdiff_t)sizeof(digits) ||
+	    (!text_equal(dot, ".sock") && !text_equal(dot, ".ended")))
 		return -EINVAL;
-	memcpy(digits, name, n - 5);
-	digits[n - 5] = '\0';
+	memcpy(digits, name, (size_t)(dot - name));
+	digits[dot - name] = '\0';
 	if (text_to_u64(digits, UINT32_MAX, &id) < 0)
 		return -EINVAL;
 	*ret_id = (uint32_t)id;

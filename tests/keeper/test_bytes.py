@@ -255,7 +255,7 @@ def test_nothing_is_written_to_disk(host):
     parked = host.start("seq", "1", "100000", lifetime_ms=60000).park()
     wait_for(lambda: parked.info()["ended"], "the end")
     files = [name for _, _, names in os.walk(host.runtime) for name in names]
-    assert set(files) <= {"1.sock", "keeper-1.log"}
+    assert set(files) <= {"1.ended", "keeper-1.log"}
     links = subprocess.run(["ls", "-l", f"/proc/{parked.keeper_pid}/fd"], capture_output=True, text=True,
                            check=False).stdout
     assert "/tmp" not in links.replace(str(host.runtime), "")

@@ -58,6 +58,7 @@ def test_ended_while_nobody_looked(host):
     client.expect("last words")
     assert client.wait() == 5
     wait_for(lambda: not is_alive(parked.keeper_pid), "its end")
+    assert os.listdir(parked.socket.parent) == []
 
 
 def test_what_has_ended_stays(host):
