@@ -80,6 +80,9 @@ int park_terminal_open(struct park_terminal *terminal, const struct watch *watch
 		r = -EALREADY;
 	if (r == 0)
 		r = watch_open_terminal(watch, channel->tty, &terminal->slave);
+	/* Its user has made it exclusive (TIOCEXCL).  That is no use of the session, which -EBUSY would be. */
+	if (r == -EBUSY)
+		r = -EACCES;
 	if (r == 0 && fstat(terminal->slave, &status) < 0)
 		r = -errno;
 	if (r < 0) {
