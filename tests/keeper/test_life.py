@@ -466,9 +466,12 @@ def test_stopped_and_continued(host):
     client = host.resume()
     client.expect("$ ")
     client.process.send_signal(signal.SIGSTOP)
+    # Of this only what is in the foreground is told.
+    client.size(20, 60)
     client.process.send_signal(signal.SIGCONT)
-    client.write("echo c$((6 + 6))t\r")
+    client.write("echo c$((6 + 6))t; stty size\r")
     client.expect("c12t")
+    client.expect("20 60")
 
 
 def test_a_hundred(host):
