@@ -121,6 +121,21 @@ def test_it_is_parked_after_a_use_at_the_last_moment(machine):
     assert machine.run("cat", f"/proc/{shell}/comm").stdout.strip() == "sh"
 
 
+def test_what_has_a_place_of_its_own_stays_there(machine):
+    """A container's processes, which come from the shell as well, would not survive being taken out of it."""
+    client = machine.log_in()
+    before = machine.journal().count("parked session")
+    client.send("sleep 4714 & echo child-$!\r")
+    client.expect(r"child-(\d+)")
+    client.used, child = time.monotonic(), client.match[1]
+    machine.run("sh", "-c", 'mkdir -p "$0" && echo "$1" >"$0/cgroup.procs"',
+                "/sys/fs/cgroup/machine.slice/own", child)
+    ended_after(client, LIMIT_S + 8)
+    wait_until(lambda: machine.journal().count("parked session") > before, 5, "it is parked")
+    assert "machine.slice/own" in machine.run("cat", f"/proc/{child}/cgroup").stdout
+    machine.run("kill", child)
+
+
 @pytest.mark.parametrize("how", ["stop", "restart", "kill"])
 def test_it_outlives_the_daemon(machine, how):
     parked = Parked(machine)
