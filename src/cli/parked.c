@@ -11,12 +11,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/duration.h"
 #include "base/text.h"
+#include "cli/clock.h"
 #include "cli/output.h"
 #include "cli/table.h"
 #include "text/varlink.h"
@@ -38,14 +38,6 @@ static const struct table_column columns[N_COLUMNS] = {
 	{ "TITLE", false, 10, 1 }, { "SIZE", false, 0, 6 }, { "EXPIRES-IN", true, 0, 0 },
 	{ "STATE", false, 0, 0 },
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 int parked_connect(const struct parked *parked, int *ret_fd)
 {
@@ -83,7 +75,7 @@ static int send_call(int fd, const char *method, json_t *parameters)
 static int wait_for_bytes(int fd, int64_t until_ms)
 {
 	struct pollfd poll_for = { .fd = fd, .events = POLLIN };
-	const int64_t left_ms = until_ms - now_ms();
+	const int64_t left_ms = until_ms - clock_now_ms();
 	const int n = left_ms > 0 ? poll(&poll_for, 1, (int)left_ms) : 0;
 
 	if (n < 0)
@@ -162,7 +154,7 @@ static enum command_exit call_until(int fd, int64_t until_ms, const char *method
 
 enum command_exit parked_call(int fd, const char *method, json_t *parameters, json_t **ret_reply)
 {
-	return call_until(fd, now_ms() + ANSWER_WITHIN_MS, method, parameters, ret_reply);
+	return call_until(fd, clock_now_ms() + ANSWER_WITHIN_MS, method, parameters, ret_reply);
 }
 
 static int add(struct parked_list *list, const struct parked *parked)
@@ -236,7 +228,8 @@ static int find_of(const char *runtime_dir, uid_t uid, enum parked_whose whose,
 		   struct parked_list *list)
 {
 	const int within_ms = whose == PARKED_MINE ? LOGIN_WITHIN_MS : LISTED_WITHIN_MS;
-	int64_t until_ms = now_ms() + (whose == PARKED_MINE ? LOGIN_WITHIN_MS : USER_WITHIN_MS);
+	int64_t until_ms =
+		clock_now_ms() + (whose == PARKED_MINE ? LOGIN_WITHIN_MS : USER_WITHIN_MS);
 	char path[108] = "";
 	const struct dirent *entry;
 	DIR *directory;
@@ -249,9 +242,9 @@ static int find_of(const char *runtime_dir, uid_t uid, enum parked_whose whose,
 		return 0;
 	while (r == 0 && (entry = readdir(directory)) != NULL) {
 		struct parked parked = { .uid = uid };
-		const int64_t one_ms = now_ms() + within_ms;
+		const int64_t one_ms = clock_now_ms() + within_ms;
 
-		if (now_ms() >= until_ms) {
+		if (clock_now_ms() >= until_ms) {
 			output_error("the keepers of uid %u do not answer; the rest is left out",
 				     uid);
 			break;
