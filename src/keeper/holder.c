@@ -401,9 +401,9 @@ int holder_init(struct holder *holder, struct event_base *base, const struct kee
 
 void holder_deinit(struct holder *holder)
 {
-	struct event *events[] = { holder->link,     holder->gone,     holder->leader,
-				   holder->patience, holder->lifetime, holder->ending,
-				   holder->settle };
+	struct event *events[] = { holder->link,    holder->gone,     holder->leader,
+				   holder->guessed, holder->patience, holder->lifetime,
+				   holder->ending,  holder->settle };
 
 	server_free(holder->server);
 	terminal_deinit(&holder->terminal);

@@ -145,15 +145,16 @@ def test_both_terminals_of_a_connection(make_bench, world):
     assert lives(first.shell_pid) and lives(second.shell_pid)
 
 
-def test_what_shows_a_parked_one_is_only_cut(make_bench, world):
-    """In front is a program named sshidle whose first argument is resume."""
+@pytest.mark.parametrize("options", ["", "-n 1 "], ids=["plain", "options"])
+def test_what_shows_a_parked_one_is_only_cut(make_bench, world, options):
+    """In front is a program named sshidle with the argument resume."""
     bench = make_bench(OpenSSH)
     program = world.path("programs", "sshidle")
     with open("/usr/bin/tail", "rb") as source, open(program, "wb") as copy:
         copy.write(source.read())
     os.chmod(program, 0o755)
     client = bench.shell()
-    client.type(f"{program} resume -f /dev/null\r", "No such file", 5)
+    client.type(f"{program} {options}resume -f /dev/null\r", "No such file", 5)
     assert ended(client, LIMIT_S + 10)
     bench.daemon.wait_line(r"^sshidled: cut session \d+ of .* rule=5 ", 5)
     assert bench.daemon.keepers() == {}
