@@ -34,18 +34,22 @@ static int32_t foreground(int master)
 	return ioctl(master, TIOCGPGRP, &group) == 0 && group > 0 ? group : 0;
 }
 
-/* By its executable, and by its first argument.  Who makes something look so ends their own. */
+/* By its executable, and by one of its arguments, as options may come first.  Who makes something look so ends their
+ * own. */
 static bool shows_parked(int master)
 {
 	char name[PROCESS_EXECUTABLE_BYTES], command[COMMAND_BYTES];
 	const int32_t pid = foreground(master);
-	const char *word;
+	const size_t length = strlen(RESUME_WORD);
 
 	if (pid == 0 || process_executable(pid, name) < 0 || strcmp(name, RESUME_PROGRAM) != 0 ||
 	    process_command(pid, command, sizeof(command)) < 0)
 		return false;
-	word = strchr(command, ' ');
-	return word && strncmp(word + 1, RESUME_WORD, strlen(RESUME_WORD)) == 0;
+	for (const char *word = strchr(command, ' '); word; word = strchr(word + 1, ' '))
+		if (strncmp(word + 1, RESUME_WORD, length) == 0 &&
+		    (word[1 + length] == ' ' || word[1 + length] == '\0'))
+			return true;
+	return false;
 }
 
 bool park_terminal_has_leader(const struct park_terminal *terminal)
@@ -80,6 +84,9 @@ int park_terminal_open(struct park_terminal *terminal, const struct watch *watch
 		r = -EALREADY;
 	if (r == 0)
 		r = watch_open_terminal(watch, channel->tty, &terminal->slave);
+	/* Its user has made it exclusive (TIOCEXCL).  That is no use of the session, which -EBUSY would be. */
+	if (r == -EBUSY)
+		r = -EACCES;
 	if (r == 0 && fstat(terminal->slave, &status) < 0)
 		r = -errno;
 	if (r < 0) {

@@ -224,6 +224,13 @@ static void set_raw(const struct attach *attach)
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 }
 
+/* The shell had the terminal meanwhile, and was told of another size. */
+static void continued(struct attach *attach)
+{
+	set_raw(attach);
+	send_size(attach);
+}
+
 static void take_signals(struct attach *attach)
 {
 	struct signalfd_siginfo signal;
@@ -232,7 +239,7 @@ static void take_signals(struct attach *attach)
 		if (signal.ssi_signo == SIGWINCH)
 			send_size(attach);
 		else if (signal.ssi_signo == SIGCONT)
-			set_raw(attach);
+			continued(attach);
 		else
 			finish(attach, ATTACH_SIGNAL, (int32_t)signal.ssi_signo);
 	}

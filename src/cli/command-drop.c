@@ -29,7 +29,7 @@ enum command_exit command_drop(const struct arguments *arguments)
 	enum command_exit result = COMMAND_FAILED;
 	const struct parked *parked;
 	struct parked_list list;
-	int r = parked_find(arguments->runtime_dir, &list);
+	int r = parked_find(arguments->runtime_dir, PARKED_ALL, &list);
 
 	if (r < 0) {
 		output_error("%s", strerror(-r));

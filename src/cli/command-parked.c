@@ -38,7 +38,8 @@ enum command_exit command_parked(const struct arguments *arguments)
 {
 	enum command_exit result = COMMAND_OK;
 	struct parked_list list;
-	int r = parked_find(arguments->runtime_dir, &list);
+	int r = parked_find(arguments->runtime_dir, arguments->notice ? PARKED_MINE : PARKED_ALL,
+			    &list);
 
 	if (r < 0) {
 		output_error("%s", strerror(-r));

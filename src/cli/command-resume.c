@@ -57,7 +57,8 @@ static void say_begin(const struct parked *parked, int escape)
 {
 	(void)printf("[parked session %u: ", parked->id);
 	output_put(string_of(parked->info, "program"));
-	(void)printf(", parked at %s", string_of(parked->info, "since"));
+	(void)fputs(", parked at ", stdout);
+	output_put(string_of(parked->info, "since"));
 	if (escape > ' ')
 		(void)printf("; %c. lets go%s", escape, escape == '~' ? " (through ssh: ~~.)" : "");
 	(void)puts(". " ORDER_NOT_KEPT "]");
@@ -145,7 +146,7 @@ enum command_exit command_resume(const struct arguments *arguments)
 		return command_usage(command_find("resume"),
 				     "\"%s\" is no escape character; ~, ^B or none would be",
 				     arguments->escape);
-	r = parked_find(arguments->runtime_dir, &list);
+	r = parked_find(arguments->runtime_dir, PARKED_ALL, &list);
 	if (r < 0) {
 		output_error("%s", strerror(-r));
 		return result;

@@ -21,14 +21,20 @@ struct parked_list {
 	bool only_count; /* ask none of them: info is NULL */
 };
 
-/* The caller's, or for root everybody's. Sockets without a keeper are left out, and removed if they
- * are the caller's. -ENOMEM. */
-int parked_find(const char *runtime_dir, struct parked_list *ret_list);
+/* PARKED_MINE: the caller's, for a login: nobody is waited for. PARKED_ALL: for root everybody's. */
+enum parked_whose { PARKED_ALL, PARKED_MINE };
+
+/*
+ * Sockets without a keeper are left out, and removed if they are the caller's.  What stands in another
+ * user's directory may be anything: it is waited for so long and no longer, whatever it sends; number and user
+ * are those of the socket, whatever it says.  -ENOMEM.
+ */
+int parked_find(const char *runtime_dir, enum parked_whose whose, struct parked_list *ret_list);
 /* How many keepers there are, of the caller's or for root of everybody's, without asking them. */
 size_t parked_count(const char *runtime_dir);
 void parked_deinit(struct parked_list *list);
 
-/* One of them by number; NULL, and it has been said, when there is none. */
+/* One of them by number, or by UID/NUMBER; NULL, and it has been said, when there is none, or more than one. */
 const struct parked *parked_get(const struct parked_list *list, const char *text);
 
 /* Connects to a keeper that runs as `uid` and no other. Negative errno. */

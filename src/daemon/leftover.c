@@ -19,14 +19,15 @@
 #define USUAL_MODE   0620
 #define PRIVATE_MODE 0600
 
-/* The user of the terminal's session leader; false: there is none, or it is root. */
+/* The user of the terminal's session leader; false: there is none.  A number is not unique, as every devpts
+ * counts its own, and anybody can mount one: if more than one user could be meant, it is nobody. */
 static bool find_user(int32_t pty, uint32_t *ret_uid)
 {
 	DIR *proc = opendir("/proc");
 	const struct dirent *entry;
-	bool found = false;
+	bool found = false, doubtful = false;
 
-	while (proc && !found && (entry = readdir(proc)) != NULL) {
+	while (proc && !doubtful && (entry = readdir(proc)) != NULL) {
 		struct procstat_status status;
 		struct procstat stat;
 		uint64_t pid;
@@ -35,12 +36,26 @@ static bool find_user(int32_t pty, uint32_t *ret_uid)
 		    process_stat((int32_t)pid, &stat) < 0 || stat.tty != pty ||
 		    stat.sid != stat.pid || process_status((int32_t)pid, &status) < 0)
 			continue;
+		doubtful = found && *ret_uid != status.uid;
 		*ret_uid = status.uid;
-		found = status.uid != 0;
+		found = true;
 	}
 	if (proc)
 		(void)closedir(proc);
-	return found;
+	if (doubtful)
+		log_error("pts/%d is open to everybody, and is given back to nobody: it could be "
+			  "more than one user's",
+			  pty);
+	return found && !doubtful;
+}
+
+/* A daemon that parks makes it so before the server ends; nobody without CAP_SYS_ADMIN can open it. */
+static bool is_exclusive(int directory, const char *name)
+{
+	auto_close int fd =
+		openat(directory, name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 && errno == EBUSY;
 }
 
 /* By O_PATH: it may be exclusive. First the mode: from then on nobody else can open it. */
@@ -61,12 +76,13 @@ static void look_at(int directory, const char *name)
 	auto_close int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	struct stat status;
 	uint64_t pty;
-	uint32_t uid;
+	uint32_t uid = 0;
 	int r;
 
 	if (fd < 0 || text_to_u64(name, INT32_MAX, &pty) < 0 || fstat(fd, &status) < 0 ||
 	    !S_ISCHR(status.st_mode) || status.st_uid != 0 ||
-	    (status.st_mode & OPEN_TO_ALL) != OPEN_TO_ALL || !find_user((int32_t)pty, &uid))
+	    (status.st_mode & OPEN_TO_ALL) != OPEN_TO_ALL || !is_exclusive(directory, name) ||
+	    !find_user((int32_t)pty, &uid))
 		return;
 	r = give_back(fd, uid);
 	if (r < 0)

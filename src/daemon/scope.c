@@ -29,9 +29,12 @@
 /* A shell that starts one process after the other: what was born while others were moved. */
 #define ROUNDS_MAX 10
 
+#define CGROUP_BYTES 1024
+
 struct scope {
 	sd_bus *bus;
 	char name[64], slice[32];
+	char home[CGROUP_BYTES]; /* where the leader was: its login session, or the server's unit */
 };
 
 static int append_pids(sd_bus_message *message, const struct process_list *pids)
@@ -106,22 +109,59 @@ static int attach(const struct scope *scope, const struct process_list *pids)
 	return r < 0 ? r : 0;
 }
 
-/* Also when it has ended, which is as well. */
-static bool is_inside(const struct scope *scope, int32_t pid)
+/* What stands behind a mark in one of the lines; false: no such line, or nothing but "/". */
+static bool take_path(const char *text, const char *mark, char ret_path[static CGROUP_BYTES])
 {
-	char path[48], text[1024];
+	const char *at = strstr(text, mark);
+	size_t n;
+
+	if (!at)
+		return false;
+	at += strlen(mark);
+	n = strcspn(at, "\n");
+	memcpy(ret_path, at, n);
+	ret_path[n] = '\0';
+	return n > 1;
+}
+
+/* Where systemd has it: in the unified hierarchy, or in one of its own; false: it has ended. */
+static bool read_cgroup(int32_t pid, char ret_path[static CGROUP_BYTES])
+{
+	char path[48], text[CGROUP_BYTES];
 	auto_close int fd = -1;
 	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return true;
-	n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return true;
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
 	text[n] = '\0';
-	return strstr(text, scope->name) != NULL;
+	ret_path[0] = '\0';
+	if (!take_path(text, "0::", ret_path))
+		(void)take_path(text, ":name=systemd:", ret_path);
+	return true;
+}
+
+/* Also when it has ended, which is as well. */
+static bool is_inside(const struct scope *scope, int32_t pid)
+{
+	char text[CGROUP_BYTES];
+
+	return !read_cgroup(pid, text) || strstr(text, scope->name);
+}
+
+/*
+ * What would end with the login session: it is where the leader is, or elsewhere in the user's slice.  What has a
+ * place of its own beside that, as a container has, lives on, and would not survive being taken out of it.
+ */
+static bool is_homeless(const struct scope *scope, int32_t pid)
+{
+	char text[CGROUP_BYTES], slice[sizeof(scope->slice) + 2];
+
+	(void)snprintf(slice, sizeof(slice), "/%s/", scope->slice);
+	return read_cgroup(pid, text) &&
+	       (strcmp(text, scope->home) == 0 || strstr(text, slice) != NULL);
 }
 
 /* The unit is started by a job, a moment after the answer. */
@@ -146,7 +186,7 @@ static int find_outside(const struct scope *scope, int32_t leader, struct proces
 	int r = kin_find(leader, &all);
 
 	for (size_t i = 0; r == 0 && i < all.n; i++)
-		if (!is_inside(scope, all.pids[i]))
+		if (!is_inside(scope, all.pids[i]) && is_homeless(scope, all.pids[i]))
 			r = process_list_push(ret_pids, all.pids[i]);
 	process_list_deinit(&all);
 	return r;
@@ -193,8 +233,11 @@ int scope_make(uint32_t id, uint32_t uid, int32_t leader)
 
 	if (sd_booted() <= 0)
 		return 0;
-	(void)snprintf(scope.name, sizeof(scope.name), "sshidle-parked-%u.scope", id);
+	/* With our own pid: the scope of a park that was cancelled stays, with the shell in it. */
+	(void)snprintf(scope.name, sizeof(scope.name), "sshidle-parked-%u-%d.scope", id, getpid());
 	(void)snprintf(scope.slice, sizeof(scope.slice), "user-%u.slice", uid);
+	if (!read_cgroup(leader, scope.home))
+		return -ESRCH;
 	r = sd_bus_new(&scope.bus);
 	if (r >= 0)
 		r = sd_bus_set_address(scope.bus, MANAGER_ADDRESS);

@@ -4,7 +4,8 @@
  * The keeper must not be in the daemon's unit, whose stop ends all that is in it, and the terminal's
  * processes must not be in the login session's scope: with KillUserProcesses=yes in logind.conf(5)
  * they would be killed with the session.  The slice stays the user's, so limits on it hold, and
- * loginctl terminate-user ends what is parked too.
+ * loginctl terminate-user ends what is parked too.  What is neither where the leader is nor in that slice has a place
+ * of its own (a container) and stays there.
  */
 #pragma once
 

@@ -68,14 +68,15 @@ static bool answers(int directory, const char *name)
 	       (errno != ECONNREFUSED && errno != ENOENT);
 }
 
-static bool is_socket_name(const char *name)
+static bool ends_so(const char *name, const char *end)
 {
-	size_t length = strlen(name);
+	size_t length = strlen(name), n = strlen(end);
 
-	return length > 5 && strcmp(name + length - 5, ".sock") == 0;
+	return length > n && strcmp(name + length - n, end) == 0;
 }
 
-/* What is left of keepers that were killed is taken away on the occasion. */
+/* Those whose shell has ended (".ended") do not count: they only show what it has said last.  What is left of
+ * keepers that were killed is taken away on the occasion. */
 static int count_parked(int directory, uint32_t *ret_n)
 {
 	int copy = fcntl(directory, F_DUPFD_CLOEXEC, 0);
@@ -90,10 +91,12 @@ static int count_parked(int directory, uint32_t *ret_n)
 		return r;
 	}
 	while ((entry = readdir(list)) != NULL) {
-		if (!is_socket_name(entry->d_name))
+		const bool counts = ends_so(entry->d_name, ".sock");
+
+		if (!counts && !ends_so(entry->d_name, ".ended"))
 			continue;
 		if (answers(directory, entry->d_name))
-			n++;
+			n += counts;
 		else
 			(void)unlinkat(directory, entry->d_name, 0);
 	}

@@ -3,6 +3,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ enum {
 	STALLED_S = 1,
 	SILENT_S = 30, /* without a call */
 	CLOSING_S = 1,
+	ANSWERS_MOST_BYTES = 64 * 1024, /* a client that calls and does not read is no client */
 };
 
 static struct evbuffer *queue_of(const struct client *client)
@@ -51,6 +53,7 @@ void client_send(struct client *client, json_t *message)
 	size_t n;
 
 	if (varlink_encode(message, &text, &n) < 0 ||
+	    evbuffer_get_length(queue_of(client)) > ANSWERS_MOST_BYTES ||
 	    bufferevent_write(client->stream, text, n) < 0)
 		client->closing = true;
 }
@@ -160,6 +163,13 @@ void client_shown(struct client *client)
 {
 	if (client->behind && !client->closing && evbuffer_get_length(queue_of(client)) == 0)
 		paint(client);
+}
+
+bool client_has_gone(const struct client *client)
+{
+	struct pollfd poll_for = { .fd = bufferevent_getfd(client->stream), .events = POLLRDHUP };
+
+	return client->closing || poll(&poll_for, 1, 0) > 0;
 }
 
 void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n)

@@ -58,5 +58,8 @@ void client_shown(struct client *client);
 /* The program has taken input: there may be room for more. */
 void client_input_taken(struct client *client);
 
+/* Whether nobody is there any more: what it has sent and the program does not take hides that it has ended. */
+bool client_has_gone(const struct client *client);
+
 /* Puts its terminal in order, says the last word, and closes when all is sent. */
 void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n);

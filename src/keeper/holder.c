@@ -23,6 +23,7 @@ enum {
 	STATUS_MS = 10,
 	STATUS_TIMES = 100,
 	FINISH_MS = 1000,
+	ANSWERS_MOST_BYTES = 4096,
 	SETTLE_BYTES = 64 * 1024,
 	SETTLE_MS = 50,
 	USUAL_ROWS = 24, /* of a terminal that has no size */
@@ -176,7 +177,9 @@ static void answer(const char *bytes, size_t n, void *user)
 {
 	struct holder *holder = user;
 
-	terminal_write(&holder->terminal, bytes, n);
+	/* To a program that asks and does not read: terminals forget such answers, too. */
+	if (terminal_waiting(&holder->terminal) < ANSWERS_MOST_BYTES)
+		terminal_write(&holder->terminal, bytes, n);
 }
 
 static void say_end(const struct holder *holder)
@@ -201,6 +204,8 @@ static void end(struct holder *holder)
 		return;
 	holder->ended = true;
 	(void)event_del(holder->ending);
+	/* The terminal may have been seen closed before; that waits no more. */
+	(void)event_del(holder->patience);
 	(void)terminal_drain(&holder->terminal);
 	say_end(holder);
 	terminal_hang_up(&holder->terminal);
@@ -396,9 +401,9 @@ int holder_init(struct holder *holder, struct event_base *base, const struct kee
 
 void holder_deinit(struct holder *holder)
 {
-	struct event *events[] = { holder->link,     holder->gone,     holder->leader,
-				   holder->patience, holder->lifetime, holder->ending,
-				   holder->settle };
+	struct event *events[] = { holder->link,    holder->gone,     holder->leader,
+				   holder->guessed, holder->patience, holder->lifetime,
+				   holder->ending,  holder->settle };
 
 	server_free(holder->server);
 	terminal_deinit(&holder->terminal);

@@ -188,8 +188,15 @@ static void put_alternate(struct painter *painter, const struct screen *screen, 
 {
 	const struct grid *grid = &screen->alternate;
 
+	const struct pen plain = pen_plain();
+
 	put_pen(painter, &screen->main_pen);
 	(void)fputs("\033[?1049h", painter->out);
+	/* It comes in the colour that the main screen was left with. */
+	if (!VTERM_COLOR_IS_DEFAULT_BG(&screen->main_pen.background)) {
+		put_pen(painter, &plain);
+		(void)fputs("\033[2J", painter->out);
+	}
 	for (int row = 0; row < grid->n_rows && row < size.row; row++) {
 		bool fills;
 		const int used = grid_printed(grid, row, &fills);

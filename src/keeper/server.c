@@ -87,10 +87,24 @@ void server_input_taken(struct server *server)
 		client_input_taken(server->attached);
 }
 
+/* Nothing is left to be lost: it takes no room from what still runs (daemon/starting.c). */
+static void rename_ended(struct server *server)
+{
+	char path[sizeof(server->path)] = "";
+	const char *dot = strrchr(server->path, '.');
+
+	if (dot &&
+	    text_append(path, sizeof(path), "%.*s.ended", (int)(dot - server->path),
+			server->path) &&
+	    rename(server->path, path) == 0)
+		(void)text_copy(path, server->path, sizeof(server->path));
+}
+
 bool server_end(struct server *server, int32_t status)
 {
 	uint8_t bytes[4];
 
+	rename_ended(server);
 	if (!server_attached(server))
 		return false;
 	server->finishing = true;
@@ -198,7 +212,7 @@ static void send_busy(struct client *client)
 /* A client that has gone while it was not read. */
 static void drop_dead(struct server *server)
 {
-	if (server->attached && server->attached->closing)
+	if (server->attached && client_has_gone(server->attached))
 		client_free(server->attached);
 }
 

@@ -8,7 +8,7 @@
 struct holder;
 struct server;
 
-/* RUNTIME/parked/UID/ID.sock. Nobody is let in before server_open(). A socket that a keeper left
+/* RUNTIME/parked/UID/ID.sock; ID.ended when the shell has ended, which ParkMax does not count. Nobody is let in before server_open(). A socket that a keeper left
  * behind is replaced; one that is in use is -EADDRINUSE. */
 int server_new(struct holder *holder, struct server **ret_server);
 void server_free(struct server *server); /* and the socket's name */

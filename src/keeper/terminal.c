@@ -110,17 +110,26 @@ static void close_slave(struct terminal *terminal)
 	terminal->slave = -1;
 }
 
+/* Not while it is another's, nor while it is open to more than before: dropbear does both to it, and of root's
+ * terminal only the second can be seen. */
+static bool may_be_shared(const struct terminal *terminal)
+{
+	struct stat status;
+
+	return fstat(terminal->slave, &status) < 0 ||
+	       (status.st_uid == geteuid() && (status.st_mode & 0777 & ~terminal->mode) == 0);
+}
+
 static void on_shared(int fd, short what, void *argument)
 {
 	const struct timeval again = { .tv_usec = SHARED_MS * 1000 };
 	struct terminal *terminal = argument;
-	struct stat status;
 
 	(void)fd;
 	(void)what;
 	if (terminal->slave < 0)
 		return;
-	if (fstat(terminal->slave, &status) == 0 && status.st_uid != geteuid()) {
+	if (!may_be_shared(terminal)) {
 		(void)event_add(terminal->shared, &again);
 		return;
 	}
@@ -133,11 +142,13 @@ int terminal_init(struct terminal *terminal, struct event_base *base, int master
 {
 	struct winsize size = { .ws_row = 0 };
 	const int flags = fcntl(master, F_GETFL);
+	struct stat status;
 
 	*terminal = (struct terminal){ .events = events, .base = base, .master = master };
 	terminal->slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);
-	if (terminal->slave < 0)
+	if (terminal->slave < 0 || fstat(terminal->slave, &status) < 0)
 		return -errno;
+	terminal->mode = status.st_mode;
 	if (flags < 0 || fcntl(master, F_SETFL, flags | O_NONBLOCK) < 0 ||
 	    ioctl(master, TIOCGWINSZ, &size) < 0)
 		return -errno;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "keeper/group.h"
 
@@ -27,7 +28,8 @@ struct terminal {
 	struct event *readable, *writable, *nudge, *shared;
 	struct evbuffer *input; /* not written yet */
 	int master;		/* owned; -1: hung up */
-	int slave; /* owned; until output was let go on and everybody may open it again */
+	int slave;   /* owned; until output was let go on and everybody may open it again */
+	mode_t mode; /* of its node, before the server ended */
 	uint16_t rows, columns;
 	bool nudged; /* it has another size for a moment */
 };
@@ -39,7 +41,7 @@ int terminal_init(struct terminal *terminal, struct event_base *base, int master
 void terminal_deinit(struct terminal *terminal);
 
 /* Lets output go on (TCOON, which also undoes a ^S) through the slave side; and ends its being
- * exclusive as soon as it is our user's (see keeper.h). Negative errno. */
+ * exclusive as soon as it is our user's alone (see keeper.h). Negative errno. */
 int terminal_release(struct terminal *terminal);
 
 /* Reading, or not for now: the kernel then makes the program wait. */

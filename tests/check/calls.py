@@ -31,7 +31,8 @@ DESCRIPTORS = {
 
 def may_read_clock(source):
     """Everywhere else time is a parameter."""
-    return (source.path in ("src/daemon/clock.c", "src/keeper/clock.c", "src/cli/prove-clock.c")
+    return (source.path in ("src/cli/clock.c", "src/cli/prove-clock.c", "src/daemon/clock.c",
+                            "src/keeper/clock.c")
             or source.layer == "observe" or source.is_proof)
 
 

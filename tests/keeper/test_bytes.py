@@ -3,6 +3,8 @@
 import fcntl
 import os
 import re
+import select
+import socket
 import subprocess
 import termios
 import time
@@ -148,7 +150,7 @@ def test_paste_that_the_program_does_not_read_at_once(host, tmp_path):
     written = 0
     # As much as is taken while the program reads nothing.
     while time.monotonic() - began < 2:
-        _, writable, _ = __import__("select").select([], [client.master], [], 0.1)
+        _, writable, _ = select.select([], [client.master], [], 0.1)
         if writable and written < len(data):
             written += os.write(client.master, data[written:written + 512])
     assert written < len(data)
@@ -173,6 +175,56 @@ def test_input_of_a_client_that_has_gone_is_not_lost(host, tmp_path):
     client.process.kill()
     (tmp_path / "go").touch()
     wait_for(lambda: copy.exists() and copy.stat().st_size == 20000, "the input")
+
+
+def test_a_client_that_has_gone_does_not_keep_others_out(host, tmp_path):
+    """The program takes nothing of what it has sent, so the keeper does not read its end."""
+    parked = host.start("sh", "-c", f"stty -echo raw; touch {tmp_path / 'ready'}; sleep 100").park()
+    wait_for((tmp_path / "ready").exists, "the program")
+    client = host.resume()
+    client.expect("\x1b[H")
+    wait_for(lambda: parked.info()["attached"], "the client")
+
+    def takes():
+        readable, writable, _ = select.select([client.master], [client.master], [], 0.3)
+        if writable:
+            os.write(client.master, b"x" * 512)
+        return not writable and not readable
+
+    wait_for(takes, "the end of the room", within=60)
+    client.process.kill()
+    client.process.wait()
+    again = host.resume()
+    again.expect("\x1b[H")
+    assert again.process.poll() is None
+
+
+def test_questions_without_end(host, tmp_path):
+    """A program that asks and does not read the answers: they are forgotten, as terminals do."""
+    done = tmp_path / "done"
+    script = ("import os, sys, tty; sys.stdin.readline(); tty.setraw(0)\n"
+              f"for i in range(300): os.write(1, b'\\033[6n' * 10000)\nopen({str(done)!r}, 'w'); sys.stdin.readline()")
+    parked = host.start("/usr/bin/python3", "-c", script)
+    parked.write("\r")
+    parked.park()
+    wait_for(done.exists, "the end of the output", within=60)
+    assert rss_bytes(parked.keeper_pid) < 12 * MIB
+
+
+def test_calls_without_end(host):
+    """A client that calls and does not read what is said is no client."""
+    parked = host.start("cat").park()
+    call = b'{"method":"org.varlink.service.GetInfo"}\0' * 1000
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(parked.socket))
+        client.settimeout(1)
+        try:
+            for _ in range(200):
+                client.sendall(call)
+        except (TimeoutError, OSError):
+            pass
+        assert rss_bytes(parked.keeper_pid) < 12 * MIB
+        assert parked.info()
 
 
 def test_idle_keeper_costs_nothing(host):
@@ -203,7 +255,7 @@ def test_nothing_is_written_to_disk(host):
     parked = host.start("seq", "1", "100000", lifetime_ms=60000).park()
     wait_for(lambda: parked.info()["ended"], "the end")
     files = [name for _, _, names in os.walk(host.runtime) for name in names]
-    assert set(files) <= {"1.sock", "keeper-1.log"}
+    assert set(files) <= {"1.ended", "keeper-1.log"}
     links = subprocess.run(["ls", "-l", f"/proc/{parked.keeper_pid}/fd"], capture_output=True, text=True,
                            check=False).stdout
     assert "/tmp" not in links.replace(str(host.runtime), "")

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import pwd
 import signal
 import socket
 import subprocess
@@ -57,6 +58,20 @@ def test_ended_while_nobody_looked(host):
     client.expect("last words")
     assert client.wait() == 5
     wait_for(lambda: not is_alive(parked.keeper_pid), "its end")
+    assert os.listdir(parked.socket.parent) == []
+
+
+def test_what_has_ended_stays(host):
+    """The terminal is seen closed before its shell is seen dead, or the other way round."""
+    ended = [host.start("cat", lifetime_ms=60000) for _ in range(8)]
+    for one in ended:
+        one.park()
+        os.kill(one.command_pid, signal.SIGKILL)
+        one.status()
+    wait_for(lambda: all(one["ended"] for one in host.parked()), "their ends")
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        assert len(host.parked()) == len(ended)
 
 
 def test_without_a_leader_the_status_is_not_known(host):
@@ -328,7 +343,6 @@ def test_owner_resumes(host, other_users):
 
 def test_a_socket_that_is_not_of_a_keeper_of_that_user(host, other_users):
     """The directory is the user's: what listens there may be anything."""
-    import pwd
     account = pwd.getpwnam(other_users[0])
     host.directory_of(account)
     path = host.runtime / "parked" / str(account.pw_uid) / "9.sock"
@@ -336,6 +350,68 @@ def test_a_socket_that_is_not_of_a_keeper_of_that_user(host, other_users):
         fake.bind(str(path))
         fake.listen()
         assert host.parked() == []
+
+
+# A program of the user's that stands in a keeper's place.
+FAKE = """
+import os, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.bind(sys.argv[1])
+s.listen()
+print("ready", flush=True)
+while True:
+    c = s.accept()[0]
+    {what}
+"""
+DRIPS = """try:
+        while True:
+            time.sleep(0.5)
+            c.send(b" ")
+    except OSError:
+        pass"""
+LIES = """c.recv(1000)
+    c.send(b'{"parameters":{"id":7,"user":"root","since":"now"}}\\0')"""
+
+
+class Fake:
+    def __init__(self, host, user, number, what):
+        account = pwd.getpwnam(user)
+        host.directory_of(account)
+        path = host.runtime / "parked" / str(account.pw_uid) / f"{number}.sock"
+        self.process = subprocess.Popen(["/usr/bin/python3", "-c", FAKE.replace("{what}", what), path],
+                                        user=user, stdout=subprocess.PIPE, text=True)
+        host.closing.append(self)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+def test_nobody_keeps_root_waiting(host, other_users):
+    """One who sends byte by byte is waited for a while; at a login nobody else's matters at all."""
+    parked = host.start("cat", user=other_users[1]).park()
+    Fake(host, other_users[0], 9, DRIPS)
+    began = time.monotonic()
+    assert [one["id"] for one in host.parked()] == [parked.number]
+    assert time.monotonic() - began < 10
+    began = time.monotonic()
+    assert host.run("parked", "--notice").stdout == ""
+    assert time.monotonic() - began < 1
+
+
+def test_nobody_is_taken_for_another(host, other_users):
+    """What a fake keeper says of its number and its user is not believed."""
+    parked = host.start("cat", user=other_users[1]).park()
+    Fake(host, other_users[0], parked.number, LIES)
+    Fake(host, other_users[0], 9, LIES)
+    assert sorted((one["id"], one["user"]) for one in host.parked()) == [
+        (1, other_users[1]), (1, other_users[0]), (9, other_users[0])]
+    done = host.run("drop", "1")
+    assert done.returncode == 1 and "is there twice" in done.stderr
+    assert parked.alive()
+    assert host.run("drop", f"{parked.uid}/1").returncode == 0
+    wait_for(lambda: not parked.alive(), "the hang-up")
 
 
 # -- The command ---------------------------------------------------------------------------------
@@ -390,9 +466,12 @@ def test_stopped_and_continued(host):
     client = host.resume()
     client.expect("$ ")
     client.process.send_signal(signal.SIGSTOP)
+    # Of this only what is in the foreground is told.
+    client.size(20, 60)
     client.process.send_signal(signal.SIGCONT)
-    client.write("echo c$((6 + 6))t\r")
+    client.write("echo c$((6 + 6))t; stty size\r")
     client.expect("c12t")
+    client.expect("20 60")
 
 
 def test_a_hundred(host):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bench import LIMIT_S, NOTICE, lives, numbers_from
+from bench import KEEPER, LIMIT_S, NOTICE, lives, numbers_from
 from clients import drive
 from servers import Dropbear, OpenSSH, OpenSSHRoot, Tinyssh
 from test_exact import FLOOD
@@ -147,15 +147,16 @@ def test_both_terminals_of_a_connection(make_bench, world):
     assert lives(first.shell_pid) and lives(second.shell_pid)
 
 
-def test_what_shows_a_parked_one_is_only_cut(make_bench, world):
-    """In front is a program named sshidle whose first argument is resume."""
+@pytest.mark.parametrize("options", ["", "-n 1 "], ids=["plain", "options"])
+def test_what_shows_a_parked_one_is_only_cut(make_bench, world, options):
+    """In front is a program named sshidle with the argument resume."""
     bench = make_bench(OpenSSH)
     program = world.path("programs", "sshidle")
     with open("/usr/bin/tail", "rb") as source, open(program, "wb") as copy:
         copy.write(source.read())
     os.chmod(program, 0o755)
     client = bench.shell()
-    client.type(f"{program} resume -f /dev/null\r", "No such file", 5)
+    client.type(f"{program} {options}resume -f /dev/null\r", "No such file", 5)
     assert ended(client, LIMIT_S + 10)
     bench.daemon.wait_line(r"^sshidled: cut session \d+ of .* rule=5 ", 5)
     assert bench.daemon.keepers() == {}
@@ -312,3 +313,28 @@ def test_park_max(make_bench):
     assert not os.path.exists(f"{bench.daemon.runtime}/parked/{bench.user.uid}/{number}.sock")
 
 
+
+
+def test_exclusive_terminal_is_no_way_out(make_bench):
+    """TIOCEXCL keeps everybody from opening it, the daemon too: it cannot be parked, and is ended."""
+    bench = make_bench(OpenSSH)
+    client = bench.shell()
+    client.type("/usr/bin/python3 -c 'import fcntl; fcntl.ioctl(0, 0x540c)'; echo done-$((1+1))\r", "done-2", 5)
+    assert ended(client, LIMIT_S + 10), bench.daemon.tail()
+    bench.daemon.wait_line(r"could not be parked: .*Permission denied.*it is ended", 1)
+
+
+def test_what_has_ended_takes_no_room(make_bench):
+    """A shell that has ended while parked (TMOUT) leaves its last screen; that is no work to be kept."""
+    bench = make_bench(OpenSSH, KEEPER, extra="ParkMax 1")
+    first = bench.shell()
+    assert ended(first, LIMIT_S + 10)
+    at = bench.parked().at
+    kill(first.shell_pid)
+    directory = f"{bench.daemon.runtime}/parked/{bench.user.uid}"
+    wait_until(lambda: [name for name in os.listdir(directory) if name.endswith(".ended")], 5,
+               "the shell has ended")
+    second = bench.shell()
+    assert ended(second, LIMIT_S + 10)
+    bench.parked(since=at + 0.1)
+    assert lives(second.shell_pid)

@@ -1,9 +1,11 @@
 """dropbear leaves the terminal of an ended connection to everybody: nobody may get it."""
 
 import os
+import shutil
 import subprocess
 import time
 
+import pytest
 from bench import KEEPER, LIMIT_S, lives
 from servers import Dropbear
 from test_handover import ended
@@ -85,9 +87,28 @@ def can_open(client, user):
                           stderr=subprocess.DEVNULL).returncode == 0
 
 
-def test_nobody_is_there_to_give_it_back(make_bench, world):
+class DropbearRoot(Dropbear):
+    """The terminal's owner is root before and after: only its mode tells."""
+
+    name = "dropbear-root"
+
+    def user(self):
+        return self.world.root()
+
+    def command(self, port, directory, options):
+        """Keys are looked for in root's home, which is not ours to write to."""
+        home = f"{directory}/home"
+        os.makedirs(f"{home}/.ssh", mode=0o700)
+        shutil.copy(self.world.key + ".pub", f"{home}/.ssh/authorized_keys")
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c",
+                'mount --bind "$0" /root && exec "$@"', home,
+                *super().command(port, directory, options)]
+
+
+@pytest.mark.parametrize("server", [Dropbear, DropbearRoot], ids=["user", "root"])
+def test_nobody_is_there_to_give_it_back(make_bench, world, server):
     """The starter is dead: nobody can open it, and the next daemon mends it."""
-    bench = make_bench(Dropbear, KEEPER)
+    bench = make_bench(server, KEEPER)
     client = bench.shell()
     before = node(client)
     attack = Attack(world, client.tty)
@@ -96,12 +117,12 @@ def test_nobody_is_there_to_give_it_back(make_bench, world):
         kill(bench.daemon.starter())
         assert ended(client, 10)
         bench.daemon.wait_line(r"alert: parked session .* cannot be opened until sshidled", 5)
-        assert node(client)[0] == 0
-        assert not can_open(client, bench.user)
+        assert node(client)[0] == 0 and node(client)[2] & 0o666 == 0o666
+        assert not can_open(client, world.user("mallory"))
         bench.daemon.stop()
         bench.daemon.start()
         bench.daemon.wait_line(rf"{client.tty} was left to root and was given back", 2)
-        assert node(client)[0] == before[0]
+        assert node(client) == before
         wait_until(lambda: can_open(client, bench.user), 2, "it is exclusive no more")
     finally:
         said = attack.end()

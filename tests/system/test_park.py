@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import time
 
 import pytest
 
@@ -65,6 +66,7 @@ class Parked:
         wait_until(lambda: machine.journal().count("parked session") > before, 5,
                    f"the journal tells of it: {machine.journal()[-2000:]}")
         self.id = re.findall(r"parked=(\d+)\(", machine.journal())[-1]
+        self.scope = self.cgroup(self.shell)
 
     def cgroup(self, pid):
         done = self.machine.run("cat", f"/proc/{pid}/cgroup", check=False)
@@ -73,7 +75,7 @@ class Parked:
     def processes(self):
         """Names of what is in its scope."""
         done = self.machine.run("systemctl", "show", "-P", "ControlGroup",
-                                f"sshidle-parked-{self.id}.scope")
+                                self.scope)
         path = done.stdout.strip()
         if not path:
             return []
@@ -84,7 +86,7 @@ class Parked:
 
     def slice(self):
         return self.machine.run("systemctl", "show", "-P", "Slice",
-                                f"sshidle-parked-{self.id}.scope").stdout.strip()
+                                self.scope).stdout.strip()
 
 
 ALL = ["setsid", "sh", "sleep", "sleep", "sshidle-keeper"]
@@ -94,7 +96,7 @@ def test_it_outlives_its_login_session(machine):
     # The third has left the terminal, as a server of tmux does.
     parked = Parked(machine, "sleep 4711 & setsid -f sleep 4713; setsid -w sleep 4712\r")
     assert parked.session, "logind knows no session: the test proves nothing"
-    assert parked.cgroup(parked.shell) == f"sshidle-parked-{parked.id}.scope"
+    assert re.fullmatch(rf"sshidle-parked-{parked.id}-\d+\.scope", parked.scope)
     assert parked.slice() == f"user-{UID}.slice"
     wait_until(lambda: machine.run("loginctl", "show-session", parked.session,
                                    check=False).returncode != 0, 20, "the login session is gone")
@@ -109,6 +111,36 @@ def test_it_outlives_its_login_session(machine):
     assert finding["details"][0]["file"] == "/etc/systemd/logind.conf.d/test.conf"
     # The unit's filter of system calls lets output be stopped without a loss.
     assert "userfaultfd" not in machine.journal()
+
+
+def test_it_is_parked_after_a_use_at_the_last_moment(machine):
+    """Its scope is there already, with the shell in it."""
+    client = machine.log_in()
+    before = machine.journal().count("parked session")
+    client.expect("session parked", timeout=LIMIT_S + 8)
+    client.send("echo again-$$\r")
+    client.expect(r"again-(\d+)")
+    client.used, shell = time.monotonic(), client.match[1]
+    wait_until(lambda: "at the last moment and is not parked" in machine.journal(), 5, "it is cancelled")
+    ended_after(client, LIMIT_S + 8)
+    wait_until(lambda: machine.journal().count("parked session") > before, 5,
+               f"the journal tells of it: {machine.journal()[-2000:]}")
+    assert machine.run("cat", f"/proc/{shell}/comm").stdout.strip() == "sh"
+
+
+def test_what_has_a_place_of_its_own_stays_there(machine):
+    """A container's processes, which come from the shell as well, would not survive being taken out of it."""
+    client = machine.log_in()
+    before = machine.journal().count("parked session")
+    client.send("sleep 4714 & echo child-$!\r")
+    client.expect(r"child-(\d+)")
+    client.used, child = time.monotonic(), client.match[1]
+    machine.run("sh", "-c", 'mkdir -p "$0" && echo "$1" >"$0/cgroup.procs"',
+                "/sys/fs/cgroup/machine.slice/own", child)
+    ended_after(client, LIMIT_S + 8)
+    wait_until(lambda: machine.journal().count("parked session") > before, 5, "it is parked")
+    assert "machine.slice/own" in machine.run("cat", f"/proc/{child}/cgroup").stdout
+    machine.run("kill", child)
 
 
 @pytest.mark.parametrize("how", ["stop", "restart", "kill"])
