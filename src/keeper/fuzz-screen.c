@@ -31,6 +31,15 @@ static bool may_differ(const uint8_t *data, size_t size)
 	return beyond_ascii && sets;
 }
 
+/* DECRC of libvterm leaves origin mode as it is, where xterm restores it with the cursor: only so the
+ * cursor gets above the region in that mode, and nothing that is printed brings it there. */
+static bool above_region(const struct screen *screen)
+{
+	return modes_is_on(&screen->modes, 6) &&
+	       screen_cursor(screen).row <
+		       modes_region_top(&screen->modes, screen_grid(screen)->n_rows);
+}
+
 static void paint_and_compare(const struct screen *screen, bool compare)
 {
 	struct paint_text text;
@@ -42,7 +51,7 @@ static void paint_and_compare(const struct screen *screen, bool compare)
 		abort();
 	screen_feed(&other, text.bytes, text.n);
 	difference = same_screens(screen, &other);
-	if (difference && compare) {
+	if (difference && compare && !above_region(screen)) {
 		(void)fprintf(stderr, "differs: %s\n", difference);
 		abort();
 	}
