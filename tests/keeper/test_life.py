@@ -8,7 +8,8 @@ import subprocess
 import time
 
 import pytest
-from conftest import Client, environment, is_alive, strip, wait_for
+from conftest import Client
+from panes import environment, is_alive, strip, wait_for
 
 
 def bash(host, **options):

@@ -100,6 +100,12 @@ class Bench:
     def configure(self, text):
         self.daemon.configure(text)
 
+    def limit(self, limit, extra=""):
+        """Another limit from now on."""
+        self.configure(POLICY.format(port=self.port, limit=limit, extra=extra))
+        done = self.daemon.cli("reload")
+        assert done.returncode == 0, done.stderr
+
     def close(self):
         """Takes it down; may be called twice."""
         while self.clients:
@@ -129,11 +135,11 @@ class Bench:
         client.tty, client.shell_pid = found[1].removeprefix("/dev/"), int(found[2])
         return client
 
-    def raw(self, command, output, **more):
+    def raw(self, command, output, port=None):
         """ssh -tt COMMAND whose bytes go to a file."""
-        argv = ["ssh", *SSH_OPTIONS, "-tt", "-i", self.world.key, "-p", str(self.port),
+        argv = ["ssh", *SSH_OPTIONS, "-tt", "-i", self.world.key, "-p", str(port or self.port),
                 f"{self.user.name}@{self.server.address}", command]
-        return Raw(self, argv, output, **more)
+        return Raw(self, argv, output)
 
     # -- outcomes ---------------------------------------------------------------------------
 
