@@ -40,6 +40,18 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "heavy: floods the host; has it to itself")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What shares a scene one after the other: pytest goes by the number of a parameter."""
+    names = {}
+
+    def scene_of(item):
+        param = getattr(item, "callspec", None) and item.callspec.params.get("scene")
+        return names.setdefault((item.module.__name__, param), len(names))
+
+    items.sort(key=scene_of)
+
+
 @contextlib.contextmanager
 def on_this_host(alone):
     """Over all workers and runs: alone, or with others that need not be."""

@@ -19,6 +19,16 @@ SSHIDLE = f"{BUILD}/src/cli/sshidle"
 # Long enough to begin in, on any host.
 BEGIN_S = 600
 
+# A shell's exit status can be had when its parent has waited for it.  That is init, once the server is
+# gone; what stands for it in a container may take seconds.
+REAPER = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+child = os.spawnvp(os.P_NOWAIT, sys.argv[1], sys.argv[1:])
+while os.wait()[0] != child:
+    pass
+"""
+
 class Scene:
     def __init__(self, world, server_class, name):
         self.world, self.tmux = world, Tmux()
@@ -26,9 +36,13 @@ class Scene:
         self.server, self.user = self.bench.server, self.bench.user
         self.home = world.path("scenes", name, "home", "x")[:-2]
         os.chown(self.home, self.user.uid, self.user.gid)
-        self.free_port = self.server.listen()
         self.extra = "ParkMax 200"
-        self.bench.start(self.extra, BEGIN_S)
+        self.server.in_namespace = lambda argv: ["/usr/bin/python3", "-c", REAPER, *argv]
+        try:
+            self.free_port = self.server.listen()
+            self.bench.start(self.extra, BEGIN_S)
+        finally:
+            del self.server.in_namespace
         self.seats, self.ttys = {}, []
 
     def close(self):
@@ -37,14 +51,12 @@ class Scene:
         finally:
             self.tmux.close()
 
-    def argv(self, port, options=(), command=None):
-        program = "ssh" if options else self.server.program
-        argv = PROGRAMS[program](self.world, self.server, port, self.user, command, options=options)
-        return ["env", f"HOME={self.world.path('home', 'client', '')}", *argv]
-
-    def login(self, port=None, options=(), rows=24, columns=80):
+    def login(self, port=None, user=None, options=(), **size):
         """A shell in a pane; on the free port unless another one is named."""
-        return Login(self, self.argv(port or self.free_port, options), rows, columns)
+        program = "ssh" if options else self.server.program
+        argv = PROGRAMS[program](self.world, self.server, port or self.free_port,
+                                 user or self.user, options=options)
+        return Login(self, ["env", f"HOME={self.world.path('home', 'client', '')}", *argv], **size)
 
     def path(self, *names):
         """A path below the scene's home, in a directory that is the user's."""
@@ -67,7 +79,13 @@ class Scene:
         """From now on the limit is short; waits until all have been parked."""
         wanted = {one.tty for one in self.logins()} | set(self.ttys)
         self.bench.limit(limit, self.extra)
-        wait_until(lambda: wanted <= set(self.terminals()), 40, f"{wanted} are parked")
+        try:
+            wait_until(lambda: wanted <= set(self.terminals()), 40, "all are parked")
+        except AssertionError as error:
+            left = {one.name: one.parked.tty for one in self.seats.values()
+                    if one.parked.tty not in self.terminals()}
+            raise AssertionError(f"{error}; left are {left}, {self.ttys}; "
+                                 f"{self.bench.daemon.tail(20)}") from None
         ids = self.terminals()
         for one in self.logins():
             one.id = ids[one.tty]
@@ -101,7 +119,7 @@ class Scene:
 class Login:
     """A shell over the server, in a pane."""
 
-    def __init__(self, scene, argv, rows, columns):
+    def __init__(self, scene, argv, rows=24, columns=80):
         self.scene, self.tmux = scene, scene.tmux
         self.pane = self.tmux.start(argv, rows, columns)
         wait_for(lambda: self.text().rstrip().endswith(("$", "#")), f"a prompt of {argv}")
@@ -130,7 +148,10 @@ class Login:
                   + " ".join(str(one) for one in arguments))
 
     def wait(self, text):
-        return wait_for(lambda: re.search(text, self.text()), f"{text!r} in {self.tty}")
+        try:
+            return wait_for(lambda: re.search(text, self.text()))
+        except AssertionError:
+            raise AssertionError(f"{self.tty} does not show {text!r}:\n{self.text()}") from None
 
     def answers(self):
         """The shell answers."""
@@ -150,7 +171,7 @@ class Seat:
 
     def __init__(self, scene, name, reference=True, options=()):
         self.scene, self.name, self.tmux = scene, name, scene.tmux
-        self.parked = scene.login(scene.bench.port, options)
+        self.parked = scene.login(scene.bench.port, options=options)
         self.reference = scene.login() if reference else None
         self.back = None
         for side, login in self.sides().items():

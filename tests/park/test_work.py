@@ -186,7 +186,7 @@ def before_jobs(scene):
 @on("jobs")
 def test_shell_with_jobs(scene):
     seat = scene.seats["jobs"]
-    seat.resume()
+    seat.resume().wait("half a line")
     seat.check(last=1)
     seat.type("Enter")
     seat.type_line("jobs")
@@ -373,11 +373,11 @@ def test_another_user_is_kept_out(scene):
     assert done.returncode == 0, done.stderr
     assert daemon.cli("parked", user=mallory).stdout == "nothing is parked\n"
     assert daemon.cli("drop", str(number), user=mallory).returncode == 1
-    pane = scene.tmux.start(["setpriv", f"--reuid={mallory.uid}", f"--regid={mallory.gid}",
-                             "--clear-groups", SSHIDLE, "resume", "-r", daemon.runtime,
-                             str(number)])
-    said = wait_for(lambda: re.search(r"sshidle: .*\n", scene.tmux.text(pane)), "its answer")[0]
-    assert "is parked" in said, said
+    stranger = scene.login(user=mallory)
+    for words in ((), (number,), (number, "--steal")):
+        stranger.line("clear")
+        stranger.resume(*words)
+        stranger.wait(r"\nsshidle: nothing (of yours )?is parked[^$]*\n\$")
     assert not scene.listed()[number]["attached"]
 
 
@@ -386,7 +386,7 @@ def test_from_two_places_at_once(scene):
     """One has it, until the other takes it over; letting go keeps it; its end is resume's end."""
     held = scene.seats["held"].parked
     first = scene.resume(held.id)
-    second = scene.login()
+    second = scene.login(options=["EscapeChar=none"])
     second.resume(held.id)
     second.wait(r"is attached to it; --steal takes over")
     second.resume(held.id, "--steal")
@@ -404,7 +404,8 @@ def test_from_two_places_at_once(scene):
     second.resume(held.id)
     wait_for(lambda: scene.listed()[held.id]["attached"], "the client")
     second.line("exit 7")
-    wait_for(lambda: not lives(held.shell_pid), "the end of the shell")
+    second.wait(r"logout(.*\n)+\$\s*$")
+    assert not lives(held.shell_pid)
     second.line("echo status-$?-")
     second.wait(rf"status-{7 if kernel_tells_status() else 0}-\n")
     assert held.id not in scene.listed()
