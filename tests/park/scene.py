@@ -85,7 +85,7 @@ class Scene:
             left = {one.name: one.parked.tty for one in self.seats.values()
                     if one.parked.tty not in self.terminals()}
             raise AssertionError(f"{error}; left are {left}, {self.ttys}; "
-                                 f"{self.bench.daemon.tail(20)}") from None
+                                 f"{self.bench.daemon.find(rf'park|{self.user.name}.*port {self.bench.port}|cut|used')[-40:]}") from None
         ids = self.terminals()
         for one in self.logins():
             one.id = ids[one.tty]
@@ -94,12 +94,8 @@ class Scene:
         return [one.parked for one in self.seats.values()]
 
     def terminals(self):
-        """tty -> id of what the log says was parked."""
-        found = {}
-        for line in self.bench.daemon.find(r"^sshidled: parked session "):
-            found.update({tty: int(number) for number, tty in
-                          re.findall(r"\b(\d+)\((pts/\d+)\)", line.text)})
-        return found
+        """tty -> id of what is parked."""
+        return {one["tty"]: number for number, one in self.listed().items()}
 
     def listed(self):
         """id -> what `sshidle parked` says of it, to root."""
@@ -206,13 +202,11 @@ class Seat:
         for login in (self.back, self.reference):
             self.tmux.size(login.pane, rows, columns)
 
-    def type(self, *keys):
+    def type(self, *keys, until=""):
         for login in (self.back, self.reference):
             login.keys(*keys)
-
-    def type_line(self, text):
         for login in (self.back, self.reference):
-            login.line(text)
+            login.wait(until)
 
     def seen(self):
         """(cells, state) of the resumed one and of the other."""
