@@ -411,6 +411,19 @@ def test_a_hundred(host):
         client.close()
 
 
+def test_started_while_somebody_looks(host):
+    """Who takes away what dead keepers left must not take it from one that begins."""
+    looking = subprocess.Popen(["sh", "-c", 'while :; do "$@"; done', "-", *host.command("parked")],
+                               stdout=subprocess.DEVNULL, env=environment())
+    try:
+        for _ in range(60):
+            host.start("cat").park()
+    finally:
+        looking.kill()
+        looking.wait()
+    assert len(host.parked()) == 60
+
+
 def test_line_at_login(host, tmp_path):
     """packaging/sshidle-parked.sh: one line for an interactive shell if something is parked."""
     root = pathlib.Path(__file__).resolve().parents[2]

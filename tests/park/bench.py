@@ -53,7 +53,8 @@ class ParkDaemon(Daemon):
     def sockets(self):
         """inode -> (uid, id) of the sockets that keepers listen on."""
         found = {}
-        pattern = re.compile(re.escape(self.runtime) + r"/parked/(\d+)/(\d+)\.sock$")
+        # The stand-in's name, and the first one of the keeper's: the kernel shows no other.
+        pattern = re.compile(re.escape(self.runtime) + r"/parked/(\d+)/(\d+)\.(?:sock|new)$")
         with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
             for line in table:
                 path = pattern.search(line.strip())

@@ -147,7 +147,9 @@ class Login:
         try:
             return wait_for(lambda: re.search(text, self.text()))
         except AssertionError:
-            raise AssertionError(f"{self.tty} does not show {text!r}:\n{self.text()}") from None
+            size = self.tmux.call("display", "-p", "-t", self.pane, "#{pane_height}x#{pane_width}")
+            raise AssertionError(f"{self.pane} ({self.tty}, {size.strip()}) does not show "
+                                 f"{text!r}:\n{self.text()}") from None
 
     def answers(self):
         """The shell answers."""

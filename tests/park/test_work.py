@@ -118,7 +118,9 @@ def test_vim_with_unsaved_text(scene):
     same((ours[:23], ""), (theirs[:23], ""))
     seat.type("C-l")
     seat.check()
+    # Keys that vim sees before the new size would make it scroll by the old one.
     seat.size(40, 120)
+    seat.type("Escape", until="line 165: ")
     seat.type("g", "g", "d", "d", "i", "x", "Escape", "C-l",
               until="^xline 2: ")
     seat.check()
