@@ -5,6 +5,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -411,17 +412,35 @@ def test_a_hundred(host):
         client.close()
 
 
+def sweep(directory, done):
+    """What the starter and `sshidle parked` do, without a pause."""
+    while not done.is_set():
+        for path in directory.glob("*.sock"):
+            with socket.socket(socket.AF_UNIX) as link:
+                try:
+                    link.connect(str(path))
+                except ConnectionRefusedError:
+                    path.unlink(missing_ok=True)
+                except OSError:
+                    pass
+
+
 def test_started_while_somebody_looks(host):
     """Who takes away what dead keepers left must not take it from one that begins."""
-    looking = subprocess.Popen(["sh", "-c", 'while :; do "$@"; done', "-", *host.command("parked")],
-                               stdout=subprocess.DEVNULL, env=environment())
+    waiting = [host.start("cat") for _ in range(20)]
+    done = threading.Event()
+    sweeper = threading.Thread(target=sweep, args=(waiting[0].socket.parent, done))
+    sweeper.start()
     try:
-        for _ in range(60):
-            host.start("cat").park()
+        for one in waiting:
+            one.say("park")
+        for one in waiting:
+            one.keeper_pid = one.expect("held")
+            one.expect("parked")
     finally:
-        looking.kill()
-        looking.wait()
-    assert len(host.parked()) == 60
+        done.set()
+        sweeper.join()
+    assert all(one.socket.exists() for one in waiting)
 
 
 def test_line_at_login(host, tmp_path):

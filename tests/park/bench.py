@@ -136,9 +136,9 @@ class Bench:
         client.tty, client.shell_pid = found[1].removeprefix("/dev/"), int(found[2])
         return client
 
-    def raw(self, command, output, port=None):
+    def raw(self, command, output, port=None, options=()):
         """ssh -tt COMMAND whose bytes go to a file."""
-        argv = ["ssh", *SSH_OPTIONS, "-tt", "-i", self.world.key, "-p", str(port or self.port),
+        argv = ["ssh", *SSH_OPTIONS, *options, "-tt", "-i", self.world.key, "-p", str(port or self.port),
                 f"{self.user.name}@{self.server.address}", command]
         return Raw(self, argv, output)
 
