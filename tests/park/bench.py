@@ -18,7 +18,7 @@ STANDIN = f"{BUILD}/tests/park/park-standin"
 RACE = f"{BUILD}/tests/park/park-race"
 KEEPER = f"{BUILD}/src/keeper/sshidle-keeper"
 
-LIMIT_S = 3
+LIMIT_S = 2
 
 POLICY = """
 Match LocalPort {port}

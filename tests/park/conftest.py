@@ -54,9 +54,14 @@ def pytest_collection_modifyitems(items):
 
 @contextlib.contextmanager
 def on_this_host(alone):
-    """Over all workers and runs: alone, or with others that need not be."""
+    """Over all workers and runs: alone, or with others that need not be.
+
+    Whoever waits holds the queue, or those who share would never leave room for one alone.
+    """
     with open("/run/lock/sshidle-park", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        with open("/run/lock/sshidle-park-queue", "w", encoding="ascii") as queue:
+            fcntl.flock(queue, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
 
 

@@ -84,8 +84,8 @@ class Scene:
         except AssertionError as error:
             left = {one.name: one.parked.tty for one in self.seats.values()
                     if one.parked.tty not in self.terminals()}
-            raise AssertionError(f"{error}; left are {left}, {self.ttys}; "
-                                 f"{self.bench.daemon.find(rf'park|{self.user.name}.*port {self.bench.port}|cut|used')[-40:]}") from None
+            said = [line.text for line in self.bench.daemon.find("parked session|be parked|cut ")]
+            raise AssertionError(f"{error}; left are {left}, {self.ttys}; {said}") from None
         ids = self.terminals()
         for one in self.logins():
             one.id = ids[one.tty]
