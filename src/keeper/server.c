@@ -340,24 +340,34 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 }
 
 /* Whether somebody listens there. */
-static bool in_use(const struct sockaddr_un *address)
+static bool in_use(const char *path)
 {
 	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	return fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
-	       errno != ECONNREFUSED;
+	(void)text_copy(path, address.sun_path, sizeof(address.sun_path));
+	return fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+	       (errno != ECONNREFUSED && errno != ENOENT);
 }
 
-static int bind_socket(int fd, const struct sockaddr_un *address)
+/* It gets its name when it listens: a name where nobody listens is taken for what a dead keeper has
+ * left, and taken away, by the starter as by `sshidle parked`. */
+static int listen_as(int fd, const char *path, const char *first)
 {
-	const struct sockaddr *to = (const struct sockaddr *)address;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	if (bind(fd, to, sizeof(*address)) == 0)
-		return 0;
-	if (errno != EADDRINUSE || in_use(address))
+	if (in_use(path))
+		return -EADDRINUSE;
+	(void)text_copy(first, address.sun_path, sizeof(address.sun_path));
+	(void)unlink(first);
+	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
-	if (unlink(address->sun_path) < 0 || bind(fd, to, sizeof(*address)) < 0)
-		return -errno;
+	if (chmod(first, 0600) < 0 || listen(fd, BACKLOG) < 0 || rename(first, path) < 0) {
+		int r = -errno;
+
+		(void)unlink(first);
+		return r;
+	}
 	return 0;
 }
 
@@ -365,20 +375,20 @@ static int listen_at(struct server *server)
 {
 	const struct keeper_start *start = &server->holder->start;
 	auto_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char path[sizeof(server->path)] = "", first[sizeof(server->path)] = "";
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	if (!text_append(address.sun_path, sizeof(address.sun_path), "%s/parked/%u/%u.sock",
-			 start->runtime_dir, start->uid, start->id))
+	if (!text_append(path, sizeof(path), "%s/parked/%u/%u.sock", start->runtime_dir, start->uid,
+			 start->id) ||
+	    !text_append(first, sizeof(first), "%s/parked/%u/%u.new", start->runtime_dir,
+			 start->uid, start->id))
 		return -ENAMETOOLONG;
-	r = bind_socket(fd, &address);
+	r = listen_as(fd, path, first);
 	if (r < 0)
 		return r;
-	(void)text_copy(address.sun_path, server->path, sizeof(server->path));
-	if (chmod(server->path, 0600) < 0 || listen(fd, BACKLOG) < 0)
-		return -errno;
+	(void)text_copy(path, server->path, sizeof(server->path));
 	server->listener = evconnlistener_new(
 		server->holder->base, on_accept, server,
 		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED, 0, fd);

@@ -9,7 +9,7 @@ import subprocess
 import termios
 import time
 
-from conftest import wait_for
+from panes import wait_for
 
 MIB = 1 << 20
 

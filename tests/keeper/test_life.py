@@ -6,10 +6,12 @@ import pwd
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
-from conftest import Client, environment, is_alive, strip, wait_for
+from conftest import Client
+from panes import environment, is_alive, strip, wait_for
 
 
 def bash(host, **options):
@@ -487,6 +489,35 @@ def test_a_hundred(host):
         client.write(f"this is {number}\r")
         client.expect(f"this is {number}")
         client.close()
+
+
+def sweep(path, done):
+    """What the starter and `sshidle parked` do, without a pause."""
+    while not done.is_set():
+        with socket.socket(socket.AF_UNIX) as link:
+            link.setblocking(False)
+            try:
+                link.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)
+            except OSError:
+                pass
+
+
+def test_started_while_somebody_looks(host):
+    """Who takes away what dead keepers left must not take it from one that begins."""
+    for _ in range(40):
+        parked, done = host.start("cat"), threading.Event()
+        sweeper = threading.Thread(target=sweep, args=(str(parked.socket), done))
+        sweeper.start()
+        parked.say("start")
+        said = parked.process.stdout.readline()
+        done.set()
+        sweeper.join()
+        assert said.startswith("held") and parked.socket.exists(), said
+        parked.keeper_pid = int(said.split()[1])
+        os.kill(parked.keeper_pid, signal.SIGKILL)
+        os.kill(parked.command_pid, signal.SIGKILL)
 
 
 def test_line_at_login(host, tmp_path):

@@ -2,42 +2,13 @@
 parked.  Both are panes of tmux, asked with capture-pane -e."""
 
 import os
-import shutil
 import time
 
 import pytest
-from conftest import environment, wait_for
+from panes import FULL, environment, need, plain, same, settled, wait_for
 
 # Programs whose screens do not change by themselves, and what is typed before the park.
 TEXT = "".join(f"line {number}: the quick brown fox\n" for number in range(1, 200))
-
-
-def need(*programs):
-    for program in programs:
-        if not shutil.which(program):
-            pytest.skip(f"{program} is missing: install {program}")
-
-
-def settled(tmux, name):
-    """The cells once they stand still."""
-    before, times = None, 0
-    for _ in range(100):
-        cells = tmux.cells(name), tmux.state(name)
-        times = times + 1 if cells == before else 0
-        if times == 2:
-            return cells
-        before = cells
-        time.sleep(0.1)
-    raise AssertionError("the screen does not stand still")
-
-
-def same(ours, theirs):
-    """Asserts it, and shows the lines that differ."""
-    (ours, state), (theirs, their_state) = ours, theirs
-    wrong = [(row, one, other) for row, (one, other) in enumerate(zip(ours, theirs)) if one != other]
-    assert not wrong, wrong[:3]
-    assert len(ours) == len(theirs)
-    assert state == their_state
 
 
 class Pair:
@@ -137,34 +108,6 @@ def test_nano(host, tmux, tmp_path, rows, columns):
     pair.check()
 
 
-FULL = r'''
-import curses, sys, locale
-locale.setlocale(locale.LC_ALL, "")
-def main(screen):
-    curses.start_color(); curses.use_default_colors(); curses.curs_set(0)
-    curses.mousemask(curses.ALL_MOUSE_EVENTS)
-    for pair in range(1, 200):
-        curses.init_pair(pair, pair, (pair * 7) % 256 if pair % 3 else -1)
-    count = 0
-    while True:
-        screen.erase()
-        rows, columns = screen.getmaxyx()
-        for row in range(rows - 1):
-            for column in range(0, columns - 12, 12):
-                pair = 1 + (row * 13 + column) % 199
-                words = [f"{row}x{column}", "\u6f22\u5b57", "e\u0301\u00e4", "\u2500\u2502\u253c"]
-                screen.addstr(row, column, words[(row + column // 12) % 4],
-                              curses.color_pair(pair) | [0, curses.A_BOLD, curses.A_REVERSE,
-                              curses.A_UNDERLINE, curses.A_DIM, curses.A_ITALIC][(row + column) % 6])
-        screen.addstr(rows - 1, 0, f"keys {count}")
-        screen.refresh()
-        key = screen.getch()
-        if key != curses.KEY_RESIZE:
-            count += 1
-curses.wrapper(main)
-'''
-
-
 @pytest.mark.parametrize("rows, columns", [(24, 80), (40, 132), (12, 45)])
 def test_full_screen_with_colours_and_wide_characters(host, tmux, rows, columns):
     """Like htop, but it shows the same twice."""
@@ -180,10 +123,6 @@ def test_full_screen_with_colours_and_wide_characters(host, tmux, rows, columns)
     pair.type("Down", "b")
     ours, theirs = settled(tmux, pair.pane), settled(tmux, pair.reference)
     same((ours[0], ""), (theirs[0], ""))
-
-
-def plain(lines):
-    return ["".join(cell[0] for cell in line) for line in lines]
 
 
 @pytest.mark.parametrize("program", ["top", "htop"])

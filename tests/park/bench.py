@@ -18,7 +18,7 @@ STANDIN = f"{BUILD}/tests/park/park-standin"
 RACE = f"{BUILD}/tests/park/park-race"
 KEEPER = f"{BUILD}/src/keeper/sshidle-keeper"
 
-LIMIT_S = 3
+LIMIT_S = 2
 
 POLICY = """
 Match LocalPort {port}
@@ -53,7 +53,8 @@ class ParkDaemon(Daemon):
     def sockets(self):
         """inode -> (uid, id) of the sockets that keepers listen on."""
         found = {}
-        pattern = re.compile(re.escape(self.runtime) + r"/parked/(\d+)/(\d+)\.sock$")
+        # The stand-in's name, and the first one of the keeper's: the kernel shows no other.
+        pattern = re.compile(re.escape(self.runtime) + r"/parked/(\d+)/(\d+)\.(?:sock|new)$")
         with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
             for line in table:
                 path = pattern.search(line.strip())
@@ -100,6 +101,12 @@ class Bench:
     def configure(self, text):
         self.daemon.configure(text)
 
+    def limit(self, limit, extra=""):
+        """Another limit from now on."""
+        self.configure(POLICY.format(port=self.port, limit=limit, extra=extra))
+        done = self.daemon.cli("reload")
+        assert done.returncode == 0, done.stderr
+
     def close(self):
         """Takes it down; may be called twice."""
         while self.clients:
@@ -129,11 +136,11 @@ class Bench:
         client.tty, client.shell_pid = found[1].removeprefix("/dev/"), int(found[2])
         return client
 
-    def raw(self, command, output, **more):
+    def raw(self, command, output, port=None, options=()):
         """ssh -tt COMMAND whose bytes go to a file."""
-        argv = ["ssh", *SSH_OPTIONS, "-tt", "-i", self.world.key, "-p", str(self.port),
+        argv = ["ssh", *SSH_OPTIONS, *options, "-tt", "-i", self.world.key, "-p", str(port or self.port),
                 f"{self.user.name}@{self.server.address}", command]
-        return Raw(self, argv, output, **more)
+        return Raw(self, argv, output)
 
     # -- outcomes ---------------------------------------------------------------------------
 

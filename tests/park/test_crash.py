@@ -7,15 +7,14 @@ import time
 
 import pytest
 
-from bench import NOTICE, numbers_from
+from bench import LIMIT_S, NOTICE, numbers_from
 from servers import Dropbear, OpenSSH
 from test_exact import FLOOD
 from world import kill, tree_of, wait_until
 
 pytestmark = pytest.mark.heavy
 
-ROUNDS = int(os.environ.get("SSHIDLE_PARK_ROUNDS", "2"))
-LIMIT_S = 2
+ROUNDS = int(os.environ.get("SSHIDLE_PARK_ROUNDS", "1"))
 # A keeper waits 10 s for the end of a server that nobody has told it of.
 PATIENCE_S = 10
 
@@ -61,13 +60,13 @@ def outcome(bench, client, dump):
 def test_killed_on_the_way(make_bench, world, server, roles, record_property):
     became = []
     for number in range(ROUNDS):
-        bench = make_bench(server, limit=LIMIT_S)
+        bench = make_bench(server)
         client = bench.raw(FLOOD, world.path("out", f"crash-{server.name}-{number}"))
         client.wait_bytes(1000)
         # The keeper's socket is the first that can be seen of a park.
         found = wait_until(bench.daemon.sockets, LIMIT_S + 10, "a keeper is there", pause=0.001)
         uid, parked = next(iter(found.values()))
-        time.sleep(random.uniform(0, 0.15) if number else 0)
+        time.sleep(random.uniform(0, 0.15))
         kill_them(bench.daemon, roles)
         dump = bench.daemon.dump(uid, parked)
         became.append(outcome(bench, client, dump))

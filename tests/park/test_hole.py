@@ -11,7 +11,7 @@ from servers import Dropbear
 from test_handover import ended
 from world import kill, wait_until
 
-ROUNDS = int(os.environ.get("SSHIDLE_PARK_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("SSHIDLE_PARK_ROUNDS", "1"))
 
 # Tries to open the terminal without a pause and keeps it.
 ATTACK = """
