@@ -2,7 +2,7 @@
 
 enter() starts the script anew in namespaces of its own for processes, network, mounts and hostname: the daemon
 sees nothing but what the benchmark makes, packets on its loopback interface are the benchmark's, users
-are in copies of /etc/passwd and its like, and nothing is left when the script ends, however it ends.
+are in a copy of /etc, and nothing is left when the script ends, however it ends.
 """
 
 import atexit
@@ -71,11 +71,9 @@ def settle():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "run", "/run"], check=True)
     os.makedirs("/run/sshd")
-    private = pathlib.Path("/run/etc")
-    private.mkdir()
-    for name in ("passwd", "group", "shadow"):
-        shutil.copy(f"/etc/{name}", private)
-        subprocess.run(["mount", "--bind", private / name, f"/etc/{name}"], check=True)
+    # All of it: a file that is mounted over is uncovered when the host renames another to its name.
+    subprocess.run(["cp", "-a", "/etc", "/run/etc"], check=True)
+    subprocess.run(["mount", "--bind", "/run/etc", "/etc"], check=True)
     add_users()
 
 

@@ -19,6 +19,12 @@
 #define SAVE_AFTER_NS	 (1 * NS_PER_S)
 #define SAVE_COST_FACTOR 200
 
+/* What must not wait (a cut is under way) is saved at once, unless that takes this long; then not
+ * again before so many times as long, or many cuts on a host with many sessions would do nothing
+ * else. */
+#define URGENT_FREE_NS	   (2 * NS_PER_MS)
+#define URGENT_COST_FACTOR 20
+
 /* An id that was given out after the last write must not be given out again after a kill -9. */
 #define ID_HEADROOM 64
 
@@ -81,10 +87,26 @@ static int64_t save(struct engine *engine, uint32_t next_id)
 	return clock_now_ns() - from_ns;
 }
 
+static void save_at(struct engine *engine, int64_t at_ns)
+{
+	struct timeval after = clock_until(at_ns);
+
+	(void)event_add(engine->save, &after);
+}
+
 void engine_save_now(struct engine *engine)
 {
-	if (!engine->state)
-		(void)save(engine, engine->next_id + ID_HEADROOM);
+	int64_t now_ns = clock_now_ns(), cost_ns;
+
+	if (engine->state)
+		return;
+	if (now_ns < engine->urgent_not_before_ns) {
+		save_at(engine, engine->urgent_not_before_ns);
+		return;
+	}
+	cost_ns = save(engine, engine->next_id + ID_HEADROOM);
+	if (cost_ns > URGENT_FREE_NS)
+		engine->urgent_not_before_ns = clock_now_ns() + cost_ns * URGENT_COST_FACTOR;
 }
 
 static void on_save(evutil_socket_t fd, short what, void *context)
@@ -103,14 +125,12 @@ static void on_save(evutil_socket_t fd, short what, void *context)
 void engine_save_soon(struct engine *engine)
 {
 	int64_t at_ns = clock_now_ns() + SAVE_AFTER_NS;
-	struct timeval after;
 
 	if (evtimer_pending(engine->save, NULL))
 		return;
 	if (at_ns < engine->save_not_before_ns)
 		at_ns = engine->save_not_before_ns;
-	after = clock_until(at_ns);
-	(void)event_add(engine->save, &after);
+	save_at(engine, at_ns);
 }
 
 /* --- looks --- */
