@@ -204,7 +204,10 @@ def lost(build, figures):
     typed_ns = gone.type(0, LOST)
     subprocess.run(["nft", "-f", "-"], check=True, text=True, input=f"""
         table inet lost {{ chain in {{ type filter hook input priority 0;
-            tcp dport {gone.port} drop; }} }}""")
+            tcp dport {gone.port} drop
+        }}
+        }}
+        """)
     gone_ns = time.monotonic_ns()
     ended = wait_ended(gone, LOST, 3 * promise_s + 10)
     spared = len(alive.ended())
@@ -230,8 +233,7 @@ def main():
     beside = real(build, keys)
     stage.finish("scale", "\n\n".join([
         "## Many sessions", stage.command("scale") + f"\n{machine}.", text, beside,
-        "How long after the promised moment the connection ended, all at once on one host. The end is what the "
-        "client sees.",
+        "How long after the promised moment the process of the session had ended, all at once on one host.",
         report.table(["", "sessions", "promise", "median late", "p99", "most", "early"], lateness)]), figures)
 
 
