@@ -168,14 +168,17 @@ def cpu_s(pids):
     return total / NS_PER_S
 
 
+def children_of(pid):
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return list(map(int, file.read().split()))
+    return []
+
+
 def tree(pid):
     """A process and all below it."""
     found = [pid]
     for one in found:
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{one}/task"):
-                with open(f"/proc/{one}/task/{task}/children", encoding="ascii") as file:
-                    found += map(int, file.read().split())
+        found += children_of(one)
     return found
 
 
