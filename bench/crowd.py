@@ -79,7 +79,7 @@ def row(what, result, goal=""):
 
 def main():
     machine = report.machine()
-    stage.enter()
+    stage.enter({"kernel/pid_max": 4 * CROWD})
     build, seen = os.path.abspath(sys.argv[1]), []
     quiet = with_crowd(build, 0, 0, None)
     short = with_crowd(build, RATE, SHORT_MS, seen)

@@ -229,7 +229,7 @@ def lost(build, figures):
 
 def main():
     machine = report.machine()
-    stage.enter()
+    stage.enter({"kernel/pty/max": SESSIONS + 2048, "kernel/pid_max": 4 * SESSIONS})
     build, figures = os.path.abspath(sys.argv[1]), {}
     keys = stage.Keys()
     lateness = [cuts(build, figures), lost(build, figures)]

@@ -27,7 +27,6 @@ import report
 INSIDE = "SSHIDLE_BENCH_INSIDE"
 USERS = ("bench", "sshidle")
 NS_PER_S = 1_000_000_000
-SYSCTLS = {"kernel/pty/max": 16384, "kernel/pid_max": 4194304}
 
 
 # -- sizes and results ----------------------------------------------------------------------
@@ -59,44 +58,45 @@ def command(name):
 
 # -- the private host -----------------------------------------------------------------------
 
-def enter():
-    """Goes on in a private host; needs root."""
+def enter(limits=None):
+    """Goes on in a private host; needs root.  `limits`: what the real one's have to be at least meanwhile."""
     if os.environ.get(INSIDE):
         settle()
         return
     if os.geteuid() != 0:
         sys.exit(f"{sys.argv[0]}: must be root: it starts servers and a daemon")
-    saved = {name: read_sysctl(name) for name in SYSCTLS}
-    command = ["unshare", "--net", "--pid", "--mount", "--uts", "--fork", "--kill-child", "--mount-proc",
-               "--propagation", "private", sys.executable, *sys.argv]
-    process = subprocess.Popen(command, env={**os.environ, INSIDE: "1"})
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:
-        process.terminate()
-        code = process.wait()
-    finally:
-        # Those that have no namespace.
-        for name, value in saved.items():
-            write_sysctl(name, value)
+    command_line = ["unshare", "--net", "--pid", "--mount", "--uts", "--fork", "--kill-child", "--mount-proc",
+                    "--propagation", "private", sys.executable, *sys.argv]
+    with raised(limits or {}):
+        process = subprocess.Popen(command_line, env={**os.environ, INSIDE: "1"})
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            process.terminate()
+            code = process.wait()
     sys.exit(code)
 
 
-def read_sysctl(name):
-    return pathlib.Path("/proc/sys", name).read_text(encoding="ascii").strip()
-
-
-def write_sysctl(name, value):
-    with contextlib.suppress(OSError):
-        pathlib.Path("/proc/sys", name).write_text(str(value), encoding="ascii")
+@contextlib.contextmanager
+def raised(limits):
+    """With these sysctls at least so high; afterwards as they were."""
+    before = {}
+    try:
+        for name, least in limits.items():
+            path = pathlib.Path("/proc/sys", name)
+            value = int(path.read_text(encoding="ascii"))
+            if value < least:
+                path.write_text(str(least), encoding="ascii")
+                before[path] = value
+        yield
+    finally:
+        for path, value in before.items():
+            path.write_text(str(value), encoding="ascii")
 
 
 def settle():
     """Makes this process's namespaces a host."""
     be_init()
-    for name, least in SYSCTLS.items():
-        if int(read_sysctl(name)) < least:
-            write_sysctl(name, least)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "run", "/run"], check=True)
     os.makedirs("/run/sshd")
@@ -390,7 +390,7 @@ class Server:
 def sshd(keys, *options):
     port = free_port()
     settings = ["ListenAddress=127.0.0.1", "UsePAM=no", "PidFile=none", "MaxStartups=1000",
-                "PasswordAuthentication=no", "MaxSessions=10", *options]
+                "PasswordAuthentication=no", "Subsystem=sftp /usr/lib/openssh/sftp-server", *options]
     return Server(["/usr/sbin/sshd", "-D", "-f", "/dev/null", "-p", port, "-h", keys.host,
                    *(word for setting in settings for word in ("-o", setting))], port)
 
