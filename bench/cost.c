@@ -1,7 +1,7 @@
 /*
  * cost ROUNDS: what the observers' work costs, with the daemon's own code.
  *
- * One full look over /proc in slices of 5 ms, then ROUNDS samples of each session found, round robin.
+ * One full look over /proc in the daemon's slices, then ROUNDS samples of each session found, round robin.
  * Prints one JSON object: how many sessions, CPU time of each slice, and percentiles of what one sample
  * takes, all in ns.
  */
@@ -14,7 +14,6 @@
 #include "observe/finder.h"
 
 #define SESSIONS_MAX 20000
-#define SLICE_NS     (5 * NS_PER_MS)
 
 static struct watch *watches[SESSIONS_MAX];
 static size_t n_watches;
@@ -63,7 +62,7 @@ static void look(struct finder *finder)
 	do {
 		int64_t from_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 
-		r = finder_look(finder, clock_ns(CLOCK_MONOTONIC), SLICE_NS);
+		r = finder_look(finder, clock_ns(CLOCK_MONOTONIC), FINDER_SLICE_NS);
 		if (n < sizeof(slices) / sizeof(slices[0]))
 			slices[n++] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from_ns;
 	} while (r == 1);

@@ -147,6 +147,7 @@ static int write_sessions(struct control_client *client, struct evbuffer *reply,
 	struct engine *engine = client->control->engine;
 	const struct view_clock clock = view_clock_now();
 	const struct session *session = engine_session_from(engine, *id);
+	control_view_fn *view = client->list_view;
 	const char *before = "";
 
 	for (; session; session = engine_next_session(engine, session)) {
@@ -159,7 +160,7 @@ static int write_sessions(struct control_client *client, struct evbuffer *reply,
 			*id = session->id;
 			return 1;
 		}
-		if (varlink_encode(view_session_new(engine, session, &clock), &text, &n) < 0 ||
+		if (varlink_encode(view(engine, session, &clock), &text, &n) < 0 ||
 		    evbuffer_add(reply, before, strlen(before)) < 0 ||
 		    evbuffer_add(reply, text, n - 1) < 0)
 			return -ENOMEM;
@@ -190,14 +191,25 @@ static int write_list(struct control_client *client, size_t most, uint32_t *id)
 	return r;
 }
 
-static void list(const struct call *call)
+static void list_as(const struct call *call, control_view_fn *view)
 {
 	uint32_t from = 0;
 
+	call->client->list_view = view;
 	if (call->more)
 		call->client->list_from = 1;
 	else
 		(void)write_list(call->client, SIZE_MAX, &from);
+}
+
+static void list(const struct call *call)
+{
+	list_as(call, view_session_new);
+}
+
+static void overview(const struct call *call)
+{
+	list_as(call, view_line_new);
 }
 
 void control_methods_list_on(struct control_client *client)
@@ -444,6 +456,7 @@ static const struct method methods[] = {
 	{ "org.varlink.service", "GetInterfaceDescription", get_interface_description, 0,
 		{ { "interface", JSON_STRING, true } } },
 	{ "io.sshidle", "List", list, 0, { { 0 } } },
+	{ "io.sshidle", "Overview", overview, 0, { { 0 } } },
 	{ "io.sshidle", "Why", why, 0,
 		{ { "id", JSON_INTEGER, false }, { "tty", JSON_STRING, false } } },
 	{ "io.sshidle", "Cut", cut, METHOD_ACTS,

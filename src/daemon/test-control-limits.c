@@ -17,7 +17,7 @@
 
 #define STATUS "{\"method\":\"io.sshidle.Status\"}"
 #define LIST   "{\"method\":\"io.sshidle.List\"}"
-#define PARTS  "{\"method\":\"io.sshidle.List\",\"more\":true}"
+#define PARTS  "{\"method\":\"io.sshidle.Overview\",\"more\":true}"
 #define EVENTS "{\"method\":\"io.sshidle.Events\",\"more\":true}"
 
 enum { ALICE = 1000, BOB = 1001, SESSIONS = 300, SHORT_MS = 20, LONG_MS = 60 * 1000 };
