@@ -233,7 +233,9 @@ enum command_exit command_list(const struct arguments *arguments)
 	struct listing listing = { .all = arguments->all,
 				   .whole = arguments->json ? json_array() : NULL };
 	struct client_stream *stream = NULL;
-	enum command_exit result = client_stream_open(arguments, "io.sshidle.List", NULL, &stream);
+	enum command_exit result = client_stream_open(
+		arguments, arguments->json ? "io.sshidle.List" : "io.sshidle.Overview", NULL,
+		&stream);
 
 	table_init(&listing.table, columns, N_COLUMNS);
 	if (result == COMMAND_OK)
