@@ -16,12 +16,12 @@ import report
 import stage
 from stage import say, sized, percentile
 
-CROWD = sized(50_000, 5_000, 100)
+CROWD = sized(50_000, 3_000, 100)
 RATE = sized(1_000, 1_000, 50)
 # As compilers and scripts have, and as if each stayed a while.
 SHORT_MS, LONG_MS = 50, sized(10_000, 10_000, 500)
-# Two of the walks over all of /proc, which come once a minute.
-WINDOW_S = sized(120, 60, 1)
+# One of the walks over all of /proc, which come once a minute.
+WINDOW_S = sized(60, 20, 1)
 OPENINGS = sized(30, 10, 2)
 SESSIONS = 10
 
