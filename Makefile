@@ -3,6 +3,7 @@
 #   make            builds in build/
 #   make run        installs what is missing, builds, shows the main job on real sessions
 #   make check      installs what is missing, builds, runs every test
+#   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: a few minutes, writes nothing
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays
 #   make format     formats the C files
@@ -12,6 +13,7 @@ PREFIX = /usr/local
 SYSCONFDIR = /etc
 DESTDIR =
 WERROR = false
+QUICK =
 
 # Packages of Debian 12 are proved with Debian's own Python.
 PYTHON = /usr/bin/python3
@@ -31,11 +33,23 @@ check:
 	@scripts/install-packages build run check
 	@$(PYTHON) scripts/check $(OPTIONS)
 
+bench:
+	@scripts/install-packages build run bench
+	@$(MAKE) --no-print-directory all
+	@ninja -C build bench
+	@QUICK=$(QUICK) $(PYTHON) bench/all.py build
+
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild --strip
 	@DESTDIR=$(DESTDIR) scripts/install-host $(SYSCONFDIR)
 
-uninstall: all
+unbench:
+	@scripts/install-packages build run bench
+	@$(MAKE) --no-print-directory all
+	@ninja -C build bench
+	@QUICK=$(QUICK) $(PYTHON) bench/all.py build
+
+install: all
 	@DESTDIR=$(DESTDIR) $(PYTHON) scripts/uninstall build
 
 format:
@@ -44,4 +58,4 @@ format:
 clean:
 	rm -rf build build-sanitize
 
-.PHONY: all run check install uninstall format clean
+.PHONY: all run check bench install uninstall format clean

@@ -51,6 +51,12 @@ struct control {
 	unsigned n_clients;
 };
 
+struct view_clock;
+
+/* One session as an object. */
+typedef json_t *control_view_fn(struct engine *engine, const struct session *session,
+				const struct view_clock *clock);
+
 struct control_client {
 	TAILQ_ENTRY(control_client) link;
 	struct control *control;
@@ -60,7 +66,9 @@ struct control_client {
 	uid_t uid;
 	pid_t pid;
 	uint32_t rules; /* temporary ones that are in force for as long as it is there; 0: none */
-	bool sees_all;	/* root and members of the engine's group */
+	control_view_fn *list_view;
+	uint32_t list_from; /* a list is answered in parts, and goes on from this id; 0: none */
+	bool sees_all;	    /* root and members of the engine's group */
 	bool wants_events;
 	bool in_message; /* the deadline is that of a call that has begun */
 	bool ended;	 /* it has said all it will say */

@@ -76,7 +76,7 @@ struct engine {
 	size_t n_troubles;
 	int64_t started_at_ns, config_loaded_at_ns;
 	uint64_t cuts, parks, warnings, held;
-	int64_t save_not_before_ns;
+	int64_t save_not_before_ns, urgent_not_before_ns;
 	size_t walk_at; /* where the last engine_next_session() stood */
 	uint32_t next_id;
 };
@@ -156,5 +156,11 @@ void engine_send(struct engine *engine, enum link_type type, const void *message
 void engine_look_now(struct entry *entry);
 void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int32_t tty,
 		 const char *reason);
+
+/* engine-save.c */
 void engine_save_soon(struct engine *engine);
 void engine_save_now(struct engine *engine);
+/* At the end, whatever it costs. */
+void engine_save_last(struct engine *engine);
+/* Of the timer engine->save. */
+void engine_on_save(int fd, short what, void *engine);

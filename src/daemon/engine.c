@@ -14,19 +14,16 @@
 #include "daemon/engine-table.h"
 #include "text/config.h"
 
-/* The state is written this long after the first change, and not again before so many times what
- * the last write took: on a host with many sessions it then costs half a percent of a core. */
-#define SAVE_AFTER_NS	 (1 * NS_PER_S)
-#define SAVE_COST_FACTOR 200
-
-/* An id that was given out after the last write must not be given out again after a kill -9. */
-#define ID_HEADROOM 64
-
 /* After a sample that said nothing. */
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 
 /* A timer may fire a little early. */
 #define TIMER_SLACK_NS (5 * NS_PER_MS)
+
+/* Looks that nothing is due at are taken together with those of other sessions, up to so much
+ * earlier: both processes then wake up for all of them at once. */
+#define TOGETHER_NS	 (500 * NS_PER_MS)
+#define TOGETHER_FROM_NS (8 * NS_PER_S)
 
 /* Whatever came of the ping before. */
 #define PING_LEAST_NS (900 * NS_PER_MS)
@@ -58,56 +55,6 @@ void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int
 	control_event(entry->engine->control, &event);
 }
 
-/* --- the saved state --- */
-
-static const struct session *next_session(void *context, const struct session *after)
-{
-	return engine_next_session(context, after);
-}
-
-static int64_t save(struct engine *engine, uint32_t next_id)
-{
-	int64_t from_ns = clock_now_ns();
-	int r = state_save(engine->options->state_file, next_id, next_session, engine);
-
-	if (r < 0)
-		log_error("%s cannot be written: %s; a restart would begin all idle times anew",
-			  engine->options->state_file, strerror(-r));
-	return clock_now_ns() - from_ns;
-}
-
-void engine_save_now(struct engine *engine)
-{
-	if (!engine->state)
-		(void)save(engine, engine->next_id + ID_HEADROOM);
-}
-
-static void on_save(evutil_socket_t fd, short what, void *context)
-{
-	struct engine *engine = context;
-	int64_t cost_ns;
-
-	(void)fd;
-	(void)what;
-	if (engine->state)
-		return; /* before the first look is done the old state is worth more */
-	cost_ns = save(engine, engine->next_id + ID_HEADROOM);
-	engine->save_not_before_ns = clock_now_ns() + cost_ns * SAVE_COST_FACTOR;
-}
-
-void engine_save_soon(struct engine *engine)
-{
-	int64_t at_ns = clock_now_ns() + SAVE_AFTER_NS;
-	struct timeval after;
-
-	if (evtimer_pending(engine->save, NULL))
-		return;
-	if (at_ns < engine->save_not_before_ns)
-		at_ns = engine->save_not_before_ns;
-	after = clock_until(at_ns);
-	(void)event_add(engine->save, &after);
-}
-
 /* --- looks --- */
 
 void engine_look_now(struct entry *entry)
@@ -133,6 +80,16 @@ static void look_at(struct entry *entry, int64_t at_ns)
 	(void)event_add(entry->look, &after);
 }
 
+static int64_t look_together_ns(const struct verdict *verdict)
+{
+	int64_t at_ns = verdict->next_look_ns;
+
+	if (at_ns == verdict->warn_at_ns || at_ns == verdict->end_at_ns ||
+	    at_ns == verdict->ping_at_ns || at_ns < clock_now_ns() + TOGETHER_FROM_NS)
+		return at_ns;
+	return at_ns - at_ns % TOGETHER_NS;
+}
+
 /* A ping that was due and could not be sent is not asked for again at once. */
 static int64_t next_look_ns(const struct entry *entry)
 {
@@ -141,7 +98,7 @@ static int64_t next_look_ns(const struct entry *entry)
 
 	if (verdict->ping_at_ns <= verdict->next_look_ns && verdict->next_look_ns < again_ns)
 		return again_ns;
-	return verdict->next_look_ns;
+	return look_together_ns(verdict);
 }
 
 /* Judges on what is known and acts on it. Old evidence never ends a session: the judge's time is
@@ -520,7 +477,7 @@ static int engine_init(struct engine *engine)
 	engine->base = event_base_new();
 	if (!engine->base)
 		return -ENOMEM;
-	engine->save = evtimer_new(engine->base, on_save, engine);
+	engine->save = evtimer_new(engine->base, engine_on_save, engine);
 	if (!engine->save)
 		return -ENOMEM;
 	setup.fd = engine->options->link_fd;
@@ -569,7 +526,7 @@ int engine_run(const struct engine_options *options)
 		options->ready(options->context);
 		(void)event_base_dispatch(engine.base);
 		if (!engine.state)
-			(void)save(&engine, engine.next_id);
+			engine_save_last(&engine);
 	} else if (r != -EINVAL) {
 		log_error("cannot start: %s", strerror(-r));
 	}

@@ -14,9 +14,6 @@
 #include "daemon/clock.h"
 #include "daemon/monitored.h"
 
-/* The first look at a big host is done in slices, so that nothing else has to wait long. */
-#define LOOK_SLICE_NS (5 * NS_PER_MS)
-
 void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size)
 {
 	if (link_send(monitor->link, type, message, size) < 0) {
@@ -71,7 +68,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 	struct monitor *monitor = context;
 	int64_t now_ns = clock_now_ns(), next_ns = monitor->look_every_ns;
 	struct timeval after;
-	int r = finder_look(monitor->finder, now_ns, LOOK_SLICE_NS);
+	int r = finder_look(monitor->finder, now_ns, FINDER_SLICE_NS);
 
 	(void)fd;
 	(void)what;

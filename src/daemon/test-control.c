@@ -192,6 +192,29 @@ static void test_visible(void **state)
 	}
 }
 
+/* Each line says the same as the session in List. */
+static void test_overview(void **state)
+{
+	const int fd = fake_world_connect_as(*state, 0);
+	json_t *list = fake_world_call(*state, fd, CALL("List", ""));
+	json_t *overview = fake_world_call(*state, fd, CALL("Overview", ""));
+	const json_t *sessions = json_object_get(parameters_of(list), "sessions");
+	json_t *lines = json_object_get(parameters_of(overview), "sessions"), *line, *value;
+	const char *key;
+	size_t i;
+
+	assert_int_equal(json_array_size(lines), json_array_size(sessions));
+	json_array_foreach(lines, i, line)
+	{
+		assert_int_equal(json_object_size(line), 12);
+		json_object_foreach(line, key, value) assert_true(
+			json_equal(value, json_object_get(json_array_get(sessions, i), key)));
+	}
+	json_decref(list);
+	json_decref(overview);
+	(void)close(fd);
+}
+
 static void test_list(void **state)
 {
 	const int fd = fake_world_connect_as(*state, 0);
@@ -470,6 +493,7 @@ int main(void)
 		TEST(test_not_varlink),
 		TEST(test_visible),
 		TEST(test_list),
+		TEST(test_overview),
 		TEST(test_why),
 		TEST(test_cut),
 		TEST(test_cut_as_root),

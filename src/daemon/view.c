@@ -221,6 +221,12 @@ static int64_t session_end_ns(const struct session *session, const struct verdic
 	return verdict->alive_end_at_ns < end_ns ? verdict->alive_end_at_ns : end_ns;
 }
 
+static json_t *heard_new(const struct liveness *liveness, int64_t at_ns,
+			 const struct view_clock *clock)
+{
+	return liveness->known ? view_span_new(age(at_ns, clock)) : json_null();
+}
+
 /* What is known of the client's life, for one session. */
 static json_t *alive_new(const struct session *session, const struct view_clock *clock)
 {
@@ -229,20 +235,17 @@ static json_t *alive_new(const struct session *session, const struct view_clock 
 	size_t channel;
 	const struct liveness_terms terms = judge_alive_terms(session, &channel);
 
-	return json_pack(
-		"{s:o,s:o,s:o,s:o,s:o}", "alive_limit_s", view_span_new(terms.limit_ns),
-		"host_heard_s",
-		liveness->known ? view_span_new(age(liveness->host.latest_ns, clock)) : json_null(),
-		"program_heard_s",
-		liveness->known ? view_span_new(age(liveness->program.latest_ns, clock))
-				: json_null(),
-		"pings_unanswered",
-		liveness->known && !liveness->no_ping
-			? json_integer(liveness_pings_unanswered(liveness))
-			: json_null(),
-		"probes_unanswered",
-		liveness->known && has_ledger ? json_integer(liveness_probes_unanswered(liveness))
-					      : json_null());
+	return json_pack("{s:o,s:o,s:o,s:o,s:o}", "alive_limit_s", view_span_new(terms.limit_ns),
+			 "host_heard_s", heard_new(liveness, liveness->host.latest_ns, clock),
+			 "program_heard_s", heard_new(liveness, liveness->program.latest_ns, clock),
+			 "pings_unanswered",
+			 liveness->known && !liveness->no_ping
+				 ? json_integer(liveness_pings_unanswered(liveness))
+				 : json_null(),
+			 "probes_unanswered",
+			 liveness->known && has_ledger
+				 ? json_integer(liveness_probes_unanswered(liveness))
+				 : json_null());
 }
 
 static json_t *uid_new(uint32_t uid)
@@ -250,20 +253,41 @@ static json_t *uid_new(uint32_t uid)
 	return uid == UINT32_MAX ? json_null() : json_integer(uid);
 }
 
-json_t *view_session_new(struct engine *engine, const struct session *session,
-			 const struct view_clock *clock)
+/* What is worked out for a session. */
+struct outlook {
+	int64_t limit_ns, idle_ns, end_ns;
+	const char *state;
+	enum judge_rule rule;
+};
+
+static struct outlook outlook_of(struct engine *engine, const struct session *session,
+				 const struct view_clock *clock)
 {
-	const struct session_facts *facts = &session->facts;
 	const struct verdict verdict = engine_verdict(engine, session);
 	int64_t end_ns = TIME_NEVER;
 	const struct channel *channel = view_deciding(session, &end_ns);
 	const int64_t limit_ns = channel ? channel->policy.idle_timeout_ns : TIME_NEVER;
 	const int64_t used_ns =
 		channel ? session_channel_last_use(session, channel).latest_ns : clock->now_ns;
+	const int64_t idle_ns = age(used_ns, clock);
+
+	return (struct outlook){
+		.limit_ns = limit_ns,
+		.idle_ns = idle_ns,
+		.end_ns = session_end_ns(session, &verdict, end_ns),
+		.state = session_state(session, verdict.rule, idle_ns, limit_ns),
+		.rule = verdict.rule,
+	};
+}
+
+json_t *view_session_new(struct engine *engine, const struct session *session,
+			 const struct view_clock *clock)
+{
+	const struct session_facts *facts = &session->facts;
+	const struct outlook outlook = outlook_of(engine, session, clock);
 	const bool kept = session->kept_until_ns > clock->now_ns;
 	json_t *object;
 
-	end_ns = session_end_ns(session, &verdict, end_ns);
 	object = json_pack(
 		"{s:I,s:o,s:o,s:o,s:i,s:o,s:i,s:s,s:s,s:o,s:i,s:o,s:f,s:o,s:o,s:s,s:i,s:o}", "id",
 		(json_int_t)session->id, "user", view_foreign_new(session->user), "uid",
@@ -272,15 +296,33 @@ json_t *view_session_new(struct engine *engine, const struct session *session,
 		facts->local_port, "server", server_name((enum server_id)facts->server), "kind",
 		policy_kind_name((enum channel_kind)session_kind(session)), "tty",
 		ttys_new(session, -1), "pid", facts->identity.pid, "since",
-		view_time_new(clock, facts->started_at_ns), "idle_s", seconds(age(used_ns, clock)),
-		"limit_s", view_span_new(limit_ns), "ends_in_s",
-		view_span_new(until(end_ns, clock)), "state",
-		session_state(session, verdict.rule, age(used_ns, clock), limit_ns), "rule",
-		(int)verdict.rule, "kept_until",
+		view_time_new(clock, facts->started_at_ns), "idle_s", seconds(outlook.idle_ns),
+		"limit_s", view_span_new(outlook.limit_ns), "ends_in_s",
+		view_span_new(until(outlook.end_ns, clock)), "state", outlook.state, "rule",
+		(int)outlook.rule, "kept_until",
 		kept ? view_time_new(clock, session->kept_until_ns) : json_null());
 	if (object)
 		(void)json_object_update_new(object, alive_new(session, clock));
 	return object;
+}
+
+json_t *view_line_new(struct engine *engine, const struct session *session,
+		      const struct view_clock *clock)
+{
+	const struct session_facts *facts = &session->facts;
+	const struct liveness *liveness = &session->liveness;
+	const struct outlook outlook = outlook_of(engine, session, clock);
+
+	return json_pack(
+		"{s:I,s:o,s:o,s:s,s:s,s:o,s:f,s:o,s:o,s:s,s:o,s:o}", "id", (json_int_t)session->id,
+		"user", view_foreign_new(session->user), "from", view_text_new(facts->peer),
+		"server", server_name((enum server_id)facts->server), "kind",
+		policy_kind_name((enum channel_kind)session_kind(session)), "tty",
+		ttys_new(session, -1), "idle_s", seconds(outlook.idle_ns), "limit_s",
+		view_span_new(outlook.limit_ns), "ends_in_s",
+		view_span_new(until(outlook.end_ns, clock)), "state", outlook.state, "host_heard_s",
+		heard_new(liveness, liveness->host.latest_ns, clock), "program_heard_s",
+		heard_new(liveness, liveness->program.latest_ns, clock));
 }
 
 json_t *view_event_new(const struct engine_event *event, const struct view_clock *clock)

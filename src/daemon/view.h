@@ -47,6 +47,10 @@ const struct channel *view_deciding(const struct session *session, int64_t *ret_
 /* The types Session, Event, Channel and the reply of Status. */
 json_t *view_session_new(struct engine *engine, const struct session *session,
 			 const struct view_clock *clock);
+
+/* The type Line: as much of it as `sshidle list` shows. */
+json_t *view_line_new(struct engine *engine, const struct session *session,
+		      const struct view_clock *clock);
 json_t *view_event_new(const struct engine_event *event, const struct view_clock *clock);
 json_t *view_channel_new(const struct session *session, const struct channel *channel,
 			 const struct view_clock *clock);

@@ -185,6 +185,7 @@ static const struct {
 	  "f:1: ClientAliveCountMax: \"2147483648\" is too large" COUNT_ALLOWED },
 	{ "MaxCuts 30", "f:1: MaxCuts: lacks the /TIME" CUTS_ALLOWED },
 	{ "MaxCuts 0/1m", "f:1: MaxCuts: \"0\" is too small" CUTS_ALLOWED },
+	{ "MaxCuts 10001/1m", "f:1: MaxCuts: \"10001\" is too large" CUTS_ALLOWED },
 	{ "MaxCuts 5/0", "f:1: MaxCuts: \"0\" is too short" CUTS_ALLOWED },
 	{ "MaxCuts 5/m", "f:1: MaxCuts: \"m\" is not a time" CUTS_ALLOWED },
 	{ "MaxCuts 5 / 1m", "f:1: MaxCuts: lacks the /TIME" CUTS_ALLOWED },
