@@ -131,10 +131,19 @@ static bool input_has_place(const struct session *session, const struct sample *
 	       step->out_bytes >= AGENT_MESSAGE_BYTES;
 }
 
+/* When the wall clock was set forward between two samples, a terminal that was read before that
+ * looks as if it had not been: what came first is counted on the clock that was behind. */
+static int64_t earlier_offset_ns(const struct session *session, const struct sample *sample)
+{
+	return session->realtime_offset_ns < sample->realtime_offset_ns
+		       ? session->realtime_offset_ns
+		       : sample->realtime_offset_ns;
+}
+
 static void use_input(struct session *session, const struct sample *sample,
 		      const struct ledger_step *step, int64_t from_ns)
 {
-	int64_t from_realtime_ns = from_ns + sample->realtime_offset_ns;
+	int64_t from_realtime_ns = from_ns + earlier_offset_ns(session, sample);
 	bool untouched[FACTS_CHANNELS_MAX] = { false };
 	bool elsewhere;
 
@@ -301,6 +310,7 @@ static void observe(struct session *session, const struct sample *sample, bool h
 		observe_silence(session, sample);
 	}
 	session->known = sample->known;
+	session->realtime_offset_ns = sample->realtime_offset_ns;
 	session->observed_at_ns = sample->from_ns;
 }
 
