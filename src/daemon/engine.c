@@ -14,14 +14,6 @@
 #include "daemon/engine-table.h"
 #include "text/config.h"
 
-/* The state is written this long after the first change, and not again before so many times what
- * the last write took: on a host with many sessions it then costs half a percent of a core. */
-#define SAVE_AFTER_NS	 (1 * NS_PER_S)
-#define SAVE_COST_FACTOR 200
-
-/* An id that was given out after the last write must not be given out again after a kill -9. */
-#define ID_HEADROOM 64
-
 /* After a sample that said nothing. */
 #define LOOK_AGAIN_NS (20 * NS_PER_MS)
 
@@ -56,56 +48,6 @@ void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int
 	};
 
 	control_event(entry->engine->control, &event);
-}
-
-/* --- the saved state --- */
-
-static const struct session *next_session(void *context, const struct session *after)
-{
-	return engine_next_session(context, after);
-}
-
-static int64_t save(struct engine *engine, uint32_t next_id)
-{
-	int64_t from_ns = clock_now_ns();
-	int r = state_save(engine->options->state_file, next_id, next_session, engine);
-
-	if (r < 0)
-		log_error("%s cannot be written: %s; a restart would begin all idle times anew",
-			  engine->options->state_file, strerror(-r));
-	return clock_now_ns() - from_ns;
-}
-
-void engine_save_now(struct engine *engine)
-{
-	if (!engine->state)
-		(void)save(engine, engine->next_id + ID_HEADROOM);
-}
-
-static void on_save(evutil_socket_t fd, short what, void *context)
-{
-	struct engine *engine = context;
-	int64_t cost_ns;
-
-	(void)fd;
-	(void)what;
-	if (engine->state)
-		return; /* before the first look is done the old state is worth more */
-	cost_ns = save(engine, engine->next_id + ID_HEADROOM);
-	engine->save_not_before_ns = clock_now_ns() + cost_ns * SAVE_COST_FACTOR;
-}
-
-void engine_save_soon(struct engine *engine)
-{
-	int64_t at_ns = clock_now_ns() + SAVE_AFTER_NS;
-	struct timeval after;
-
-	if (evtimer_pending(engine->save, NULL))
-		return;
-	if (at_ns < engine->save_not_before_ns)
-		at_ns = engine->save_not_before_ns;
-	after = clock_until(at_ns);
-	(void)event_add(engine->save, &after);
 }
 
 /* --- looks --- */
@@ -520,9 +462,9 @@ static int engine_init(struct engine *engine)
 	engine->base = event_base_new();
 	if (!engine->base)
 		return -ENOMEM;
-	engine->save = evtimer_new(engine->base, on_save, engine);
-	if (!engine->save)
-		return -ENOMEM;
+	r = save_init(engine);
+	if (r < 0)
+		return r;
 	setup.fd = engine->options->link_fd;
 	setup.context = engine;
 	r = link_new(engine->base, &setup, &engine->link);
@@ -541,8 +483,7 @@ static void engine_deinit(struct engine *engine)
 	control_free(engine->control);
 	link_free(engine->link);
 	table_deinit(engine);
-	if (engine->save)
-		event_free(engine->save);
+	save_deinit(engine);
 	if (engine->base)
 		event_base_free(engine->base);
 	state_free(engine->state);
@@ -568,8 +509,7 @@ int engine_run(const struct engine_options *options)
 	if (r == 0) {
 		options->ready(options->context);
 		(void)event_base_dispatch(engine.base);
-		if (!engine.state)
-			(void)save(&engine, engine.next_id);
+		save_last(&engine);
 	} else if (r != -EINVAL) {
 		log_error("cannot start: %s", strerror(-r));
 	}

@@ -122,36 +122,26 @@ static json_t *session_json(const struct session *session)
 	for (int use = 0; use < USE_N; use++)
 		(void)json_array_append_new(uses, bounds_json(&session->uses[use]));
 	return json_pack(
-		"{sI so sI sI sI sI sI sI sI so so so so so* ss*}", "id", (json_int_t)session->id,
-		"identity", identity_json(&session->facts.identity), "uid",
+		"{sI so sI sI sI sI sI sI sI sI so so so so so* ss*}", "id",
+		(json_int_t)session->id, "identity", identity_json(&session->facts.identity), "uid",
 		(json_int_t)session->facts.uid, "observed_at", (json_int_t)session->observed_at_ns,
-		"first_seen", (json_int_t)session->first_seen_ns, "warned_at",
-		(json_int_t)session->warned_at_ns, "reported_at",
-		(json_int_t)session->reported_at_ns, "unresponsive_reported_at",
+		"realtime_offset", (json_int_t)session->realtime_offset_ns, "first_seen",
+		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)session->warned_at_ns,
+		"reported_at", (json_int_t)session->reported_at_ns, "unresponsive_reported_at",
 		(json_int_t)session->unresponsive_reported_at_ns, "kept_until",
 		(json_int_t)session->kept_until_ns, "uses", uses, "channels", channels, "ledger",
 		ledger_json(&session->ledger), "answered", answered_json(&session->liveness),
 		"keepalive", keepalive_json(session), "record", session->record);
 }
 
-/* A new file, whole and on its way to the disk, takes the place of the old one. */
-static int write_file(const char *file, const json_t *root)
+static int write_text(const char *file, const char *text)
 {
-	char temporary[4096];
-	auto_free char *text = json_dumps(root, JSON_COMPACT);
-	auto_close int fd = -1;
-	size_t length, done = 0;
+	auto_close int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	size_t length = strlen(text), done = 0;
 	ssize_t n;
 
-	if (snprintf(temporary, sizeof(temporary), "%s.new", file) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
-	if (!text)
-		return -ENOMEM;
-	fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	/* In one go: jansson writes to a descriptor token by token. */
-	length = strlen(text);
 	while (done < length) {
 		n = write(fd, text + done, length - done);
 		if (n < 0)
@@ -159,9 +149,28 @@ static int write_file(const char *file, const json_t *root)
 		done += (size_t)n;
 	}
 	/* No fsync: the state is of use in this boot only. */
-	if (rename(temporary, file) < 0)
-		return -errno;
 	return 0;
+}
+
+/* A new file, whole, takes the place of the old one. */
+static int write_file(const char *file, const json_t *root)
+{
+	char temporary[4096];
+	/* In one go: jansson writes to a descriptor token by token. */
+	auto_free char *text = json_dumps(root, JSON_COMPACT);
+	int r;
+
+	if (snprintf(temporary, sizeof(temporary), "%s.new", file) >= (int)sizeof(temporary))
+		return -ENAMETOOLONG;
+	if (!text)
+		return -ENOMEM;
+	r = write_text(temporary, text);
+	if (r == 0 && rename(temporary, file) < 0)
+		r = -errno;
+	/* On a full disk a piece of it would be in the way of others. */
+	if (r < 0)
+		(void)unlink(temporary);
+	return r;
 }
 
 int state_save(const char *file, uint32_t next_id,
@@ -184,7 +193,6 @@ int state_save(const char *file, uint32_t next_id,
 			 (json_int_t)next_id, "sessions", sessions);
 	if (!root)
 		return -ENOMEM;
-	errno = 0;
 	r = write_file(file, root);
 	json_decref(root);
 	return r;
@@ -311,6 +319,7 @@ static void restore_session(const json_t *saved, struct session *session)
 	const json_t *uses = json_object_get(saved, "uses");
 
 	session->observed_at_ns = get_int(saved, "observed_at");
+	session->realtime_offset_ns = get_int(saved, "realtime_offset");
 	session->first_seen_ns = get_int(saved, "first_seen");
 	session->warned_at_ns = get_int(saved, "warned_at");
 	session->reported_at_ns = get_int(saved, "reported_at");
