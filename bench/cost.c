@@ -1,0 +1,117 @@
+/*
+ * cost ROUNDS: what the observers' work costs, with the daemon's own code.
+ *
+ * One full look over /proc in slices of 5 ms, then ROUNDS samples of each session found, round robin.
+ * Prints one JSON object: how many sessions, CPU time of each slice, and percentiles of what one sample
+ * takes, all in ns.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "observe/finder.h"
+
+#define SESSIONS_MAX 20000
+#define SLICE_NS     (5 * NS_PER_MS)
+
+static struct watch *watches[SESSIONS_MAX];
+static size_t n_watches;
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	(void)clock_gettime(clock, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+static void on_found(void *context, struct watch *watch)
+{
+	(void)context;
+	if (n_watches == SESSIONS_MAX)
+		abort();
+	watches[n_watches++] = watch;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
+
+	return (one > other) - (one < other);
+}
+
+static void print_percentiles(const char *name, int64_t *values, size_t n)
+{
+	qsort(values, n, sizeof(*values), compare);
+	(void)printf("\"%s\":{\"n\":%zu", name, n);
+	if (n > 0)
+		(void)printf(",\"p10\":%" PRId64 ",\"median\":%" PRId64 ",\"p90\":%" PRId64
+			     ",\"p99\":%" PRId64 ",\"max\":%" PRId64,
+			     values[n / 10], values[n / 2], values[n * 9 / 10],
+			     values[n * 99 / 100], values[n - 1]);
+	(void)printf("}");
+}
+
+static void look(struct finder *finder)
+{
+	static int64_t slices[1 << 16];
+	size_t n = 0;
+	int r;
+
+	do {
+		int64_t from_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		r = finder_look(finder, clock_ns(CLOCK_MONOTONIC), SLICE_NS);
+		if (n < sizeof(slices) / sizeof(slices[0]))
+			slices[n++] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from_ns;
+	} while (r == 1);
+	print_percentiles("slices", slices, n);
+}
+
+static void take_samples(size_t rounds)
+{
+	int64_t *costs = calloc(rounds * n_watches + 1, sizeof(*costs));
+	size_t n = 0;
+
+	if (!costs)
+		abort();
+	/* The first sample of each lists its channels. */
+	for (size_t round = 0; round <= rounds; round++) {
+		for (size_t i = 0; i < n_watches; i++) {
+			struct sample sample;
+			bool changed;
+			int64_t from_ns = clock_ns(CLOCK_MONOTONIC);
+			int r = watch_sample(watches[i], &sample, &changed);
+
+			if (r == 0 && round > 0)
+				costs[n++] = clock_ns(CLOCK_MONOTONIC) - from_ns;
+		}
+	}
+	print_percentiles("sample", costs, n);
+	free(costs);
+}
+
+int main(int argc, char **argv)
+{
+	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 10;
+	struct rlimit limit;
+	struct finder *finder;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (finder_new(on_found, NULL, &finder) < 0)
+		return 1;
+	(void)printf("{");
+	look(finder);
+	(void)printf(",\"sessions\":%zu,", n_watches);
+	take_samples(rounds);
+	(void)printf("}\n");
+	for (size_t i = 0; i < n_watches; i++)
+		watch_free(watches[i]);
+	finder_free(finder);
+	return 0;
+}
