@@ -5,6 +5,7 @@
 
 #include "base/duration.h"
 #include "base/text.h"
+#include "core/brake.h"
 #include "text/config-parser.h"
 
 #define KINDS "shell, sftp, exec, forward, none"
@@ -197,7 +198,7 @@ static const struct config_type fallback_type = { parse_word, print_word, fallba
 static const struct config_type switch_type = { parse_word, print_word, switch_words, 0, 0 };
 static const struct config_type after_type = { parse_word, print_word, after_words, 0, 0 };
 static const struct config_type count_type = { parse_count, print_count, NULL, 0, INT32_MAX };
-static const struct config_type positive_type = { parse_count, print_count, NULL, 1, INT32_MAX };
+static const struct config_type cuts_type = { parse_count, print_count, NULL, 1, BRAKE_MOST };
 static const struct config_type percent_type = { parse_percent, print_percent, NULL, 1,
 						 100 * PERCENT_PPM };
 static const struct config_type uses_type = { parse_uses, print_uses, use_words, 0, 0 };
@@ -265,7 +266,7 @@ static void read_cuts(struct config_parser *parser, const struct config_keyword 
 		return;
 	}
 	*slash = '\0';
-	if (!parse_value(parser, keyword, &positive_type, words->items[0], &number) ||
+	if (!parse_value(parser, keyword, &cuts_type, words->items[0], &number) ||
 	    !parse_value(parser, keyword, &positive_span_type, slash + 1, &span_ns))
 		return;
 	source = config_parser_source(parser);
@@ -493,7 +494,7 @@ const struct config_keyword config_keyword_table[] = {
 	  .type = &switch_type,
 	  .setting = SETTING_PARK_PERMIT_ROOT },
 	{ .name = "MaxCuts",
-	  .allowed = "NUMBER/TIME, such as 30/1m, outside of Match",
+	  .allowed = "NUMBER/TIME, such as 30/1m, at most 10000 of them, outside of Match",
 	  .read = read_cuts,
 	  .print = print_cuts,
 	  .setting = SETTING_MAX_CUTS,

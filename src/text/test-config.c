@@ -78,7 +78,8 @@ static int64_t timeout_s(const struct config *config, const char *user, enum cha
 	"; allowed: all, or criteria with a list each: User, Group, Address, LocalPort, Server, " \
 	"Kind, Command"
 #define PERCENT_ALLOWED "; allowed: a percentage of one CPU from 0.0001% to 100%, such as 0.3%"
-#define CUTS_ALLOWED	"; allowed: NUMBER/TIME, such as 30/1m, outside of Match"
+#define CUTS_ALLOWED \
+	"; allowed: NUMBER/TIME, such as 30/1m, at most 10000 of them, outside of Match"
 #define PROFILE_ALLOWED                                                                           \
 	"; allowed: the name of a profile, such as pci-dss-4.0, or an absolute path, outside of " \
 	"Match"
@@ -185,6 +186,7 @@ static const struct {
 	  "f:1: ClientAliveCountMax: \"2147483648\" is too large" COUNT_ALLOWED },
 	{ "MaxCuts 30", "f:1: MaxCuts: lacks the /TIME" CUTS_ALLOWED },
 	{ "MaxCuts 0/1m", "f:1: MaxCuts: \"0\" is too small" CUTS_ALLOWED },
+	{ "MaxCuts 10001/1m", "f:1: MaxCuts: \"10001\" is too large" CUTS_ALLOWED },
 	{ "MaxCuts 5/0", "f:1: MaxCuts: \"0\" is too short" CUTS_ALLOWED },
 	{ "MaxCuts 5/m", "f:1: MaxCuts: \"m\" is not a time" CUTS_ALLOWED },
 	{ "MaxCuts 5 / 1m", "f:1: MaxCuts: lacks the /TIME" CUTS_ALLOWED },
