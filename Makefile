@@ -3,6 +3,7 @@
 #   make            builds in build/
 #   make run        installs what is missing, builds, shows the main job on real sessions
 #   make check      installs what is missing, builds, runs every test
+#   make check-long the same for what takes an hour: 200 kills, 10,000 sessions, half an hour with 2,000
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays
 #   make format     formats the C files
@@ -31,6 +32,10 @@ check:
 	@scripts/install-packages build run check
 	@$(PYTHON) scripts/check $(OPTIONS)
 
+check-long:
+	@scripts/install-packages build run check
+	@$(PYTHON) scripts/check --long $(OPTIONS)
+
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild --strip
 	@DESTDIR=$(DESTDIR) scripts/install-host $(SYSCONFDIR)
@@ -44,4 +49,4 @@ format:
 clean:
 	rm -rf build build-sanitize
 
-.PHONY: all run check install uninstall format clean
+.PHONY: all run check check-long install uninstall format clean

@@ -5,4 +5,5 @@ from scenarios import endurance
 from servers import Dropbear, OpenSSH
 from stage import Stage
 
-STAGE = Stage("endurance", {OpenSSH: endurance.ALL, Dropbear: [endurance.churn]})
+STAGE = Stage("endurance", {OpenSSH: endurance.ALL, Dropbear: [endurance.churn]},
+              patience_s=endurance.PATIENCE_S)

@@ -18,7 +18,7 @@ from stage import LIMIT_S, WARNING_S, collect, scenario
 from world import is_alive, kill, processes, wait_until
 
 KILLS = int(os.environ.get("SSHIDLE_KILLS", "30"))
-CHURN = int(os.environ.get("SSHIDLE_CHURN", "300"))
+CHURN = int(os.environ.get("SSHIDLE_CHURN", "150"))  # of each server
 
 # So long a daemon lives between two kills, at most: shorter than its start takes, or long enough to
 # warn and to end somebody.
@@ -26,6 +26,8 @@ LIFE_S = 1.4
 
 # Longer than all the kills take.
 LONG_S = int(1.3 * KILLS) + 15
+
+PATIENCE_S = 300 + 2 * KILLS + CHURN
 
 
 # -- kill -9 --------------------------------------------------------------------------------
@@ -206,8 +208,8 @@ def kills(play):
     for one in [*used, printing]:
         assert not one.ended, f"{one} was in use and ended{play.about(one)}"
         play.not_cut(one)
-    play.stage.measured = f"{KILLS} x kill -9 in {took:.0f} s, {passers.ended} sessions ended " \
-                          "meanwhile, none early"
+    play.measured = f"{KILLS} x kill -9 in {took:.0f} s, {passers.ended} sessions ended " \
+                    "meanwhile, none early"
 
 
 def keep_in_use(play, typing, printing, over):
@@ -253,8 +255,8 @@ def churn(play):
     assert descriptors_after == descriptors, f"descriptors: {descriptors} to {descriptors_after}"
     grown = [after - before for before, after in zip(memory, memory_after)]
     assert max(grown) <= GROWTH_KIB, f"memory in KiB: {memory} to {memory_after}"
-    play.stage.measured = f"{CHURN} sessions came and went in {took:.0f} s; memory of monitor and " \
-                          f"engine {memory} to {memory_after} KiB, descriptors {descriptors}"
+    play.measured = f"{CHURN} sessions came and went in {took:.0f} s; memory of monitor and " \
+                    f"engine {memory} to {memory_after} KiB, descriptors {descriptors}"
 
 
 def mine(own, port):
