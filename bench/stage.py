@@ -2,7 +2,7 @@
 
 enter() starts the script anew in namespaces of its own for processes, network, mounts and hostname: the daemon
 sees nothing but what the benchmark makes, packets on its loopback interface are the benchmark's, users
-are in copies of /etc/passwd and its like, and nothing is left when the script ends, however it ends.
+are in a copy of /etc, and nothing is left when the script ends, however it ends.
 """
 
 import atexit
@@ -22,10 +22,39 @@ import tempfile
 import threading
 import time
 
+import report
+
 INSIDE = "SSHIDLE_BENCH_INSIDE"
 USERS = ("bench", "sshidle")
 NS_PER_S = 1_000_000_000
 SYSCTLS = {"kernel/pty/max": 16384, "kernel/pid_max": 4194304}
+
+
+# -- sizes and results ----------------------------------------------------------------------
+
+def sized(full, quick, tiny):
+    """The value for this run: `make bench`, QUICK=1, QUICK=tiny."""
+    return {"": full, "tiny": tiny}.get(os.environ.get("QUICK", ""), quick)
+
+
+def is_full():
+    return os.environ.get("QUICK", "") == ""
+
+
+def finish(name, section, figures):
+    """Tells what was measured.  Only a full run goes into docs/BENCHMARKS.md; `figures` are kept for
+    the table of goals: row -> (result, whether it is within the goal, or None)."""
+    print(section)
+    directory = pathlib.Path(sys.argv[1]) / "bench" / "results"
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / f"{name}.json").write_text(json.dumps(figures), encoding="utf-8")
+    if is_full():
+        report.write(name, section)
+
+
+def command(name):
+    """The line that runs a script again."""
+    return f"    ninja -C build bench && sudo bench/{name}.py build\n"
 
 
 # -- the private host -----------------------------------------------------------------------
@@ -71,11 +100,9 @@ def settle():
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "run", "/run"], check=True)
     os.makedirs("/run/sshd")
-    private = pathlib.Path("/run/etc")
-    private.mkdir()
-    for name in ("passwd", "group", "shadow"):
-        shutil.copy(f"/etc/{name}", private)
-        subprocess.run(["mount", "--bind", private / name, f"/etc/{name}"], check=True)
+    # All of it: a file that is mounted over is uncovered when the host renames another to its name.
+    subprocess.run(["cp", "-a", "/etc", "/run/etc"], check=True)
+    subprocess.run(["mount", "--bind", "/run/etc", "/etc"], check=True)
     add_users()
 
 
@@ -191,7 +218,7 @@ class Daemon:
         wait_until(lambda: self.process.poll() is not None or "watches this host" in self.said(), 60,
                    "sshidled watches")
         if self.process.poll() is not None:
-            raise RuntimeError(f"sshidled ended: {self.said()[-500:]}")
+            raise RuntimeError(f"sshidled ended with {self.process.returncode}: {self.said()[-500:]}")
 
     def said(self):
         return (self.directory / "log").read_text(encoding="utf-8", errors="replace")

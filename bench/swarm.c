@@ -16,7 +16,7 @@
  *
  *     ready N PORT         all are there
  *     opened I T           by `open`: the shell of session I is there
- *     ended I T            the server's side of session I closed the connection
+ *     ended I T            the process of session I has ended
  *
  * What it reads:
  *
@@ -41,6 +41,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
@@ -188,10 +189,26 @@ static int run_session(char *path)
 struct swarm {
 	char server[PATH_BYTES];
 	struct sockaddr_in address;
-	int *clients; /* -1: ended */
+	int *clients; /* -1: closed */
+	pid_t *pids;
 	size_t n, size;
-	int listener, events;
+	int listener, events, children;
 };
+
+static void swarm_init(struct swarm *swarm, size_t size)
+{
+	sigset_t ended;
+
+	swarm->size = size;
+	swarm->clients = calloc(size, sizeof(*swarm->clients));
+	swarm->pids = calloc(size, sizeof(*swarm->pids));
+	(void)sigemptyset(&ended);
+	(void)sigaddset(&ended, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &ended, NULL);
+	swarm->children = signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (!swarm->clients || !swarm->pids || swarm->children < 0)
+		fail("cannot start");
+}
 
 static void swarm_listen(struct swarm *swarm)
 {
@@ -210,18 +227,24 @@ static void swarm_listen(struct swarm *swarm)
 		fail("cannot listen");
 }
 
-static void spawn_session(struct swarm *swarm, int server)
+static void spawn_session(struct swarm *swarm, int server, pid_t *ret_pid)
 {
 	char *const arguments[] = { swarm->server, NULL }, *const environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
-	pid_t pid;
+	posix_spawnattr_t attributes;
+	sigset_t none;
 
+	(void)sigemptyset(&none);
+	(void)posix_spawnattr_init(&attributes);
+	(void)posix_spawnattr_setsigmask(&attributes, &none);
+	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
 	(void)posix_spawn_file_actions_init(&actions);
 	(void)posix_spawn_file_actions_adddup2(&actions, server, SOCKET_FD);
-	errno = posix_spawn(&pid, swarm->server, &actions, NULL, arguments, environment);
+	errno = posix_spawn(ret_pid, swarm->server, &actions, &attributes, arguments, environment);
 	if (errno != 0)
 		fail(swarm->server);
 	(void)posix_spawn_file_actions_destroy(&actions);
+	(void)posix_spawnattr_destroy(&attributes);
 }
 
 /* The prompt has come: the session is what it will be. */
@@ -246,7 +269,7 @@ static void add_session(struct swarm *swarm)
 	if (server < 0 || setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0 ||
 	    setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) < 0)
 		fail("cannot accept");
-	spawn_session(swarm, server);
+	spawn_session(swarm, server, &swarm->pids[swarm->n]);
 	(void)close(server);
 	event.data.u64 = swarm->n;
 	if (epoll_ctl(swarm->events, EPOLL_CTL_ADD, client, &event) < 0)
@@ -261,9 +284,22 @@ static void take_bytes(struct swarm *swarm, size_t i)
 
 	if (n > 0 || (n < 0 && errno == EAGAIN))
 		return;
-	(void)printf("ended %zu %lld\n", i, (long long)now_ns());
 	(void)close(swarm->clients[i]);
 	swarm->clients[i] = -1;
+}
+
+/* Shells come here too, when they outlive their session. */
+static void bury(struct swarm *swarm)
+{
+	struct signalfd_siginfo info;
+	const int64_t at_ns = now_ns();
+	pid_t pid;
+
+	(void)read(swarm->children, &info, sizeof(info));
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+		for (size_t i = 0; i < swarm->n; i++)
+			if (swarm->pids[i] == pid)
+				(void)printf("ended %zu %lld\n", i, (long long)at_ns);
 }
 
 static void send_to(const struct swarm *swarm, size_t from, size_t n, const char *byte)
@@ -297,15 +333,19 @@ static void take_command(struct swarm *swarm, const char *line)
 static void swarm_run(struct swarm *swarm)
 {
 	struct epoll_event events[EVENTS_MAX], input = { .events = EPOLLIN, .data.u64 = SIZE_MAX };
+	struct epoll_event children = { .events = EPOLLIN, .data.u64 = SIZE_MAX - 1 };
 	char line[128];
 	int n;
 
-	if (epoll_ctl(swarm->events, EPOLL_CTL_ADD, 0, &input) < 0)
+	if (epoll_ctl(swarm->events, EPOLL_CTL_ADD, 0, &input) < 0 ||
+	    epoll_ctl(swarm->events, EPOLL_CTL_ADD, swarm->children, &children) < 0)
 		fail("epoll_ctl");
 	for (;;) {
 		n = epoll_wait(swarm->events, events, EVENTS_MAX, -1);
 		for (int i = 0; i < n; i++) {
-			if (events[i].data.u64 != SIZE_MAX)
+			if (events[i].data.u64 == children.data.u64)
+				bury(swarm);
+			else if (events[i].data.u64 != input.data.u64)
 				take_bytes(swarm, events[i].data.u64);
 			else if (fgets(line, sizeof(line), stdin))
 				take_command(swarm, line);
@@ -313,8 +353,6 @@ static void swarm_run(struct swarm *swarm)
 				return;
 		}
 		(void)fflush(stdout);
-		while (waitpid(-1, NULL, WNOHANG) > 0)
-			;
 	}
 }
 
@@ -345,10 +383,8 @@ int main(int argc, char **argv)
 	}
 	wanted = strtoul(argv[2], NULL, 10);
 	/* Room for those that `open` adds. */
-	swarm.size = wanted + 1000;
-	swarm.clients = calloc(swarm.size, sizeof(*swarm.clients));
-	if (!swarm.clients ||
-	    snprintf(swarm.server, sizeof(swarm.server), "%s/" SERVER_NAME, argv[1]) >= PATH_BYTES)
+	swarm_init(&swarm, wanted + 1000);
+	if (snprintf(swarm.server, sizeof(swarm.server), "%s/" SERVER_NAME, argv[1]) >= PATH_BYTES)
 		fail("arguments");
 	raise_limits();
 	/* Shells that outlive their session. */

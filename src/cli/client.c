@@ -26,6 +26,7 @@ struct client {
 	const struct arguments *arguments;
 	struct varlink_reader reader;
 	int fd;
+	bool continues; /* after the last reply more of them come */
 };
 
 static const char *start_command(void)
@@ -217,8 +218,9 @@ static enum command_exit say_error(const struct varlink_reply *reply)
 	return COMMAND_FAILED;
 }
 
-/* The parameters of one reply. */
-static enum command_exit take_reply(const char *text, size_t n, json_t **ret_parameters)
+/* The parameters of one reply, and whether more of them come. */
+static enum command_exit take_reply(const char *text, size_t n, json_t **ret_parameters,
+				    bool *ret_continues)
 {
 	struct varlink_reply reply;
 	enum command_exit result = COMMAND_OK;
@@ -233,6 +235,7 @@ static enum command_exit take_reply(const char *text, size_t n, json_t **ret_par
 		result = say_error(&reply);
 	else
 		*ret_parameters = reply.parameters ? json_incref(reply.parameters) : json_object();
+	*ret_continues = reply.continues;
 	json_decref(message);
 	return result;
 }
@@ -250,7 +253,7 @@ static enum command_exit client_receive(struct client *client, json_t **ret_para
 			return result;
 	}
 	if (r > 0)
-		return take_reply(text, bytes, ret_parameters);
+		return take_reply(text, bytes, ret_parameters, &client->continues);
 	output_error("what answers is not sshidled");
 	return COMMAND_UNREACHABLE;
 }
@@ -340,6 +343,11 @@ enum command_exit client_stream_wait(struct client_stream *stream, json_t **ret_
 	return client_receive(&stream->client, ret_parameters);
 }
 
+bool client_stream_continues(const struct client_stream *stream)
+{
+	return stream->client.continues;
+}
+
 /* Bytes that are there: 1, none: 0, or -EPIPE. */
 static int fill_at_once(struct client *client)
 {
@@ -364,7 +372,8 @@ int client_stream_take(struct client_stream *stream, json_t **ret_parameters)
 		if (r <= 0)
 			return r;
 	}
-	if (r < 0 || take_reply(text, bytes, ret_parameters) != COMMAND_OK)
+	if (r < 0 ||
+	    take_reply(text, bytes, ret_parameters, &stream->client.continues) != COMMAND_OK)
 		return -EPIPE;
 	return 1;
 }

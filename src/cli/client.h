@@ -30,6 +30,9 @@ int client_stream_fd(const struct client_stream *stream);
 /* Waits for one reply. */
 enum command_exit client_stream_wait(struct client_stream *stream, json_t **ret_parameters);
 
+/* Whether the last reply was not the last one. */
+bool client_stream_continues(const struct client_stream *stream);
+
 /* One that is there already: 1 and the reply, 0 there is none, -EPIPE: there will be none. Says
  * nothing. */
 int client_stream_take(struct client_stream *stream, json_t **ret_parameters);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +95,23 @@ static int add_session(struct table *table, const json_t *session)
 			 state_style(state));
 }
 
+/* Where a row of the table belongs. */
+struct place {
+	double ends_in_s;
+	json_int_t id;
+	size_t row;
+};
+
+/* What has come so far. */
+struct listing {
+	struct table table;
+	struct place *places; /* one for each row */
+	size_t room;
+	size_t hidden; /* without a limit */
+	json_t *whole; /* instead of the table: for --json */
+	bool all;
+};
+
 static double ends_in_s(const json_t *session)
 {
 	const json_t *ends_in = json_object_get(session, "ends_in_s");
@@ -104,27 +122,62 @@ static double ends_in_s(const json_t *session)
 /* Those that end first at the top, those that do not at the bottom; then by id. */
 static int compare(const void *a, const void *b)
 {
-	const json_t *one = *(const json_t *const *)a, *other = *(const json_t *const *)b;
-	const double one_s = ends_in_s(one), other_s = ends_in_s(other);
-	const json_int_t one_id = json_integer_value(json_object_get(one, "id"));
-	const json_int_t other_id = json_integer_value(json_object_get(other, "id"));
+	const struct place *one = a, *other = b;
 
-	if (one_s < other_s || one_s > other_s)
-		return one_s < other_s ? -1 : 1;
-	return one_id < other_id ? -1 : one_id > other_id;
+	if (one->ends_in_s < other->ends_in_s || one->ends_in_s > other->ends_in_s)
+		return one->ends_in_s < other->ends_in_s ? -1 : 1;
+	return one->id < other->id ? -1 : one->id > other->id;
 }
 
-/* Fills `sorted`, which has room for all of them, with those to be shown. */
-static size_t choose(const json_t *sessions, bool all, const json_t **sorted)
+static int reserve_place(struct listing *listing)
 {
-	const json_t *session;
-	size_t i, n = 0;
+	const size_t room = listing->room > 0 ? listing->room * 2 : 16;
+	struct place *places;
 
-	json_array_foreach(sessions, i, session) if (all || !text_equal(string_of(session, "state"),
-									"unlimited")) sorted[n++] =
-		session;
-	qsort(sorted, n, sizeof(const json_t *), compare);
-	return n;
+	if (listing->table.n_rows < listing->room)
+		return 0;
+	places = reallocarray(listing->places, room, sizeof(*places));
+	if (!places)
+		return -ENOMEM;
+	listing->places = places;
+	listing->room = room;
+	return 0;
+}
+
+static int list_session(struct listing *listing, const json_t *session)
+{
+	const size_t row = listing->table.n_rows;
+	int r;
+
+	if (!listing->all && text_equal(string_of(session, "state"), "unlimited")) {
+		listing->hidden++;
+		return 0;
+	}
+	r = reserve_place(listing);
+	if (r < 0)
+		return r;
+	listing->places[row] =
+		(struct place){ .ends_in_s = ends_in_s(session),
+				.id = json_integer_value(json_object_get(session, "id")),
+				.row = row };
+	return add_session(&listing->table, session);
+}
+
+static int take_sessions(struct listing *listing, json_t *sessions)
+{
+	json_t *session;
+	size_t i;
+	int r = 0;
+
+	if (listing->whole)
+		return json_array_extend(listing->whole, sessions) < 0 ? -ENOMEM : 0;
+	json_array_foreach(sessions, i, session)
+	{
+		r = list_session(listing, session);
+		if (r < 0)
+			break;
+	}
+	return r;
 }
 
 static void say_hidden(size_t shown, size_t hidden)
@@ -136,41 +189,60 @@ static void say_hidden(size_t shown, size_t hidden)
 			     shown > 0 ? "more " : "");
 }
 
-static int print_sessions(const json_t *sessions, bool all)
+static void print_listing(struct listing *listing)
 {
-	const size_t most = json_array_size(sessions);
-	const json_t **sorted = calloc(most + 1, sizeof(const json_t *));
-	struct table table;
-	size_t n = 0;
-	int r = sorted ? 0 : -ENOMEM;
+	struct table *table = &listing->table;
 
-	table_init(&table, columns, N_COLUMNS);
-	if (sorted)
-		n = choose(sessions, all, sorted);
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = add_session(&table, sorted[i]);
-	if (r == 0 && n > 0)
-		table_print(&table);
+	if (listing->whole) {
+		json_t *reply = json_pack("{s:O}", "sessions", listing->whole);
+
+		output_json(reply, false);
+		json_decref(reply);
+		return;
+	}
+	qsort(listing->places, table->n_rows, sizeof(*listing->places), compare);
+	table_start(table);
+	for (size_t i = 0; i < table->n_rows; i++)
+		table_print_row(table, listing->places[i].row);
+	say_hidden(table->n_rows, listing->hidden);
+}
+
+/* In parts: while one is read, sshidled writes the next. */
+static enum command_exit receive_listing(struct client_stream *stream, struct listing *listing)
+{
+	enum command_exit result;
+	int r;
+
+	do {
+		json_t *reply = NULL;
+
+		result = client_stream_wait(stream, &reply);
+		if (result != COMMAND_OK)
+			return result;
+		r = take_sessions(listing, json_object_get(reply, "sessions"));
+		json_decref(reply);
+	} while (r == 0 && client_stream_continues(stream));
 	if (r == 0)
-		say_hidden(n, most - n);
-	table_deinit(&table);
-	free(sorted);
-	return r;
+		return COMMAND_OK;
+	output_error("%s", strerror(-r));
+	return COMMAND_FAILED;
 }
 
 enum command_exit command_list(const struct arguments *arguments)
 {
-	json_t *reply = NULL;
-	enum command_exit result = client_call(arguments, "io.sshidle.List", NULL, &reply);
+	struct listing listing = { .all = arguments->all,
+				   .whole = arguments->json ? json_array() : NULL };
+	struct client_stream *stream = NULL;
+	enum command_exit result = client_stream_open(arguments, "io.sshidle.List", NULL, &stream);
 
-	if (result != COMMAND_OK)
-		return result;
-	if (arguments->json) {
-		output_json(reply, false);
-	} else if (print_sessions(json_object_get(reply, "sessions"), arguments->all) < 0) {
-		output_error("%s", strerror(ENOMEM));
-		result = COMMAND_FAILED;
-	}
-	json_decref(reply);
+	table_init(&listing.table, columns, N_COLUMNS);
+	if (result == COMMAND_OK)
+		result = receive_listing(stream, &listing);
+	if (result == COMMAND_OK)
+		print_listing(&listing);
+	client_stream_close(stream);
+	table_deinit(&listing.table);
+	free(listing.places);
+	json_decref(listing.whole);
 	return result;
 }

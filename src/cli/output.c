@@ -103,11 +103,26 @@ static void escape_piece(const char *piece, char *ret_text, size_t size)
 	ret_text[used] = '\0';
 }
 
+/* Most cells have nothing to escape. */
+static size_t harmless_length(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] >= 0x20 && text[n] < 0x7f && text[n] != '\\')
+		n++;
+	return n;
+}
+
 void output_escape(const char *text, char *ret_text, size_t size)
 {
+	const size_t harmless = harmless_length(text);
 	char piece[256];
 	size_t used = 0;
 
+	if (text[harmless] == '\0' && harmless < size) {
+		memcpy(ret_text, text, harmless + 1);
+		return;
+	}
 	ret_text[0] = '\0';
 	while (*text != '\0' && used + 1 < size) {
 		size_t length = strcspn(text, "\\");

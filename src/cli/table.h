@@ -18,9 +18,12 @@ struct table_column {
 
 struct table {
 	const struct table_column *columns;
-	char **cells;		   /* owned, n_columns for each row */
+	char **rows;		   /* owned: its cells, each with its NUL */
 	enum output_style *styles; /* of the last cell of each row */
 	size_t n_columns, n_rows, room;
+	unsigned widest[TABLE_COLUMNS_MAX]; /* of the cells */
+	unsigned widths[TABLE_COLUMNS_MAX]; /* as they are printed, after table_start() ... */
+	bool hidden[TABLE_COLUMNS_MAX];	    /* ... and what is not */
 };
 
 /* `columns` stay the caller's and must live as long. At most TABLE_COLUMNS_MAX. */
@@ -31,4 +34,8 @@ void table_deinit(struct table *table);
 int table_add(struct table *table, const char *const *cells, enum output_style style);
 
 /* Prints it with its head. */
-void table_print(const struct table *table);
+void table_print(struct table *table);
+
+/* The same in another order: the head, then row by row. No cells are added in between. */
+void table_start(struct table *table);
+void table_print_row(const struct table *table, size_t row);

@@ -68,7 +68,7 @@ static uint64_t less(uint64_t from, uint64_t what)
 }
 
 /* Data flowed on the socket and the io counters stood still. */
-static bool is_stuck(const struct sample *now, const struct sample *last)
+static bool is_stuck(const struct sample *now, const struct ledger_counts *last)
 {
 	uint64_t read = (now->received - now->waiting) - (last->received - last->waiting);
 	bool read_grew = (int64_t)read > 0;
@@ -126,9 +126,10 @@ static void rekey_remember(struct ledger *ledger, const struct ledger_step *step
 			return;
 		}
 	}
-	ledger->rekeys[ledger->next_rekey] = (struct ledger_rekey){ .in_bytes = step->in_bytes,
-								    .out_bytes = step->out_bytes,
-								    .seen = 1 };
+	ledger->rekeys[ledger->next_rekey] =
+		(struct ledger_rekey){ .in_bytes = (uint32_t)step->in_bytes,
+				       .out_bytes = (uint32_t)step->out_bytes,
+				       .seen = 1 };
 	ledger->next_rekey = (ledger->next_rekey + 1) % LEDGER_REKEYS_MAX;
 	if (ledger->n_rekeys < LEDGER_REKEYS_MAX)
 		ledger->n_rekeys++;
@@ -140,7 +141,8 @@ static void step_find_rekey(struct ledger *ledger, enum ledger_terminals termina
 			    struct ledger_step *step)
 {
 	if (terminals == LEDGER_TERMINALS_TOUCHED || step->reaped ||
-	    (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step))
+	    (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step) ||
+	    step->in_bytes > UINT32_MAX || step->out_bytes > UINT32_MAX)
 		return;
 	rekey_compare(ledger, step);
 	rekey_remember(ledger, step);
@@ -186,18 +188,32 @@ static void step_take_padding(const struct ledger_traits *traits, struct ledger_
 		step->out_bytes = 0;
 }
 
+static struct ledger_counts counts_of(const struct sample *sample)
+{
+	return (struct ledger_counts){
+		.wchar = sample->wchar,
+		.rchar = sample->rchar,
+		.sent = sample->sent,
+		.received = sample->received,
+		.segments_in = sample->segments_in,
+		.waiting = sample->waiting,
+		.forward_written = sample->forward_written,
+		.forward_read = sample->forward_read,
+	};
+}
+
 static void ledger_prime(struct ledger *ledger, const struct sample *sample)
 {
 	ledger->high_in = ledger_plain_in(sample);
 	ledger->high_out = ledger_plain_out(sample);
-	ledger->last = *sample;
+	ledger->last = counts_of(sample);
 	ledger->primed = true;
 }
 
 /* The differences between a sample and the one before; the marks stay where they are. */
 static struct ledger_step step_of(const struct ledger *ledger, const struct sample *sample)
 {
-	const struct sample *last = &ledger->last;
+	const struct ledger_counts *last = &ledger->last;
 	int64_t high_in = ledger->high_in, high_out = ledger->high_out;
 
 	return (struct ledger_step){
@@ -263,7 +279,7 @@ bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
 	step_find_rekey(ledger, terminals, &step);
 	step_take_notice(ledger, traits, sample->at_ns, &step);
 	step_take_padding(traits, &step);
-	ledger->last = *sample;
+	ledger->last = counts_of(sample);
 	*ret_step = step;
 	return true;
 }

@@ -40,8 +40,9 @@ struct ledger_traits {
 	uint32_t padding_bytes; /* read from a file for each packet sent; 0: none */
 };
 
+/* Amounts above 4 GiB are none. */
 struct ledger_rekey {
-	uint64_t in_bytes, out_bytes;
+	uint32_t in_bytes, out_bytes;
 	uint32_t seen;
 };
 
@@ -50,6 +51,12 @@ enum ledger_terminals {
 	LEDGER_TERMINALS_UNKNOWN,
 	LEDGER_TERMINALS_TOUCHED, /* one was read from or has keys waiting: no input is explained away */
 	LEDGER_TERMINALS_UNTOUCHED, /* nothing but terminals takes input, and none got any */
+};
+
+/* What the next sample is compared with; as in struct sample. */
+struct ledger_counts {
+	uint64_t wchar, rchar, sent, received, segments_in, waiting;
+	uint64_t forward_written, forward_read;
 };
 
 struct ledger_step {
@@ -66,7 +73,7 @@ struct ledger_step {
 
 struct ledger {
 	struct ledger_rekey rekeys[LEDGER_REKEYS_MAX];
-	struct sample last; /* without channels */
+	struct ledger_counts last;
 	int64_t high_in, high_out;
 	int64_t notice_until_ns; /* so long is output taken for a notice of ours ... */
 	uint64_t notice_bytes;	 /* ... and so much of it is still to come */

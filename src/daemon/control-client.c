@@ -141,6 +141,10 @@ static bool take_next(struct control_client *client)
 	if (client->closing || evbuffer_get_length(control_client_queue(client)) >=
 				       client->control->limits.waiting_bytes)
 		return false;
+	if (client->list_from != 0) {
+		control_methods_list_on(client);
+		return true;
+	}
 	r = varlink_reader_next(&client->reader, &message, &bytes);
 	if (r > 0) {
 		take_message(client, message, bytes);

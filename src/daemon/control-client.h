@@ -60,7 +60,8 @@ struct control_client {
 	uid_t uid;
 	pid_t pid;
 	uint32_t rules; /* temporary ones that are in force for as long as it is there; 0: none */
-	bool sees_all;	/* root and members of the engine's group */
+	uint32_t list_from; /* a List is answered in parts, and goes on from this id; 0: none */
+	bool sees_all;	    /* root and members of the engine's group */
 	bool wants_events;
 	bool in_message; /* the deadline is that of a call that has begun */
 	bool ended;	 /* it has said all it will say */

@@ -26,11 +26,15 @@
 
 enum { METHOD_PARAMETERS_MAX = 2 };
 
+/* Sessions in one reply, where the caller takes more than one. */
+enum { LIST_AT_ONCE = 100 };
+
 struct call {
 	struct control_client *client;
 	struct engine *engine;
 	const json_t *parameters;
 	bool oneway;
+	bool more;
 };
 
 struct parameter {
@@ -135,40 +139,71 @@ static void get_interface_description(const struct call *call)
 }
 
 /* Session by session: as one object, ten thousand of them would take many times the room of
- * their text. */
-static int write_sessions(const struct call *call, struct evbuffer *reply)
+ * their text. At most `most` of those from this id on that the client may see; *id: from where to go on, if
+ * that is not the end. */
+static int write_sessions(struct control_client *client, struct evbuffer *reply, size_t most,
+			  uint32_t *id)
 {
+	struct engine *engine = client->control->engine;
 	const struct view_clock clock = view_clock_now();
-	const struct session *session = NULL;
+	const struct session *session = engine_session_from(engine, *id);
 	const char *before = "";
 
-	if (evbuffer_add_printf(reply, "{\"parameters\":{\"sessions\":[") < 0)
-		return -ENOMEM;
-	while ((session = engine_next_session(call->engine, session))) {
+	for (; session; session = engine_next_session(engine, session)) {
 		auto_free char *text = NULL;
 		size_t n;
 
-		if (!control_client_sees(call->client, session))
+		if (!control_client_sees(client, session))
 			continue;
-		if (varlink_encode(view_session_new(call->engine, session, &clock), &text, &n) <
-			    0 ||
+		if (most-- == 0) {
+			*id = session->id;
+			return 1;
+		}
+		if (varlink_encode(view_session_new(engine, session, &clock), &text, &n) < 0 ||
 		    evbuffer_add(reply, before, strlen(before)) < 0 ||
 		    evbuffer_add(reply, text, n - 1) < 0)
 			return -ENOMEM;
 		before = ",";
 	}
-	return evbuffer_add(reply, "]}}", sizeof("]}}")) < 0 ? -ENOMEM : 0;
+	return 0;
+}
+
+/* One reply. 1: there are more. */
+static int write_list(struct control_client *client, size_t most, uint32_t *id)
+{
+	static const char head[] = "{\"parameters\":{\"sessions\":[",
+			  more[] = "]},\"continues\":true}", last[] = "]}}";
+	struct evbuffer *reply = evbuffer_new();
+	int r = -ENOMEM;
+
+	if (reply && evbuffer_add(reply, head, sizeof(head) - 1) == 0)
+		r = write_sessions(client, reply, most, id);
+	/* With their NUL. */
+	if (r >= 0 &&
+	    (evbuffer_add(reply, r > 0 ? more : last, r > 0 ? sizeof(more) : sizeof(last)) < 0 ||
+	     evbuffer_add_buffer(control_client_queue(client), reply) < 0))
+		r = -ENOMEM;
+	if (reply)
+		evbuffer_free(reply);
+	if (r < 0)
+		control_client_close(client);
+	return r;
 }
 
 static void list(const struct call *call)
 {
-	struct evbuffer *reply = evbuffer_new();
+	uint32_t from = 0;
 
-	if (!reply || write_sessions(call, reply) < 0 ||
-	    evbuffer_add_buffer(control_client_queue(call->client), reply) < 0)
-		control_client_close(call->client);
-	if (reply)
-		evbuffer_free(reply);
+	if (call->more)
+		call->client->list_from = 1;
+	else
+		(void)write_list(call->client, SIZE_MAX, &from);
+}
+
+void control_methods_list_on(struct control_client *client)
+{
+	if (write_list(client, LIST_AT_ONCE, &client->list_from) <= 0)
+		client->list_from = 0;
 }
 
 /* "pts/3" or "/dev/pts/3". */
@@ -487,7 +522,8 @@ static void take_call(struct control_client *client, const struct varlink_call *
 	const struct call call = { .client = client,
 				   .engine = client->control->engine,
 				   .parameters = varlink->parameters,
-				   .oneway = varlink->oneway };
+				   .oneway = varlink->oneway,
+				   .more = varlink->more };
 	const struct method *method = find_method(varlink);
 	const char *invalid;
 

@@ -16,7 +16,7 @@
 /* What the monitor has to find unmoved before it acts. */
 static struct order_guard guard_of(const struct session *session, const struct channel *terminal)
 {
-	const struct sample *last = &session->ledger.last;
+	const struct ledger_counts *last = &session->ledger.last;
 	struct order_guard guard = {
 		.plain_in = session->ledger.high_in,
 		.plain_out = session->ledger.high_out,

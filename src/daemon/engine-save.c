@@ -1,5 +1,4 @@
-#include "daemon/engine-table.h"
-
+/* When the state is saved: not too late, and not so often that it costs more than it is worth. */
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -8,12 +7,19 @@
 
 #include "base/log.h"
 #include "daemon/clock.h"
-#include "daemon/state.h"
+#include "daemon/engine-table.h"
 
-/* The state is written this long after the first change, and not again before so many times what
- * the last write took: on a host with many sessions it then costs half a percent of a core. */
+/* The state is written this long after the first change, and not again before so many times the CPU
+ * time that the last write took: on a host with many sessions it then costs half a percent of a
+ * core. What it waited for a disk or for its turn is no cost, and nobody may be the worse for it. */
 #define SAVE_AFTER_NS	 (1 * NS_PER_S)
 #define SAVE_COST_FACTOR 200
+
+/* What must not wait (a cut is under way) is saved at once, unless that takes this long; then not
+ * again before so many times as long, or many cuts on a host with many sessions would do nothing
+ * else. */
+#define URGENT_FREE_NS	   (2 * NS_PER_MS)
+#define URGENT_COST_FACTOR 20
 
 /* A write that failed is tried again, whether anything changes or not. */
 #define SAVE_RETRY_NS (5 * NS_PER_S)
@@ -51,39 +57,54 @@ static void tell_saved(struct engine *engine)
 	log_info("%s is written again", engine->options->state_file);
 }
 
-static void schedule(struct engine *engine, int64_t at_ns)
+static void save_at(struct engine *engine, int64_t at_ns)
 {
 	struct timeval after = clock_until(at_ns);
 
 	(void)event_add(engine->save, &after);
 }
 
-static int save(struct engine *engine, uint32_t next_id)
+/* Returns what it cost. */
+static int64_t save(struct engine *engine, uint32_t next_id)
 {
-	int64_t from_ns = clock_now_ns(), now_ns;
+	int64_t from_ns = clock_cpu_ns();
 	int r = state_save(engine->options->state_file, next_id, next_session, engine);
 
-	now_ns = clock_now_ns();
-	engine->save_not_before_ns = now_ns + (now_ns - from_ns) * SAVE_COST_FACTOR;
-	if (r < 0)
+	if (r < 0) {
 		tell_failed(engine, r);
-	else
+		save_at(engine, clock_now_ns() + SAVE_RETRY_NS);
+	} else {
 		tell_saved(engine);
-	return r;
+	}
+	return clock_cpu_ns() - from_ns;
 }
 
 void engine_save_now(struct engine *engine)
 {
-	/* Before the first look is done the old state is worth more. */
-	if (!engine->state && save(engine, engine->next_id + ID_HEADROOM) < 0)
-		schedule(engine, clock_now_ns() + SAVE_RETRY_NS);
+	int64_t now_ns = clock_now_ns(), cost_ns;
+
+	if (engine->state)
+		return;
+	if (now_ns < engine->urgent_not_before_ns) {
+		save_at(engine, engine->urgent_not_before_ns);
+		return;
+	}
+	cost_ns = save(engine, engine->next_id + ID_HEADROOM);
+	if (cost_ns > URGENT_FREE_NS)
+		engine->urgent_not_before_ns = clock_now_ns() + cost_ns * URGENT_COST_FACTOR;
 }
 
 static void on_save(evutil_socket_t fd, short what, void *context)
 {
+	struct engine *engine = context;
+	int64_t cost_ns;
+
 	(void)fd;
 	(void)what;
-	engine_save_now(context);
+	if (engine->state)
+		return; /* before the first look is done the old state is worth more */
+	cost_ns = save(engine, engine->next_id + ID_HEADROOM);
+	engine->save_not_before_ns = clock_now_ns() + cost_ns * SAVE_COST_FACTOR;
 }
 
 void engine_save_soon(struct engine *engine)
@@ -94,7 +115,7 @@ void engine_save_soon(struct engine *engine)
 		return;
 	if (at_ns < engine->save_not_before_ns)
 		at_ns = engine->save_not_before_ns;
-	schedule(engine, at_ns);
+	save_at(engine, at_ns);
 }
 
 int save_init(struct engine *engine)

@@ -215,6 +215,13 @@ const struct session *engine_next_session(struct engine *engine, const struct se
 	return NULL;
 }
 
+const struct session *engine_session_from(struct engine *engine, uint32_t id)
+{
+	size_t at = lower_bound(engine, id);
+
+	return at < engine->n_entries ? &engine->entries[at]->session : NULL;
+}
+
 const struct session *engine_find_session(struct engine *engine, uint32_t id)
 {
 	struct entry *entry = table_find(engine, id);

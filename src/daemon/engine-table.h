@@ -76,7 +76,7 @@ struct engine {
 	size_t n_troubles;
 	int64_t started_at_ns, config_loaded_at_ns;
 	uint64_t cuts, parks, warnings, held;
-	int64_t save_not_before_ns;
+	int64_t save_not_before_ns, urgent_not_before_ns;
 	char *unsaved;	/* the trouble, while the state cannot be written */
 	size_t walk_at; /* where the last engine_next_session() stood */
 	uint32_t next_id;

@@ -20,6 +20,11 @@
 /* A timer may fire a little early. */
 #define TIMER_SLACK_NS (5 * NS_PER_MS)
 
+/* Looks that nothing is due at are taken together with those of other sessions, up to so much
+ * earlier: both processes then wake up for all of them at once. */
+#define TOGETHER_NS	 (500 * NS_PER_MS)
+#define TOGETHER_FROM_NS (8 * NS_PER_S)
+
 /* Whatever came of the ping before. */
 #define PING_LEAST_NS (900 * NS_PER_MS)
 
@@ -75,6 +80,16 @@ static void look_at(struct entry *entry, int64_t at_ns)
 	(void)event_add(entry->look, &after);
 }
 
+static int64_t look_together_ns(const struct verdict *verdict)
+{
+	int64_t at_ns = verdict->next_look_ns;
+
+	if (at_ns == verdict->warn_at_ns || at_ns == verdict->end_at_ns ||
+	    at_ns == verdict->ping_at_ns || at_ns < clock_now_ns() + TOGETHER_FROM_NS)
+		return at_ns;
+	return at_ns - at_ns % TOGETHER_NS;
+}
+
 /* A ping that was due and could not be sent is not asked for again at once. */
 static int64_t next_look_ns(const struct entry *entry)
 {
@@ -83,7 +98,7 @@ static int64_t next_look_ns(const struct entry *entry)
 
 	if (verdict->ping_at_ns <= verdict->next_look_ns && verdict->next_look_ns < again_ns)
 		return again_ns;
-	return verdict->next_look_ns;
+	return look_together_ns(verdict);
 }
 
 /* Judges on what is known and acts on it. Old evidence never ends a session: the judge's time is

@@ -56,6 +56,8 @@ struct engine_status {
 /* The sessions in order of their ids. NULL at the end. */
 const struct session *engine_next_session(struct engine *engine, const struct session *after);
 const struct session *engine_find_session(struct engine *engine, uint32_t id);
+/* The first whose id is not below this one. */
+const struct session *engine_session_from(struct engine *engine, uint32_t id);
 /* By terminal: N of /dev/pts/N. */
 const struct session *engine_find_terminal(struct engine *engine, int32_t tty);
 

@@ -188,6 +188,15 @@ static struct session *find(struct engine *engine, uint32_t id)
 	return NULL;
 }
 
+const struct session *engine_session_from(struct engine *engine, uint32_t id)
+{
+	const struct session *session = NULL;
+
+	while ((session = engine_next_session(engine, session)) && session->id < id)
+		;
+	return session;
+}
+
 const struct session *engine_find_session(struct engine *engine, uint32_t id)
 {
 	return find(engine, id);

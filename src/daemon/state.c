@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +62,7 @@ static json_t *rekeys_json(const struct ledger *ledger)
 /* The high-water marks stand without forwarded traffic, which a new daemon counts from zero. */
 static json_t *ledger_json(const struct ledger *ledger)
 {
-	const struct sample *last = &ledger->last;
+	const struct ledger_counts *last = &ledger->last;
 
 	if (!ledger->primed)
 		return json_null();
@@ -134,67 +135,85 @@ static json_t *session_json(const struct session *session)
 		"keepalive", keepalive_json(session), "record", session->record);
 }
 
-static int write_text(const char *file, const char *text)
+static int put(FILE *stream, const char *text)
 {
-	auto_close int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	size_t length = strlen(text), done = 0;
-	ssize_t n;
+	errno = 0;
+	if (fputs(text, stream) >= 0)
+		return 0;
+	return errno != 0 ? -errno : -EIO;
+}
 
-	if (fd < 0)
-		return -errno;
-	while (done < length) {
-		n = write(fd, text + done, length - done);
-		if (n < 0)
-			return -errno;
-		done += (size_t)n;
+/* One session at a time: as one object, ten thousand of them take 70 MB. */
+static int write_sessions(FILE *stream,
+			  const struct session *(*next)(void *context, const struct session *after),
+			  void *context)
+{
+	const char *before = "";
+
+	for (const struct session *session = next(context, NULL); session;
+	     session = next(context, session)) {
+		auto_free char *text = NULL;
+		json_t *object;
+		int r;
+
+		if (session->n_channels == 0)
+			continue;
+		object = session_json(session);
+		text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+		json_decref(object);
+		if (!text)
+			return -ENOMEM;
+		r = put(stream, before);
+		if (r == 0)
+			r = put(stream, text);
+		if (r < 0)
+			return r;
+		before = ",";
 	}
-	/* No fsync: the state is of use in this boot only. */
 	return 0;
 }
 
-/* A new file, whole, takes the place of the old one. */
-static int write_file(const char *file, const json_t *root)
+/* A file that nobody else has opened. */
+static int create(const char *path, FILE **ret_stream)
 {
-	char temporary[4096];
-	/* In one go: jansson writes to a descriptor token by token. */
-	auto_free char *text = json_dumps(root, JSON_COMPACT);
-	int r;
+	auto_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (snprintf(temporary, sizeof(temporary), "%s.new", file) >= (int)sizeof(temporary))
-		return -ENAMETOOLONG;
-	if (!text)
-		return -ENOMEM;
-	r = write_text(temporary, text);
-	if (r == 0 && rename(temporary, file) < 0)
-		r = -errno;
-	/* On a full disk a piece of it would be in the way of others. */
-	if (r < 0)
-		(void)unlink(temporary);
-	return r;
+	*ret_stream = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!*ret_stream)
+		return -errno;
+	(void)take_fd(&fd);
+	return 0;
 }
 
 int state_save(const char *file, uint32_t next_id,
 	       const struct session *(*next)(void *context, const struct session *after),
 	       void *context)
 {
-	json_t *sessions = json_array(), *root;
-	char boot_id[BOOT_ID_BYTES];
+	char boot_id[BOOT_ID_BYTES], temporary[4096];
+	FILE *stream;
 	int r = read_boot_id(boot_id);
 
-	if (r < 0) {
-		json_decref(sessions);
+	if (snprintf(temporary, sizeof(temporary), "%s.new", file) >= (int)sizeof(temporary))
+		r = -ENAMETOOLONG;
+	if (r == 0)
+		r = create(temporary, &stream);
+	if (r < 0)
 		return r;
-	}
-	for (const struct session *session = next(context, NULL); session;
-	     session = next(context, session))
-		if (session->n_channels > 0)
-			(void)json_array_append_new(sessions, session_json(session));
-	root = json_pack("{si ss sI so}", "format", STATE_FORMAT, "boot_id", boot_id, "next_id",
-			 (json_int_t)next_id, "sessions", sessions);
-	if (!root)
-		return -ENOMEM;
-	r = write_file(file, root);
-	json_decref(root);
+	(void)fprintf(stream,
+		      "{\"format\":%d,\"boot_id\":\"%s\",\"next_id\":%" PRIu32 ",\"sessions\":[",
+		      STATE_FORMAT, boot_id, next_id);
+	r = write_sessions(stream, next, context);
+	if (r == 0)
+		r = put(stream, "]}");
+	errno = 0;
+	if (fclose(stream) != 0 && r == 0)
+		r = errno != 0 ? -errno : -EIO;
+	/* The new file, whole, takes the place of the old one. No fsync: it is of use in this boot only. */
+	if (r == 0 && rename(temporary, file) < 0)
+		r = -errno;
+	/* On a full disk a piece of it would be in the way of others. */
+	if (r < 0)
+		(void)unlink(temporary);
 	return r;
 }
 
@@ -247,13 +266,12 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	ledger->last.received = (uint64_t)get_int(saved, "received");
 	ledger->last.segments_in = (uint64_t)get_int(saved, "segments_in");
 	ledger->last.waiting = (uint64_t)get_int(saved, "waiting");
-	ledger->last.known = SAMPLE_LEDGER;
 	ledger->unusable = json_is_true(json_object_get(saved, "unusable"));
 	for (size_t i = 0; i < json_array_size(rekeys) && i < LEDGER_REKEYS_MAX; i++) {
 		const json_t *pair = json_array_get(rekeys, i);
 
-		ledger->rekeys[i].in_bytes = (uint64_t)json_integer_value(json_array_get(pair, 0));
-		ledger->rekeys[i].out_bytes = (uint64_t)json_integer_value(json_array_get(pair, 1));
+		ledger->rekeys[i].in_bytes = (uint32_t)json_integer_value(json_array_get(pair, 0));
+		ledger->rekeys[i].out_bytes = (uint32_t)json_integer_value(json_array_get(pair, 1));
 		ledger->rekeys[i].seen = (uint32_t)json_integer_value(json_array_get(pair, 2));
 		ledger->n_rekeys = (uint32_t)i + 1;
 	}

@@ -17,6 +17,7 @@
 
 #define STATUS "{\"method\":\"io.sshidle.Status\"}"
 #define LIST   "{\"method\":\"io.sshidle.List\"}"
+#define PARTS  "{\"method\":\"io.sshidle.List\",\"more\":true}"
 #define EVENTS "{\"method\":\"io.sshidle.Events\",\"more\":true}"
 
 enum { ALICE = 1000, BOB = 1001, SESSIONS = 300, SHORT_MS = 20, LONG_MS = 60 * 1000 };
@@ -362,15 +363,52 @@ static void test_gone(void **state)
 	assert_int_equal(world->control->n_clients, 0);
 }
 
+/* Every session once and in order; what was asked behind it comes behind it. */
+static void test_list_in_parts(void **state)
+{
+	struct fake_world *world = *state;
+	const int fd = fake_world_connect_as(world, 0);
+	json_int_t before = 0;
+	size_t n = 0, parts = 0;
+	bool more = true;
+
+	fake_world_send(world, fd, PARTS "\0" STATUS, sizeof(PARTS) + sizeof(STATUS));
+	for (; more; parts++) {
+		json_t *reply = fake_world_hear(world, fd), *session;
+		json_t *sessions =
+			json_object_get(json_object_get(reply, "parameters"), "sessions");
+		size_t i;
+
+		assert_true(json_is_array(sessions));
+		json_array_foreach(sessions, i, session)
+		{
+			assert_true(json_integer_value(json_object_get(session, "id")) > before);
+			before = json_integer_value(json_object_get(session, "id"));
+		}
+		n += json_array_size(sessions);
+		more = json_is_true(json_object_get(reply, "continues"));
+		json_decref(reply);
+	}
+	assert_int_equal(n, world->engine.n);
+	assert_true(parts > 2);
+	json_decref(fake_world_hear(world, fd));
+	assert_true(fake_world_silent(world, fd));
+	(void)close(fd);
+	/* Who goes away in the middle is no trouble. */
+	fake_world_say(world, fake_world_connect_as(world, 0), PARTS);
+	expect_served(world, fake_world_connect_as(world, 0));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_oversize), TEST(test_pieces),		 TEST(test_slow_message),
-		TEST(test_idle),     TEST(test_too_many),	 TEST(test_places),
-		TEST(test_events),   TEST(test_events_not_read), TEST(test_replies_not_read),
-		TEST(test_stalled),  TEST(test_half_closed),	 TEST(test_gone),
+		TEST(test_oversize),	  TEST(test_pieces),	      TEST(test_slow_message),
+		TEST(test_idle),	  TEST(test_too_many),	      TEST(test_places),
+		TEST(test_events),	  TEST(test_events_not_read), TEST(test_replies_not_read),
+		TEST(test_stalled),	  TEST(test_half_closed),     TEST(test_gone),
+		TEST(test_list_in_parts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
