@@ -5,7 +5,7 @@ Memory and descriptors of sshidled over a long time with many sessions that live
 
 N light sessions (swarm.c) of which most are used again and again, and answer keepalives; some are left
 alone, are warned and ended, and others come for them.  Beside them a real sshd is logged in to every
-second.  A command asks for the list all the while.  At the end: nobody in use was ended, all who were
+second.  Somebody asks for the list all the while.  At the end: nobody in use was ended, all who were
 idle were, and monitor and engine are as large as they were in the first fifth of the time.
 """
 
@@ -111,7 +111,7 @@ class Soak:
             one.start()
         while time.monotonic() < self.began + self.seconds:
             time.sleep(min(5, self.seconds / 30))
-            subprocess.run(self.daemon.cli("list", "--json"), stdout=subprocess.DEVNULL, check=True)
+            self.daemon.sessions()
             self.rows.append(self.measure())
             if not all(one.is_alive() for one in threads):
                 raise RuntimeError("what uses the sessions has failed")

@@ -267,7 +267,8 @@ def churn(play):
     descriptors_after, memory_after = visits(CHURN - CHURN // 3)
     took = time.monotonic() - began
     assert not errors, f"{len(errors)} connections failed: {errors[0]}"
-    assert descriptors_after == descriptors, f"descriptors: {descriptors} to {descriptors_after}"
+    more = [after - before for before, after in zip(descriptors, descriptors_after)]
+    assert max(more) <= 1, f"descriptors: {descriptors} to {descriptors_after}"  # who asks for List
     grown = [after - before for before, after in zip(memory, memory_after)]
     assert max(grown) <= GROWTH_KIB, f"memory in KiB: {memory} to {memory_after}"
     play.measured = f"{CHURN} sessions came and went in {took:.0f} s; memory of monitor and " \
