@@ -3,6 +3,7 @@
 #   make            builds in build/
 #   make run        installs what is missing, builds, shows the main job on real sessions
 #   make check      installs what is missing, builds, runs every test
+#   make check-long the same for what takes an hour: 200 kills, 10,000 sessions, half an hour with 2,000
 #   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: a few minutes, writes nothing
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays
@@ -33,6 +34,10 @@ check:
 	@scripts/install-packages build run check
 	@$(PYTHON) scripts/check $(OPTIONS)
 
+check-long:
+	@scripts/install-packages build run check
+	@$(PYTHON) scripts/check --long $(OPTIONS)
+
 bench:
 	@scripts/install-packages build run bench
 	@$(MAKE) --no-print-directory all
@@ -58,4 +63,4 @@ format:
 clean:
 	rm -rf build build-sanitize
 
-.PHONY: all run check bench install uninstall format clean
+.PHONY: all run check check-long bench install uninstall format clean

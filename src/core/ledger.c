@@ -136,14 +136,18 @@ static void rekey_remember(struct ledger *ledger, const struct ledger_step *step
 }
 
 /* A known amount in a rekey's shape is no use.  A key in the same step changes the amount, and then
- * the step counts. */
-static void step_find_rekey(struct ledger *ledger, struct ledger_step *step)
+ * the step counts. Where no key can have come, no amount need be known. */
+static void step_find_rekey(struct ledger *ledger, enum ledger_terminals terminals,
+			    struct ledger_step *step)
 {
-	if (step->reaped || (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step) ||
+	if (terminals == LEDGER_TERMINALS_TOUCHED || step->reaped ||
+	    (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step) ||
 	    step->in_bytes > UINT32_MAX || step->out_bytes > UINT32_MAX)
 		return;
 	rekey_compare(ledger, step);
 	rekey_remember(ledger, step);
+	if (terminals == LEDGER_TERMINALS_UNTOUCHED)
+		step->rekey = true;
 }
 
 void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns)
@@ -256,7 +260,8 @@ bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)
 }
 
 bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
-		 const struct sample *sample, bool touched, struct ledger_step *ret_step)
+		 const struct sample *sample, enum ledger_terminals terminals,
+		 struct ledger_step *ret_step)
 {
 	struct ledger_step step;
 
@@ -271,8 +276,7 @@ bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
 	step.unusable = ledger->unusable;
 	step.quiet = step.in_bytes == 0 && step.out_bytes == 0 && step.traffic_bytes == 0 &&
 		     !step.reaped && !step.unusable && sample->at_ns > ledger->notice_until_ns;
-	if (!touched)
-		step_find_rekey(ledger, &step);
+	step_find_rekey(ledger, terminals, &step);
 	step_take_notice(ledger, traits, sample->at_ns, &step);
 	step_take_padding(traits, &step);
 	ledger->last = counts_of(sample);

@@ -16,7 +16,8 @@
  *
  *   a rekey              the privileged monitor's signature; the same amount each time for one
  *                        connection. An amount is believed when it has been seen
- *                        LEDGER_REKEY_TRUST times, each of which counted as use
+ *                        LEDGER_REKEY_TRUST times, each of which counted as use unless
+ *                        the terminals proved that it was none
  *   our own notices      what the daemon writes to the terminals comes out of them as output
  *   tinyssh's padding    32 bytes of /dev/urandom read for each packet sent
  *
@@ -45,6 +46,13 @@ struct ledger_rekey {
 	uint32_t seen;
 };
 
+/* What the terminals of a session tell of a step. */
+enum ledger_terminals {
+	LEDGER_TERMINALS_UNKNOWN,
+	LEDGER_TERMINALS_TOUCHED, /* one was read from or has keys waiting: no input is explained away */
+	LEDGER_TERMINALS_UNTOUCHED, /* nothing but terminals takes input, and none got any */
+};
+
 /* What the next sample is compared with; as in struct sample. */
 struct ledger_counts {
 	uint64_t wchar, rchar, sent, received, segments_in, waiting;
@@ -57,7 +65,7 @@ struct ledger_step {
 	uint64_t traffic_bytes;	     /* on forwarded sockets, both ways */
 	uint64_t forwarded_in_bytes; /* those that came from the client */
 	bool reaped;		     /* in and out are no counts in this step */
-	bool rekey;		     /* all of `in` was a rekey whose amount is known */
+	bool rekey;		     /* all of `in` was a rekey */
 	bool rekey_out;		     /* ... and all of `out` too */
 	bool unusable;		     /* the counters do not fit a server that reads and writes */
 	bool quiet; /* nothing moved but the SSH socket, and no notice of ours is out */
@@ -97,8 +105,8 @@ bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample);
 
 /*
  * Takes in one sample that knows SAMPLE_IO and SAMPLE_SOCKET. Returns false and only remembers it when
- * there was none before it to compare with; else fills the step. `touched`: a terminal of the session
- * was read from or has keys waiting, so that input is not to be explained away.
+ * there was none before it to compare with; else fills the step.
  */
 bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
-		 const struct sample *sample, bool touched, struct ledger_step *ret_step);
+		 const struct sample *sample, enum ledger_terminals terminals,
+		 struct ledger_step *ret_step);

@@ -131,10 +131,19 @@ static bool input_has_place(const struct session *session, const struct sample *
 	       step->out_bytes >= AGENT_MESSAGE_BYTES;
 }
 
+/* When the wall clock was set forward between two samples, a terminal that was read before that
+ * looks as if it had not been: what came first is counted on the clock that was behind. */
+static int64_t earlier_offset_ns(const struct session *session, const struct sample *sample)
+{
+	return session->realtime_offset_ns < sample->realtime_offset_ns
+		       ? session->realtime_offset_ns
+		       : sample->realtime_offset_ns;
+}
+
 static void use_input(struct session *session, const struct sample *sample,
 		      const struct ledger_step *step, int64_t from_ns)
 {
-	int64_t from_realtime_ns = from_ns + sample->realtime_offset_ns;
+	int64_t from_realtime_ns = from_ns + earlier_offset_ns(session, sample);
 	bool untouched[FACTS_CHANNELS_MAX] = { false };
 	bool elsewhere;
 
@@ -178,17 +187,59 @@ static void use_everything(struct session *session, const struct sample *sample,
 	}
 }
 
+/* Terminals are all there is, and certainly none of them got any input. */
+static bool all_terminals_untouched(const struct session *session, const struct sample *sample,
+				    int64_t from_ns)
+{
+	int64_t from_realtime_ns = from_ns + earlier_offset_ns(session, sample);
+
+	if ((sample->known & SAMPLE_AGENT) || !(sample->known & SAMPLE_CHANNELS) ||
+	    sample->n_channels != session->n_channels)
+		return false;
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (!terminal_untouched(&session->channels[i], &sample->channels[i],
+					from_realtime_ns))
+			return false;
+	return session->n_channels > 0;
+}
+
+static enum ledger_terminals look_at_terminals(const struct session *session,
+					       const struct sample *sample, int64_t from_ns)
+{
+	if (any_terminal_touched(session, sample))
+		return LEDGER_TERMINALS_TOUCHED;
+	return all_terminals_untouched(session, sample, from_ns) ? LEDGER_TERMINALS_UNTOUCHED
+								 : LEDGER_TERMINALS_UNKNOWN;
+}
+
+/* A key may be on its way to the terminal for a moment, neither waiting nor read: it shows in the
+ * next sample, and then what was taken for a rekey had a key in it. */
+static void observe_late_key(struct session *session, const struct sample *sample,
+			     enum ledger_terminals terminals)
+{
+	if (session->rekey_from_ns != 0 && terminals == LEDGER_TERMINALS_TOUCHED) {
+		bounds_use(&session->uses[USE_INPUT], session->rekey_from_ns, sample->at_ns);
+		for (size_t i = 0; i < session->n_channels; i++)
+			bounds_use(&session->channels[i].input, session->rekey_from_ns,
+				   sample->at_ns);
+	}
+	session->rekey_from_ns = 0;
+}
+
 static void observe_ledger(struct session *session, const struct sample *sample, int64_t from_ns)
 {
-	bool touched = any_terminal_touched(session, sample);
+	enum ledger_terminals terminals = look_at_terminals(session, sample, from_ns);
 	struct ledger_step step;
 
 	/* The first one has nothing to be compared with: what was before it is unknown. */
-	if (!ledger_step(&session->ledger, &session->traits, sample, touched, &step)) {
+	if (!ledger_step(&session->ledger, &session->traits, sample, terminals, &step)) {
 		use_everything(session, sample, from_ns);
 		liveness_no_step(&session->liveness);
 		return;
 	}
+	observe_late_key(session, sample, terminals);
+	if (step.rekey && terminals == LEDGER_TERMINALS_UNTOUCHED)
+		session->rekey_from_ns = from_ns;
 	liveness_step(&session->liveness, sample, &step);
 	if (step.unusable || step.reaped || (step.in_bytes > 0 && !step.rekey))
 		use_input(session, sample, &step, from_ns);
@@ -301,6 +352,7 @@ static void observe(struct session *session, const struct sample *sample, bool h
 		observe_silence(session, sample);
 	}
 	session->known = sample->known;
+	session->realtime_offset_ns = sample->realtime_offset_ns;
 	session->observed_at_ns = sample->from_ns;
 }
 

@@ -62,7 +62,9 @@ struct session {
 	int64_t unresponsive_reported_at_ns; /* the same for the client that does not answer */
 	int64_t not_parked_at_ns;	     /* when parking it last failed; 0: never */
 	int64_t kept_until_ns;		     /* 0: not kept */
-	uint32_t known;			     /* of the last sample */
+	int64_t rekey_from_ns; /* since when a rekey was seen by the last sample; 0: none was */
+	int64_t realtime_offset_ns; /* of the last sample */
+	uint32_t known;		    /* the same */
 	uint32_t forward_opened;
 	uint32_t undecided; /* samples in a row with bytes that the server had not read */
 	uint32_t id;

@@ -22,7 +22,7 @@ static struct sample start(struct ledger *ledger)
 	struct ledger_step step;
 
 	*ledger = (struct ledger){ 0 };
-	assert_false(ledger_step(ledger, &plain, &sample, false, &step));
+	assert_false(ledger_step(ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	return sample;
 }
 
@@ -45,11 +45,11 @@ static void keys_are_exact(void **state)
 	net(&sample, 36, 36, 1);
 	sample.wchar += 1;
 	sample.rchar += 1;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 1);
 	assert_int_equal(step.out_bytes, 1);
 	net(&sample, 52 * 100, 52 * 100, 100);
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 0);
 	assert_int_equal(step.out_bytes, 0);
 }
@@ -70,10 +70,10 @@ static void a_sample_inside_a_call_says_nothing(void **state)
 	early.wchar += 1;
 	assert_true(ledger_is_behind(&ledger, &early));
 	assert_false(ledger_is_behind(&ledger, &sample));
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 0);
 	sample.wchar += 1;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 1);
 }
 
@@ -86,11 +86,11 @@ static void what_waits_is_not_read(void **state)
 	(void)state;
 	sample.received += 44;
 	sample.waiting = 44;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 0);
 	sample.waiting = 0;
 	sample.rchar += 44;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 0);
 }
 
@@ -103,12 +103,12 @@ static void forwards_do_not_hide_keys(void **state)
 
 	(void)state;
 	sample.forward_written += 1000;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 0);
 	assert_int_equal(step.traffic_bytes, 1000);
 	net(&sample, 1036 + 36, 0, 2);
 	sample.wchar += 1000 + 1;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 1);
 	assert_int_equal(step.traffic_bytes, 0);
 }
@@ -129,31 +129,54 @@ static void a_rekey_is_learned(void **state)
 	(void)state;
 	for (int i = 0; i < LEDGER_REKEY_TRUST; i++) {
 		rekey(&sample, 96, 92);
-		assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 		assert_false(step.rekey);
 	}
 	rekey(&sample, 96, 92);
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_true(step.rekey && step.rekey_out);
 	/* One key more is a key. */
 	rekey(&sample, 97, 93);
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_false(step.rekey);
 	/* Output beside it hides no input, and is output. */
 	rekey(&sample, 96, 5000);
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_true(step.rekey);
 	assert_false(step.rekey_out);
 	/* The same amount without a rekey's packets is typing. */
 	net(&sample, 96 * 36, 96 * 36, 96);
 	sample.wchar += 96;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_false(step.rekey);
 	assert_int_equal(step.in_bytes, 96);
 	/* A terminal that was read from is evidence of typing, and nothing is learned from such a
 	 * step. */
 	rekey(&sample, 96, 92);
-	assert_true(ledger_step(&ledger, &plain, &sample, true, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_TOUCHED, &step));
+	assert_false(step.rekey);
+}
+
+/* The first one is known for what it is where nothing but terminals takes input, and none got any. */
+static void a_rekey_that_terminals_prove(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	rekey(&sample, 96, 92);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
+	assert_true(step.rekey);
+	assert_false(step.rekey_out);
+	/* The amount is not believed for that. */
+	rekey(&sample, 96, 92);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_false(step.rekey);
+	/* What has not its shape is input, whatever terminals show. */
+	net(&sample, 96 * 36, 96 * 36, 96);
+	sample.wchar += 96;
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
 	assert_false(step.rekey);
 }
 
@@ -168,7 +191,7 @@ static void a_rekey_under_way(void **state)
 	for (int i = 0; i < LEDGER_REKEY_TRUST; i++) {
 		rekey(&sample, 96, 92);
 		assert_false(ledger_is_mid_rekey(&ledger, &sample));
-		assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	}
 	net(&sample, 60 * 52, 60 * 52, 60);
 	net(&sample, 2000, 1500, 2);
@@ -179,13 +202,13 @@ static void a_rekey_under_way(void **state)
 	sample.wchar += 91;
 	sample.rchar += 92;
 	assert_false(ledger_is_mid_rekey(&ledger, &sample));
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_true(step.rekey && step.rekey_out);
 	/* Typing and pasting are never taken for one. */
 	net(&sample, 96 * 35, 96 * 35, 96);
 	sample.wchar += 96;
 	assert_false(ledger_is_mid_rekey(&ledger, &sample));
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_false(step.rekey);
 	/* It does not wait for ever. */
 	net(&sample, 2780, 0, 3);
@@ -203,11 +226,11 @@ static void padding_is_no_output(void **state)
 	(void)state;
 	net(&sample, 5 * 52, 5 * 44, 5);
 	sample.rchar += 5 * 32;
-	assert_true(ledger_step(&ledger, &padding, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &padding, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 0);
 	net(&sample, 0, 300, 0);
 	sample.rchar += 32 + 200;
-	assert_true(ledger_step(&ledger, &padding, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &padding, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 232);
 }
 
@@ -223,21 +246,21 @@ static void a_notice_is_no_output(void **state)
 	net(&sample, 0, 136, 0);
 	sample.rchar += 100;
 	sample.at_ns = 11 * NS_PER_S;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 0);
 	sample.rchar += 1;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 1);
 	/* It was not read in time: then what comes is output. */
 	ledger_expect_notice(&ledger, 100, 20 * NS_PER_S);
 	sample.rchar += 100;
 	sample.at_ns = 30 * NS_PER_S;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 100);
 	/* tinyssh's packets have padding. */
 	ledger_expect_notice(&ledger, 100, 30 * NS_PER_S);
 	sample.rchar += 100 + 2 * 32;
-	assert_true(ledger_step(&ledger, &padding, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &padding, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 0);
 }
 
@@ -251,11 +274,11 @@ static void a_reaped_child_does_not_hide_keys(void **state)
 	sample.wchar += 5000000;
 	sample.rchar += 5014797;
 	sample.known |= SAMPLE_REAPED;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_true(step.reaped);
 	sample.known &= ~(uint32_t)SAMPLE_REAPED;
 	sample.wchar += 1;
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 1);
 }
 
@@ -270,11 +293,11 @@ static void a_ledger_that_does_not_fit_is_noticed(void **state)
 	for (int i = 0; i < 3; i++) {
 		sample.received += 1000;
 		sample.sent += 1000;
-		assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 		assert_int_equal(step.unusable, i == 2);
 	}
 	net(&sample, 100, 100, 1);
-	assert_true(ledger_step(&ledger, &plain, &sample, false, &step));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_true(step.unusable);
 }
 
@@ -300,6 +323,7 @@ int main(void)
 		cmocka_unit_test(behind_for_ever_is_unusable),
 		cmocka_unit_test(forwards_do_not_hide_keys),
 		cmocka_unit_test(a_rekey_is_learned),
+		cmocka_unit_test(a_rekey_that_terminals_prove),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),

@@ -226,6 +226,39 @@ static void the_window_of_the_access_time(void **state)
 	session_deinit(&session);
 }
 
+/* A first rekey is none of the terminals' doing; a key that was on its way in that moment shows in the
+ * next sample. */
+static void a_rekey_and_a_late_key(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 2);
+	sample.realtime_offset_ns = 0;
+	sample.channels[0].atime_s = sample.channels[1].atime_s = 150;
+	later(&sample, 202 * S);
+	assert_true(session_observe(&session, &sample));
+	for (int i = 0; i < 2; i++) {
+		later(&sample, 205 * S + i * 10 * S);
+		sample.received += 2780;
+		sample.rchar += 2780 + 92;
+		sample.sent += 2372;
+		sample.wchar += 2372 + 96;
+		sample.segments_in += 3;
+		assert_true(session_observe(&session, &sample));
+		assert_true(session.uses[USE_INPUT].latest_ns < 205 * S);
+		later(&sample, 210 * S + i * 10 * S);
+		if (i == 1)
+			sample.channels[1].known |= TERMINAL_PENDING;
+		assert_true(session_observe(&session, &sample));
+		assert_true((session.uses[USE_INPUT].latest_ns == 220 * S) == (i == 1));
+	}
+	assert_true(session.uses[USE_INPUT].earliest_ns >= 210 * S);
+	assert_true(session.channels[1].input.latest_ns == 220 * S);
+	session_deinit(&session);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +270,7 @@ int main(void)
 		cmocka_unit_test(a_new_list_keeps_the_clocks),
 		cmocka_unit_test(a_channel_is_opened_when_its_child_starts),
 		cmocka_unit_test(the_window_of_the_access_time),
+		cmocka_unit_test(a_rekey_and_a_late_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

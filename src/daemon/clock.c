@@ -17,6 +17,11 @@ int64_t clock_now_ns(void)
 	return read_clock(CLOCK_MONOTONIC);
 }
 
+int64_t clock_cpu_ns(void)
+{
+	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 struct timeval clock_until(int64_t at_ns)
 {
 	int64_t after_ns = at_ns - clock_now_ns();

@@ -9,6 +9,9 @@
 
 int64_t clock_now_ns(void);
 
+/* CPU time of this process, which has one thread. */
+int64_t clock_cpu_ns(void);
+
 /* From now until that time, for a libevent timer; not negative. */
 struct timeval clock_until(int64_t at_ns);
 

@@ -1,12 +1,17 @@
 /* When the state is saved: not too late, and not so often that it costs more than it is worth. */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "daemon/clock.h"
 #include "daemon/engine-table.h"
 
-/* The state is written this long after the first change, and not again before so many times what
- * the last write took: on a host with many sessions it then costs half a percent of a core. */
+/* The state is written this long after the first change, and not again before so many times the CPU
+ * time that the last write took: on a host with many sessions it then costs half a percent of a
+ * core. What it waited for a disk or for its turn is no cost, and nobody may be the worse for it. */
 #define SAVE_AFTER_NS	 (1 * NS_PER_S)
 #define SAVE_COST_FACTOR 200
 
@@ -16,6 +21,9 @@
 #define URGENT_FREE_NS	   (2 * NS_PER_MS)
 #define URGENT_COST_FACTOR 20
 
+/* A write that failed is tried again, whether anything changes or not. */
+#define SAVE_RETRY_NS (5 * NS_PER_S)
+
 /* An id that was given out after the last write must not be given out again after a kill -9. */
 #define ID_HEADROOM 64
 
@@ -24,15 +32,29 @@ static const struct session *next_session(void *context, const struct session *a
 	return engine_next_session(context, after);
 }
 
-static int64_t save(struct engine *engine, uint32_t next_id)
+/* Once, until it works again. */
+static void tell_failed(struct engine *engine, int result)
 {
-	int64_t from_ns = clock_now_ns();
-	int r = state_save(engine->options->state_file, next_id, next_session, engine);
+	if (engine->unsaved)
+		return;
+	if (asprintf(&engine->unsaved,
+		     "%s cannot be written: %s; until it can, a restart knows idle times only as "
+		     "they were saved last",
+		     engine->options->state_file, strerror(-result)) < 0) {
+		engine->unsaved = NULL;
+		return;
+	}
+	table_note_trouble(engine, NULL, engine->unsaved);
+}
 
-	if (r < 0)
-		log_error("%s cannot be written: %s; a restart would begin all idle times anew",
-			  engine->options->state_file, strerror(-r));
-	return clock_now_ns() - from_ns;
+static void tell_saved(struct engine *engine)
+{
+	if (!engine->unsaved)
+		return;
+	table_forget_trouble(engine, engine->unsaved);
+	free(engine->unsaved);
+	engine->unsaved = NULL;
+	log_info("%s is written again", engine->options->state_file);
 }
 
 static void save_at(struct engine *engine, int64_t at_ns)
@@ -40,6 +62,21 @@ static void save_at(struct engine *engine, int64_t at_ns)
 	struct timeval after = clock_until(at_ns);
 
 	(void)event_add(engine->save, &after);
+}
+
+/* Returns what it cost. */
+static int64_t save(struct engine *engine, uint32_t next_id)
+{
+	int64_t from_ns = clock_cpu_ns();
+	int r = state_save(engine->options->state_file, next_id, next_session, engine);
+
+	if (r < 0) {
+		tell_failed(engine, r);
+		save_at(engine, clock_now_ns() + SAVE_RETRY_NS);
+	} else {
+		tell_saved(engine);
+	}
+	return clock_cpu_ns() - from_ns;
 }
 
 void engine_save_now(struct engine *engine)
@@ -57,12 +94,7 @@ void engine_save_now(struct engine *engine)
 		engine->urgent_not_before_ns = clock_now_ns() + cost_ns * URGENT_COST_FACTOR;
 }
 
-void engine_save_last(struct engine *engine)
-{
-	(void)save(engine, engine->next_id);
-}
-
-void engine_on_save(evutil_socket_t fd, short what, void *context)
+static void on_save(evutil_socket_t fd, short what, void *context)
 {
 	struct engine *engine = context;
 	int64_t cost_ns;
@@ -84,4 +116,23 @@ void engine_save_soon(struct engine *engine)
 	if (at_ns < engine->save_not_before_ns)
 		at_ns = engine->save_not_before_ns;
 	save_at(engine, at_ns);
+}
+
+int save_init(struct engine *engine)
+{
+	engine->save = evtimer_new(engine->base, on_save, engine);
+	return engine->save ? 0 : -ENOMEM;
+}
+
+void save_last(struct engine *engine)
+{
+	if (!engine->state)
+		(void)save(engine, engine->next_id);
+}
+
+void save_deinit(struct engine *engine)
+{
+	if (engine->save)
+		event_free(engine->save);
+	free(engine->unsaved);
 }

@@ -180,6 +180,21 @@ void table_note_trouble(struct engine *engine, const struct entry *entry, const 
 		free(line);
 }
 
+void table_forget_trouble(struct engine *engine, const char *text)
+{
+	char escaped[ORDER_TEXT_BYTES];
+	size_t kept = 0;
+
+	text_escape(text, false, escaped, sizeof(escaped));
+	for (size_t i = 0; i < engine->n_troubles; i++) {
+		if (strstr(engine->troubles[i], escaped))
+			free(engine->troubles[i]);
+		else
+			engine->troubles[kept++] = engine->troubles[i];
+	}
+	engine->n_troubles = kept;
+}
+
 const struct session *engine_next_session(struct engine *engine, const struct session *after)
 {
 	for (size_t i = 0; i < engine->n_entries; i++) {

@@ -77,6 +77,7 @@ struct engine {
 	int64_t started_at_ns, config_loaded_at_ns;
 	uint64_t cuts, parks, warnings, held;
 	int64_t save_not_before_ns, urgent_not_before_ns;
+	char *unsaved;	/* the trouble, while the state cannot be written */
 	size_t walk_at; /* where the last engine_next_session() stood */
 	uint32_t next_id;
 };
@@ -89,6 +90,18 @@ struct entry *table_find(const struct engine *engine, uint32_t id);
 struct entry *table_find_handle(const struct engine *engine, uint32_t handle);
 /* Each sentence once: the same trouble often has many sessions. `entry`: one of them, or NULL. */
 void table_note_trouble(struct engine *engine, const struct entry *entry, const char *text);
+
+/* One that has passed. */
+void table_forget_trouble(struct engine *engine, const char *text);
+
+/* engine-save.c: the state that outlives a restart */
+int save_init(struct engine *engine);
+void save_deinit(struct engine *engine);
+/* At the end of the daemon: nothing changes any more. */
+void save_last(struct engine *engine);
+/* A write that fails is told once and tried again until it works. */
+void engine_save_soon(struct engine *engine);
+void engine_save_now(struct engine *engine);
 
 /* engine-policy.c: configuration and who the user is */
 void policy_apply(struct entry *entry);
@@ -156,11 +169,3 @@ void engine_send(struct engine *engine, enum link_type type, const void *message
 void engine_look_now(struct entry *entry);
 void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int32_t tty,
 		 const char *reason);
-
-/* engine-save.c */
-void engine_save_soon(struct engine *engine);
-void engine_save_now(struct engine *engine);
-/* At the end, whatever it costs. */
-void engine_save_last(struct engine *engine);
-/* Of the timer engine->save. */
-void engine_on_save(int fd, short what, void *engine);

@@ -477,9 +477,9 @@ static int engine_init(struct engine *engine)
 	engine->base = event_base_new();
 	if (!engine->base)
 		return -ENOMEM;
-	engine->save = evtimer_new(engine->base, engine_on_save, engine);
-	if (!engine->save)
-		return -ENOMEM;
+	r = save_init(engine);
+	if (r < 0)
+		return r;
 	setup.fd = engine->options->link_fd;
 	setup.context = engine;
 	r = link_new(engine->base, &setup, &engine->link);
@@ -498,8 +498,7 @@ static void engine_deinit(struct engine *engine)
 	control_free(engine->control);
 	link_free(engine->link);
 	table_deinit(engine);
-	if (engine->save)
-		event_free(engine->save);
+	save_deinit(engine);
 	if (engine->base)
 		event_base_free(engine->base);
 	state_free(engine->state);
@@ -525,8 +524,7 @@ int engine_run(const struct engine_options *options)
 	if (r == 0) {
 		options->ready(options->context);
 		(void)event_base_dispatch(engine.base);
-		if (!engine.state)
-			engine_save_last(&engine);
+		save_last(&engine);
 	} else if (r != -EINVAL) {
 		log_error("cannot start: %s", strerror(-r));
 	}

@@ -241,6 +241,19 @@ static void on_lost(void *context)
 	event_base_loopbreak(monitor->base);
 }
 
+/* It never says anything. */
+static void on_starter_lost(evutil_socket_t fd, short what, void *context)
+{
+	struct monitor *monitor = context;
+
+	(void)fd;
+	(void)what;
+	if (monitor->ready)
+		log_error("the starter process has ended; leaving (no session is touched)");
+	monitor->result = 1;
+	event_base_loopbreak(monitor->base);
+}
+
 static void on_stop(evutil_socket_t number, short what, void *context)
 {
 	struct monitor *monitor = context;
@@ -278,6 +291,13 @@ static void listen_for_words(struct monitor *monitor)
 		(void)event_add(monitor->destroyed_event, NULL);
 }
 
+static int watch_starter(struct monitor *monitor)
+{
+	monitor->starter = event_new(monitor->base, monitor->options->starter_fd, EV_READ,
+				     on_starter_lost, monitor);
+	return monitor->starter && event_add(monitor->starter, NULL) == 0 ? 0 : -ENOMEM;
+}
+
 static int monitor_init(struct monitor *monitor, struct event *signals[3])
 {
 	struct link_setup setup = { .rows = monitor_rows, .lost = on_lost };
@@ -293,6 +313,8 @@ static int monitor_init(struct monitor *monitor, struct event *signals[3])
 	if (r < 0)
 		return r;
 	r = finder_new(on_found, monitor, &monitor->finder);
+	if (r == 0)
+		r = watch_starter(monitor);
 	if (r < 0)
 		return r;
 	listen_for_words(monitor);
@@ -325,6 +347,8 @@ static void monitor_deinit(struct monitor *monitor, struct event *signals[3])
 		event_free(monitor->look);
 	if (monitor->destroyed_event)
 		event_free(monitor->destroyed_event);
+	if (monitor->starter)
+		event_free(monitor->starter);
 	destroyed_free(monitor->destroyed);
 	finder_free(monitor->finder);
 	/* The engine sees the end of the link, saves what it knows and goes. */

@@ -41,6 +41,7 @@ struct monitor {
 	struct finder *finder;
 	struct destroyed *destroyed; /* NULL: the kernel does not tell */
 	struct event *look;
+	struct event *starter; /* its end */
 	struct event *destroyed_event;
 	struct monitored **sessions; /* by slot; NULL is free */
 	size_t n_slots;

@@ -137,7 +137,7 @@ int runtime_write_pid(const struct runtime *runtime)
 {
 	auto_fclose FILE *file = fopen(runtime->pid_file, "we");
 
-	if (!file || fprintf(file, "%d\n", getpid()) < 0) {
+	if (!file || fprintf(file, "%d\n", getpid()) < 0 || fflush(file) != 0) {
 		log_error("%s cannot be written: %s", runtime->pid_file, strerror(errno));
 		return -errno;
 	}

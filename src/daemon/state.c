@@ -123,16 +123,24 @@ static json_t *session_json(const struct session *session)
 	for (int use = 0; use < USE_N; use++)
 		(void)json_array_append_new(uses, bounds_json(&session->uses[use]));
 	return json_pack(
-		"{sI so sI sI sI sI sI sI sI so so so so so* ss*}", "id", (json_int_t)session->id,
-		"identity", identity_json(&session->facts.identity), "uid",
+		"{sI so sI sI sI sI sI sI sI sI so so so so so* ss*}", "id",
+		(json_int_t)session->id, "identity", identity_json(&session->facts.identity), "uid",
 		(json_int_t)session->facts.uid, "observed_at", (json_int_t)session->observed_at_ns,
-		"first_seen", (json_int_t)session->first_seen_ns, "warned_at",
-		(json_int_t)session->warned_at_ns, "reported_at",
-		(json_int_t)session->reported_at_ns, "unresponsive_reported_at",
+		"realtime_offset", (json_int_t)session->realtime_offset_ns, "first_seen",
+		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)session->warned_at_ns,
+		"reported_at", (json_int_t)session->reported_at_ns, "unresponsive_reported_at",
 		(json_int_t)session->unresponsive_reported_at_ns, "kept_until",
 		(json_int_t)session->kept_until_ns, "uses", uses, "channels", channels, "ledger",
 		ledger_json(&session->ledger), "answered", answered_json(&session->liveness),
 		"keepalive", keepalive_json(session), "record", session->record);
+}
+
+static int put(FILE *stream, const char *text)
+{
+	errno = 0;
+	if (fputs(text, stream) >= 0)
+		return 0;
+	return errno != 0 ? -errno : -EIO;
 }
 
 /* One session at a time: as one object, ten thousand of them take 70 MB. */
@@ -146,6 +154,7 @@ static int write_sessions(FILE *stream,
 	     session = next(context, session)) {
 		auto_free char *text = NULL;
 		json_t *object;
+		int r;
 
 		if (session->n_channels == 0)
 			continue;
@@ -154,8 +163,11 @@ static int write_sessions(FILE *stream,
 		json_decref(object);
 		if (!text)
 			return -ENOMEM;
-		(void)fputs(before, stream);
-		(void)fputs(text, stream);
+		r = put(stream, before);
+		if (r == 0)
+			r = put(stream, text);
+		if (r < 0)
+			return r;
 		before = ",";
 	}
 	return 0;
@@ -191,15 +203,17 @@ int state_save(const char *file, uint32_t next_id,
 		      "{\"format\":%d,\"boot_id\":\"%s\",\"next_id\":%" PRIu32 ",\"sessions\":[",
 		      STATE_FORMAT, boot_id, next_id);
 	r = write_sessions(stream, next, context);
-	(void)fputs("]}", stream);
+	if (r == 0)
+		r = put(stream, "]}");
 	errno = 0;
-	if (r == 0 && ferror(stream))
-		r = -EIO;
 	if (fclose(stream) != 0 && r == 0)
 		r = errno != 0 ? -errno : -EIO;
 	/* The new file, whole, takes the place of the old one. No fsync: it is of use in this boot only. */
 	if (r == 0 && rename(temporary, file) < 0)
 		r = -errno;
+	/* On a full disk a piece of it would be in the way of others. */
+	if (r < 0)
+		(void)unlink(temporary);
 	return r;
 }
 
@@ -323,6 +337,7 @@ static void restore_session(const json_t *saved, struct session *session)
 	const json_t *uses = json_object_get(saved, "uses");
 
 	session->observed_at_ns = get_int(saved, "observed_at");
+	session->realtime_offset_ns = get_int(saved, "realtime_offset");
 	session->first_seen_ns = get_int(saved, "first_seen");
 	session->warned_at_ns = get_int(saved, "warned_at");
 	session->reported_at_ns = get_int(saved, "reported_at");

@@ -1,10 +1,13 @@
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -44,6 +47,7 @@ static void fill(struct session *session)
 static void use_it(struct session *session)
 {
 	session->observed_at_ns = 500 * S;
+	session->realtime_offset_ns = 1700000000 * S;
 	session->warned_at_ns = 490 * S;
 	session->kept_until_ns = 900 * S;
 	session->uses[USE_INPUT] = (struct bounds){ 100 * S, 101 * S };
@@ -89,6 +93,7 @@ static void everything_comes_back(void **context)
 	assert_int_equal(session.facts.uid, 1003);
 	assert_true(session.observed_at_ns == 500 * S && session.warned_at_ns == 490 * S);
 	assert_true(session.kept_until_ns == 900 * S);
+	assert_true(session.realtime_offset_ns == 1700000000 * S);
 	assert_memory_equal(&session.uses, &saved.uses, sizeof(saved.uses));
 	assert_memory_equal(&session.channels[0].input, &saved.channels[0].input,
 			    sizeof(struct bounds));
@@ -143,6 +148,30 @@ static void a_record_outlives_the_daemon(void **context)
 	assert_string_equal(state_record(state, 0),
 			    "cut session 41 of alice: no input for 15m  rule=5");
 	assert_null(state_record(state, 1));
+	state_free(state);
+}
+
+/* As on a full disk: a part can be written, then no more. */
+static void a_failed_write_leaves_the_old_state(void **context)
+{
+	struct rlimit all, little;
+	char leftover[sizeof(file) + 4];
+	struct state *state;
+
+	(void)context;
+	save();
+	(void)snprintf(leftover, sizeof(leftover), "%s.new", file);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+	little = all;
+	little.rlim_cur = 100;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
+	assert_int_equal(state_save(file, 77, only, NULL), -EFBIG);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+	assert_int_equal(access(leftover, F_OK), -1);
+	assert_int_equal(state_load(file, &state), 0);
+	assert_int_equal(state_next_id(state), 42);
+	assert_int_equal(state_find_id(state, &saved.facts.identity), 41);
 	state_free(state);
 }
 
@@ -248,6 +277,7 @@ int main(void)
 		cmocka_unit_test(everything_comes_back),
 		cmocka_unit_test(no_keepalive_is_none),
 		cmocka_unit_test(a_record_outlives_the_daemon),
+		cmocka_unit_test(a_failed_write_leaves_the_old_state),
 		cmocka_unit_test(another_session_is_not_it),
 		cmocka_unit_test(the_future_is_not_believed),
 		cmocka_unit_test(a_foreign_file_is_an_empty_state),

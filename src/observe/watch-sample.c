@@ -35,10 +35,10 @@ static int read_io(struct watch *watch, struct sample *sample)
 	struct procstat_io io;
 	int r = process_io(watch->facts.identity.pid, &io);
 
-	if (r == -ESRCH)
+	if (r == -ESRCH && watch_has_ended(watch))
 		return r;
 	if (r < 0) {
-		watch_note_trouble(watch, TROUBLE_IO);
+		watch_note_trouble(watch, r == -ESRCH ? TROUBLE_NO_IO : TROUBLE_IO);
 		return 0;
 	}
 	sample->wchar = io.wchar;

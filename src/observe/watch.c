@@ -17,8 +17,11 @@ static const char *const troubles[TROUBLE_N] = {
 		"its socket cannot be borrowed (pidfd_getfd is refused: Yama scope 3, or CAP_SYS_PTRACE is "
 		"missing); it counts as in use",
 	[TROUBLE_IO] =
-		"its /proc/PID/io cannot be read (CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH is missing); it "
-		"counts as in use",
+		"its /proc/PID/io cannot be read (CAP_SYS_PTRACE or CAP_DAC_READ_SEARCH is missing); whatever "
+		"comes from the client counts as use",
+	[TROUBLE_NO_IO] =
+		"its /proc/PID/io is missing (the kernel lacks CONFIG_TASK_IO_ACCOUNTING); whatever comes "
+		"from the client counts as use",
 	[TROUBLE_CHILDREN] =
 		"its children cannot be read (the kernel lacks CONFIG_PROC_CHILDREN); it counts as in use",
 	[TROUBLE_DESCRIPTORS] =

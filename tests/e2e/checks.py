@@ -4,17 +4,17 @@ import statistics
 
 import pytest
 
-import stage as stage_module
 
-
-def test_scenario(stage, case):
+def test_scenario(stage, case, record_property):
     """One scenario with one server; see scenarios/."""
     if case in stage.obstacles:
         pytest.skip(f"{case[0]}: {stage.obstacles[case]}")
     play = stage.plays[case]
-    assert play.done.wait(40 * stage_module.LIMIT_S + 60), f"{play.name} hangs"
+    assert play.done.wait(stage.patience_s), f"{play.name} hangs"
     if play.proved:
         pytest.skip("the session was proved; there is no daemon to judge")
+    if play.measured:
+        record_property(play.name, play.measured)
     if play.failure:
         pytest.fail(f"{play.failure!s:.4000}\n  at {play.where}", pytrace=False)
 

@@ -10,7 +10,8 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 pytest.register_assert_rewrite("checks", "stage", "scenarios.shells", "scenarios.channels",
-                               "scenarios.rules", "scenarios.daemons", "scenarios.unresponsive")
+                               "scenarios.rules", "scenarios.daemons", "scenarios.unresponsive",
+                               "scenarios.hardship")
 
 import stage as stage_module  # noqa: E402
 from world import World  # noqa: E402

@@ -41,6 +41,12 @@ def links_of(pid):
     return links
 
 
+def anonymous_kib(pid):
+    """Memory that is the process's own: neither a program's text nor another file's."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+        return next(int(row.split()[1]) for row in status if row.startswith("RssAnon:"))
+
+
 def pairs_of(line):
     """The key=value pairs at the end of a log line, as a dict."""
     return dict(PAIR.findall(line.text.partition("  ")[2]))
@@ -132,13 +138,17 @@ class Daemon:
         return [*self.wrap, f"{self.build}/src/daemon/sshidled", "-d", "-f", self.config_path, "-r",
                 self.runtime, "-u", self.world.engine_user().name]
 
-    def start(self):
-        """Starts it and waits until it answers and says that it watches."""
-        began = time.monotonic()
+    def spawn(self):
+        """Starts it and waits for nothing."""
         self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         threading.Thread(target=self.read_log, args=(self.process,), daemon=True).start()
-        process = self.process
+        return self.process
+
+    def start(self):
+        """Starts it and waits until it answers and says that it watches."""
+        began = time.monotonic()
+        process = self.spawn()
         try:
             wait_until(lambda: process.poll() is not None or self.answers() and
                        self.find("watches this host", began), 15,
@@ -236,6 +246,10 @@ class Daemon:
     def descriptors(self):
         """How many descriptors monitor and engine have open, but those that hold processes."""
         return [sum(link != PIDFD for link in links_of(pid)) for pid in self.pids()]
+
+    def memory_kib(self):
+        """What monitor and engine have in memory for themselves."""
+        return [anonymous_kib(pid) for pid in self.pids()]
 
     def held_processes(self):
         """How many processes the monitor holds."""

@@ -100,7 +100,7 @@ class Play:
         self.user = server.user()
         self.machine = None
         self.clients, self.cleanups, self.remarks = [], [], []
-        self.failure = self.where = self.proved = None
+        self.failure = self.where = self.proved = self.measured = None
         self.done = threading.Event()
 
     @property
@@ -508,9 +508,10 @@ def span(seconds):
 class Stage:
     """What a test module plays: flavours of servers, scenarios, one daemon for all of them."""
 
-    def __init__(self, name, matrix, restarts=False):
-        """matrix: flavour of server -> its scenarios."""
+    def __init__(self, name, matrix, restarts=False, patience_s=40 * LIMIT_S + 60):
+        """matrix: flavour of server -> its scenarios; none of them takes longer than the patience."""
         self.name, self.matrix, self.restarts = name, matrix, restarts
+        self.patience_s = patience_s
         self.world = self.daemon = None
         self.plays, self.obstacles, self.ports, self.policies = {}, {}, {}, {}
         self.lock = threading.Lock()

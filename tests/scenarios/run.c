@@ -451,7 +451,8 @@ static void do_key(struct actor *actor, const struct event *event)
 		return;
 	}
 	moving->known &= ~(uint32_t)TERMINAL_PENDING;
-	if (wall_s > (moving->atime_s | 7))
+	/* tty_update_time() of the kernel. */
+	if ((wall_s ^ moving->atime_s) & ~7LL)
 		moving->atime_s = wall_s;
 }
 
