@@ -157,7 +157,7 @@ static void be_ordinary(void)
 	sigset_t none;
 
 	(void)setsid();
-	(void)chdir("/");
+	(void)!chdir("/");
 	(void)umask(077);
 	(void)setpriority(PRIO_PROCESS, 0, 0);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
