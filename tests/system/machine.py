@@ -48,8 +48,14 @@ rm -f /etc/passwd.lock /etc/shadow.lock /etc/group.lock /etc/gshadow.lock /etc/s
 	/etc/subgid.lock
 # Users of the host may come and go meanwhile, and what runs under their numbers with them.
 userdel -f sshidle 2>/dev/null || :
+"""
+
+ENGINE_USER = """\
 useradd --system --uid 61701 --user-group --no-create-home --home-dir /nonexistent \\
 	--shell /usr/sbin/nologin sshidle
+"""
+
+USER = """\
 useradd -M --uid 61702 -d / -s /bin/sh -p '*' sshidle-test
 """
 
