@@ -395,7 +395,7 @@ int main(int argc, char **argv)
 
 	if (r != 0)
 		return r < 0 ? 2 : 0;
-	log_open("sshidled", true, LOG_LEVEL_INFO);
+	log_open("sshidled", !options.syslog, LOG_LEVEL_INFO);
 	if (options.test || options.print)
 		return check_config(&options);
 	return start_daemon(&options);
