@@ -1,9 +1,9 @@
 """A tree of Debian as debootstrap makes it, and the packages in two versions."""
 
 import concurrent.futures
+import contextlib
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +18,8 @@ from machine import Machine, NotBooted  # noqa: E402
 
 TOOLS = {"systemd-nspawn": "systemd-container", "mmdebstrap": "mmdebstrap", "dh": "debhelper",
          "dpkg-buildpackage": "dpkg-dev", "fakeroot": "fakeroot", "lintian": "lintian"}
-INCLUDE = ["systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "passwd"]
+INCLUDE = ["systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "passwd", "procps"]
+OPENRC = ["openrc", "librc1", "libeinfo1"]
 CANNOT_FETCH = ("Failed to fetch", "Unable to fetch", "Could not resolve", "Temporary failure")
 TREE_BYTES = 1 << 30
 NEXT = "0.99.0"
@@ -57,13 +58,6 @@ class Packages:
         return done.stdout
 
 
-def field(name):
-    """A field of the package's stanza in debian/control, as a list of package names."""
-    text = (ROOT / "debian/control").read_text()
-    found = re.search(rf"^{name}:((?:\n? .*)+)", text, re.M)
-    return re.findall(r"^ ([a-z0-9.+-]+)", found[1], re.M) if found else []
-
-
 def repositories():
     """Debian's, as apt of this host has them."""
     done = subprocess.run(["apt-get", "indextargets", "--format",
@@ -89,6 +83,16 @@ def make_tree(directory):
     assert done.returncode == 0, done.stdout[-3000:]
 
 
+def fetch_openrc(directory):
+    """OpenRC's own packages; they are only unpacked."""
+    directory.mkdir()
+    done = subprocess.run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *OPENRC],
+                          cwd=directory, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise CannotFetch("OpenRC's packages cannot be fetched")
+    return sorted(directory.glob("*.deb"))
+
+
 def roomy():
     """Where a tree goes: memory, if there is enough."""
     memory = "/dev/shm"
@@ -99,7 +103,7 @@ def roomy():
 
 @pytest.fixture(scope="session")
 def made():
-    """(tree, Packages); made side by side, as one waits for the network."""
+    """(tree, Packages, OpenRC's packages); made side by side, as one waits for the network."""
     if os.geteuid() != 0:
         pytest.skip("needs root: it makes a Debian tree and boots it")
     missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
@@ -110,29 +114,26 @@ def made():
     room.chmod(0o755)
     try:
         with concurrent.futures.ThreadPoolExecutor() as pool:
+            openrc = pool.submit(fetch_openrc, room / "openrc")
             tree = pool.submit(make_tree, room / "tree")
             packages = pool.submit(Packages, directory)
-            concurrent.futures.wait((tree, packages))
+            concurrent.futures.wait((openrc, tree, packages))
             try:
                 tree.result()
+                openrc.result()
             except CannotFetch as reason:
                 pytest.skip(f"no Debian tree: {reason}")
-        yield room / "tree", packages.result()
+        yield room / "tree", packages.result(), openrc.result()
     finally:
         shutil.rmtree(room, ignore_errors=True)
         shutil.rmtree(directory, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def packages(made):
-    return made[1]
-
-
-@pytest.fixture(scope="session")
-def machine(made):
+@contextlib.contextmanager
+def booted(tree):
     """The tree, booted, with logind and without sshidle."""
     try:
-        own = Machine(tree=str(made[0]))
+        own = Machine(tree=str(tree))
     except NotBooted as reason:
         pytest.skip(f"systemd-nspawn cannot boot here: {reason}")
     try:
@@ -140,3 +141,12 @@ def machine(made):
         yield own
     finally:
         own.close()
+
+
+def give(machine, path, command):
+    """Runs a command of the shell in the machine with a file as its input."""
+    with open(path, "rb") as file:
+        done = subprocess.run([*machine.inside("--mount", "--pid", "--net", "--root", "--wd"), "sh",
+                               "-c", command], stdin=file, capture_output=True, text=True,
+                              check=False, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+    assert done.returncode == 0, done.stdout + done.stderr

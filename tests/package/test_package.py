@@ -7,7 +7,9 @@ import json
 import re
 import subprocess
 
-from conftest import NEXT
+import pytest
+
+from conftest import NEXT, booted, give
 from machine import ended_after, lives, wait_until
 
 SHORT_S, LIMIT_S, PARK_S = 6, 16, 4
@@ -38,6 +40,17 @@ THEIRS = re.compile(r"/var/log/|/var/cache/|/var/lib/dpkg/(?!info/)|/var/lib/sys
 state = {}
 
 
+@pytest.fixture(scope="module")
+def machine(made):
+    with booted(made[0]) as own:
+        yield own
+
+
+@pytest.fixture(scope="module")
+def packages(made):
+    return made[1]
+
+
 def files(machine):
     """What is there, and what the files below /etc hold."""
     listed = machine.run("sh", "-c", "find / -xdev; find /run -name '*sshidle*'; "
@@ -52,11 +65,7 @@ def dpkg(machine, *words):
 
 
 def install(machine, package):
-    with open(package, "rb") as file:
-        subprocess.run([*machine.inside("--mount", "--root", "--wd"), "sh", "-c", "cat >/tmp/one.deb"],
-                       stdin=file, check=True)
-    dpkg(machine, "-i", "/tmp/one.deb")
-    machine.run("rm", "/tmp/one.deb")
+    give(machine, package, "cat >/tmp/one.deb && dpkg -i /tmp/one.deb && rm /tmp/one.deb")
 
 
 def answer(machine, *words):
