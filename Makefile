@@ -7,6 +7,9 @@
 #   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: a few minutes, writes nothing
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays
+#   make deb        builds the Debian package in build-deb/
+#   make static     builds static programs with musl in build-musl/
+#   make arm64      builds for Debian's arm64 in build-arm64/, tests it under qemu-user
 #   make format     formats the C files
 #   make clean      removes what was built
 
@@ -31,7 +34,7 @@ run:
 	@$(PYTHON) scripts/demo build
 
 check:
-	@scripts/install-packages build run check
+	@scripts/install-packages build run deb cross check
 	@$(PYTHON) scripts/check $(OPTIONS)
 
 check-long:
@@ -48,19 +51,28 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild --strip
 	@DESTDIR=$(DESTDIR) scripts/install-host $(SYSCONFDIR)
 
-unbench:
-	@scripts/install-packages build run bench
-	@$(MAKE) --no-print-directory all
-	@ninja -C build bench
-	@QUICK=$(QUICK) $(PYTHON) bench/all.py build
-
-install: all
+uninstall: all
 	@DESTDIR=$(DESTDIR) $(PYTHON) scripts/uninstall build
+
+deb:
+	@scripts/install-packages build deb
+	@scripts/build-deb build-deb
+	@lintian --allow-root build-deb/*.changes
+	@ls build-deb/*.deb
+
+static:
+	@scripts/install-packages build cross
+	@scripts/cross musl build-musl
+
+arm64:
+	@scripts/install-packages build cross
+	@scripts/cross arm64 build-arm64
+	@meson test -C build-arm64/build -t 8 --suite unit --suite prop --suite scenario
 
 format:
 	@find src tests -name '*.[ch]' -exec clang-format-14 -i {} +
 
 clean:
-	rm -rf build build-sanitize
+	rm -rf build build-sanitize build-deb build-musl build-arm64
 
-.PHONY: all run check check-long bench install uninstall format clean
+.PHONY: all run check check-long bench install uninstall deb static arm64 format clean

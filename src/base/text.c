@@ -40,12 +40,14 @@ static size_t printable_length(const unsigned char *text, bool quote_space)
 	uint32_t least, code;
 	const size_t length = sequence_length(text[0], &least, &code);
 
+	if (length == 0)
+		return 0;
 	for (size_t i = 1; i < length; i++) {
 		if ((text[i] & 0xc0) != 0x80)
 			return 0;
 		code = code << 6 | (text[i] & 0x3f);
 	}
-	if (length == 0 || code < least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
+	if (code < least || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff))
 		return 0;
 	if (code < 0x20 || (code >= 0x7f && code <= 0x9f) || code == '\\')
 		return 0;

@@ -29,8 +29,8 @@ int prove_keys_become(uid_t uid)
 
 void prove_keys_become_root(void)
 {
-	(void)seteuid(0);
-	(void)setegid(0);
+	(void)!seteuid(0);
+	(void)!setegid(0);
 	(void)setgroups(0, NULL);
 }
 

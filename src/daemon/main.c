@@ -183,7 +183,7 @@ static int go_background(struct options *options, int *ret_waiting_fd)
 	}
 	(void)close(ends[0]);
 	(void)setsid();
-	(void)chdir("/");
+	(void)!chdir("/");
 	*ret_waiting_fd = ends[1];
 	return 0;
 }
@@ -197,7 +197,7 @@ static void on_ready(void *context)
 	if (start->waiting_fd >= 0) {
 		log_open("sshidled", false, LOG_LEVEL_INFO);
 		log_info("sshidled %s watches this host", SSHIDLE_VERSION);
-		(void)write(start->waiting_fd, "+", 1);
+		(void)!write(start->waiting_fd, "+", 1);
 		(void)close(start->waiting_fd);
 		start->waiting_fd = -1;
 		detach();
@@ -395,7 +395,7 @@ int main(int argc, char **argv)
 
 	if (r != 0)
 		return r < 0 ? 2 : 0;
-	log_open("sshidled", true, LOG_LEVEL_INFO);
+	log_open("sshidled", !options.syslog, LOG_LEVEL_INFO);
 	if (options.test || options.print)
 		return check_config(&options);
 	return start_daemon(&options);

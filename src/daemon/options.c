@@ -7,11 +7,12 @@
 #include "config.h"
 
 static const char usage[] =
-	"usage: sshidled [-d] [-f config] [-k keeper] [-r runtime-dir] [-u user]\n"
+	"usage: sshidled [-d | -D] [-f config] [-k keeper] [-r runtime-dir] [-u user]\n"
 	"       sshidled -t | -T [-C spec] [-f config]\n"
 	"       sshidled -V | -h\n"
 	"\n"
 	"  -d              stay in the foreground, log to standard error\n"
+	"  -D              stay in the foreground, log to syslog\n"
 	"  -f config       configuration file (" SSHIDLE_CONFIG_FILE ")\n"
 	"  -k keeper       what holds parked terminals (" SSHIDLE_KEEPER ")\n"
 	"  -r runtime-dir  control socket and saved state (" SSHIDLE_RUNTIME_DIR ")\n"
@@ -45,10 +46,14 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 				   .user = SSHIDLE_USER };
 	int option, r;
 
-	while ((option = getopt(argc, argv, "dtTC:f:k:r:u:Vh")) != -1) {
+	while ((option = getopt(argc, argv, "dDtTC:f:k:r:u:Vh")) != -1) {
 		switch (option) {
 		case 'd':
 			options.foreground = true;
+			break;
+		case 'D':
+			options.foreground = true;
+			options.syslog = true;
 			break;
 		case 't':
 			options.test = true;

@@ -9,7 +9,8 @@ struct options {
 	const char *keeper; /* executable of the keepers of parked terminals */
 	const char *user;
 	const char *print_case; /* -C */
-	bool foreground;	/* -d */
+	bool foreground;	/* -d, -D */
+	bool syslog;		/* -D */
 	bool test;		/* -t */
 	bool print;		/* -T */
 };

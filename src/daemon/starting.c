@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -146,7 +147,8 @@ static int place_fds(const int fds[static START_N])
 	for (int i = 0; i < START_N; i++)
 		if (dup2(high[i], places[i]) < 0)
 			return -errno;
-	if (close_range(KEEPER_FD_LEADER + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+	/* musl has no function for it. */
+	if (syscall(SYS_close_range, KEEPER_FD_LEADER + 1, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return -errno;
 	return 0;
 }
@@ -158,7 +160,7 @@ static void be_ordinary(void)
 	sigset_t none;
 
 	(void)setsid();
-	(void)chdir("/");
+	(void)!chdir("/");
 	(void)umask(077);
 	(void)setpriority(PRIO_PROCESS, 0, 0);
 	(void)setrlimit(RLIMIT_NOFILE, &files);

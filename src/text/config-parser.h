@@ -70,7 +70,7 @@ extern const size_t config_keyword_table_n;
 /* Place of a word in a list with NULL at its end, without case; SIZE_MAX. */
 size_t config_word_find(const char *const *words, const char *word);
 
-/* The word of the list that was probably meant, or NULL. */
+/* The word of the list that was probably meant, another one than this, or NULL. */
 const char *config_word_nearest(const char *const *words, const char *word);
 
 /* Adds a problem as it is. */

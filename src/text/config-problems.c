@@ -125,9 +125,10 @@ const char *config_word_nearest(const char *const *words, const char *word)
 	for (size_t i = 0; words && words[i]; i++) {
 		const unsigned distance = text_distance(words[i], word);
 
-		if (distance <= most && distance < length && distance < strlen(words[i])) {
+		if (distance > 0 && distance <= most && distance < length &&
+		    distance < strlen(words[i])) {
 			nearest = words[i];
-			most = distance - (distance > 0);
+			most = distance - 1;
 		}
 	}
 	return nearest;

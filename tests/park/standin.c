@@ -66,7 +66,7 @@ static void dump(int file)
 		ssize_t n = read(KEEPER_FD_MASTER, bytes, sizeof(bytes));
 
 		if (n > 0)
-			(void)write(file, bytes, (size_t)n);
+			(void)!write(file, bytes, (size_t)n);
 		else if (n < 0 && errno == EAGAIN)
 			(void)poll(&poll_for, 1, -1);
 		else

@@ -48,8 +48,14 @@ rm -f /etc/passwd.lock /etc/shadow.lock /etc/group.lock /etc/gshadow.lock /etc/s
 	/etc/subgid.lock
 # Users of the host may come and go meanwhile, and what runs under their numbers with them.
 userdel -f sshidle 2>/dev/null || :
+"""
+
+ENGINE_USER = """\
 useradd --system --uid 61701 --user-group --no-create-home --home-dir /nonexistent \\
 	--shell /usr/sbin/nologin sshidle
+"""
+
+USER = """\
 useradd -M --uid 61702 -d / -s /bin/sh -p '*' sshidle-test
 """
 
@@ -59,14 +65,17 @@ class NotBooted(Exception):
 
 
 class Machine:
-    """The container; what it needs is in a directory of its own."""
+    """The container; what it needs is in a directory of its own.
 
-    def __init__(self, build, config):
+    Without a build it has no sshidle; without a tree it is this host's system.
+    """
+
+    def __init__(self, build=None, config="", tree="/"):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="sshidle-system-"))
         self.cgroup = f"sshidle-system-{os.getpid()}"
         self.seed = self.directory / "seed"
         self.process = self.leader = None
-        self.clients = []
+        self.tree, self.clients = tree, []
         try:
             self.make_seed(build, config)
             self.boot()
@@ -84,14 +93,15 @@ class Machine:
 
     def make_seed(self, build, config):
         self.seed.mkdir()
-        subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--destdir", self.seed],
-                       check=True, stdout=subprocess.DEVNULL)
-        self.write("etc/sshidle.conf", config)
+        if build:
+            subprocess.run(["meson", "install", "-C", build, "--no-rebuild", "--destdir",
+                            self.seed], check=True, stdout=subprocess.DEVNULL)
+            self.write("etc/sshidle.conf", config)
         self.write("etc/machine-id", "")
         self.write("etc/test/sshd_config", SSHD_CONFIG)
         self.write("etc/systemd/system/test-sshd.service", SSHD_SERVICE)
         self.write("etc/systemd/system/test.target", TARGET)
-        self.write("setup", SETUP, 0o755)
+        self.write("setup", SETUP + (ENGINE_USER if build else "") + USER, 0o755)
         for name in ("host-key", "key"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
                             self.seed / "etc/test" / name], check=True)
@@ -100,7 +110,7 @@ class Machine:
         with open(self.directory / "log", "wb") as log:
             self.process = subprocess.Popen(
                 ["unshare", "--mount", "--propagation", "private", HERE / "boot", self.directory,
-                 self.cgroup], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 self.cgroup, self.tree], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_until(self.has_booted, 60, "systemd has reached its target")
 
     def has_booted(self):
@@ -171,12 +181,12 @@ class Machine:
     def journal(self):
         return self.run("journalctl", "-u", "sshidle", "-o", "cat", "--no-pager").stdout
 
-    def log_in(self, port=PORT):
+    def log_in(self, port=PORT, user="sshidle-test"):
         """An ssh into the container on a terminal of its own; `used` is when it was used last."""
         argv = ["ssh", "-F", "/dev/null", "-i", str(self.seed / "etc/test/key"), "-o",
                 "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o",
                 "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "-p", str(port),
-                "sshidle-test@127.0.0.1"]
+                f"{user}@127.0.0.1"]
         command = self.inside("--net") + argv
         client = pexpect.spawn(command[0], command[1:], encoding="utf-8", timeout=20)
         self.clients.append(client)
