@@ -3,6 +3,7 @@
 #   make            builds in build/
 #   make run        installs what is missing, builds, shows the main job on real sessions
 #   make check      installs what is missing, builds, runs every test
+#   make fuzz       runs each fuzz harness for SECONDS (60), JOBS (1) at a time
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays
 #   make format     formats the C files
@@ -12,6 +13,11 @@ PREFIX = /usr/local
 SYSCONFDIR = /etc
 DESTDIR =
 WERROR = false
+
+# Of make fuzz; HARNESS names some of them.
+SECONDS = 60
+JOBS = 1
+HARNESS =
 
 # Packages of Debian 12 are proved with Debian's own Python.
 PYTHON = /usr/bin/python3
@@ -31,6 +37,10 @@ check:
 	@scripts/install-packages build run check
 	@$(PYTHON) scripts/check $(OPTIONS)
 
+fuzz:
+	@scripts/install-packages build check
+	@scripts/fuzz -t $(SECONDS) -j $(JOBS) $(HARNESS)
+
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild --strip
 	@DESTDIR=$(DESTDIR) scripts/install-host $(SYSCONFDIR)
@@ -42,6 +52,6 @@ format:
 	@find src tests -name '*.[ch]' -exec clang-format-14 -i {} +
 
 clean:
-	rm -rf build build-sanitize
+	rm -rf build build-*
 
-.PHONY: all run check install uninstall format clean
+.PHONY: all run check fuzz install uninstall format clean
