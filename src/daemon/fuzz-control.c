@@ -26,7 +26,8 @@ static void play(struct fake_world *world, const uint8_t *data, size_t size)
 {
 	static const uid_t users[] = { 0, 1000, 4711 };
 	const int fd = fake_world_connect_as(world, users[data[0] % 3]);
-	const size_t piece = 1 + (size_t)data[1] * 16;
+	/* Each piece is a turn of the loop: not too many of them. */
+	const size_t piece = 1 + (size_t)data[1] * 16 + size / 128;
 
 	for (size_t at = 2; at < size; at += piece) {
 		const size_t n = size - at < piece ? size - at : piece;

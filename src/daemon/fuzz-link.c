@@ -95,7 +95,8 @@ static void play(struct event_base *base, const uint8_t *data, size_t size)
 {
 	struct receiver receiver = { 0 };
 	struct link_setup setup = { .rows = rows, .lost = on_lost, .context = &receiver };
-	const size_t piece = 1 + (size_t)data[1] * 64;
+	/* Each piece is a turn of the loop: not too many of them. */
+	const size_t piece = 1 + (size_t)data[1] * 64 + size / 128;
 	struct link *link;
 	int ends[2];
 

@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "observe/connection.h"
 #include "observe/process.h"
 #include "observe/roster.h"
@@ -278,15 +280,18 @@ static int32_t pid_max(void)
 {
 	/* The highest there can be on 64 bits; pids that are not there cost 0.2 us each, at a wrap only. */
 	enum { PID_MAX_LIMIT = 4 * 1024 * 1024, PID_MAX_DEFAULT = 32768 };
-	FILE *file = fopen("/proc/sys/kernel/pid_max", "re");
-	int max = PID_MAX_DEFAULT;
+	auto_fclose FILE *file = fopen("/proc/sys/kernel/pid_max", "re");
+	char text[16];
+	uint64_t max;
 
-	if (file) {
-		if (fscanf(file, "%d", &max) != 1 || max < 1 || max > PID_MAX_LIMIT)
-			max = PID_MAX_LIMIT;
-		(void)fclose(file);
-	}
-	return max;
+	if (!file)
+		return PID_MAX_DEFAULT;
+	if (!fgets(text, sizeof(text), file))
+		return PID_MAX_LIMIT;
+	text[strcspn(text, "\n")] = '\0';
+	if (text_to_u64(text, PID_MAX_LIMIT, &max) < 0 || max == 0)
+		return PID_MAX_LIMIT;
+	return (int32_t)max;
 }
 
 /* Asks the pids from `last_pid` + 1 to `end`. Returns false when the time is over. */

@@ -23,9 +23,9 @@ static const struct forward_row *find_row(const struct forward *forward, uint64_
 
 static int read_row(int pidfd, struct forward_row *row)
 {
-	struct socket_counters counters;
+	struct socket_counters counters = { 0 };
 	auto_close int fd = -1;
-	uint64_t cookie;
+	uint64_t cookie = 0;
 	int r = process_borrow(pidfd, row->fd, &fd);
 
 	if (r == 0)

@@ -95,7 +95,7 @@ static void describe_unix(int fd, struct socket_facts *facts)
 
 int socket_describe(int fd, struct socket_facts *ret_facts)
 {
-	int domain, type, protocol, listening = 0, reuse = 0, r;
+	int domain = 0, type = 0, protocol = 0, listening = 0, reuse = 0, r;
 
 	r = get_option(fd, SO_DOMAIN, &domain);
 	if (r == 0)

@@ -49,7 +49,7 @@ static int read_io(struct watch *watch, struct sample *sample)
 
 static int read_socket(struct watch *watch, struct sample *sample)
 {
-	struct socket_counters counters;
+	struct socket_counters counters = { 0 };
 	auto_close int fd = -1;
 	int r = watch_find_socket(watch, &fd);
 
