@@ -42,6 +42,13 @@ static int read_row(int pidfd, struct forward_row *row)
 	return 0;
 }
 
+/* Closed since the list was read, or another one by now: that it has gone is for the next list. */
+static bool has_gone(int error)
+{
+	return error == -EBADF || error == -ENOTSOCK || error == -ESTALE || error == -ESRCH ||
+	       error == -EINVAL || error == -EOPNOTSUPP;
+}
+
 int forward_set(struct forward *forward, int pidfd, const int32_t *fds, size_t n)
 {
 	struct forward_row *rows = NULL;
@@ -54,9 +61,15 @@ int forward_set(struct forward *forward, int pidfd, const int32_t *fds, size_t n
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct forward_row *known;
+		int r;
 
 		rows[kept] = (struct forward_row){ .fd = fds[i] };
-		if (read_row(pidfd, &rows[kept]) < 0)
+		r = read_row(pidfd, &rows[kept]);
+		if (r < 0 && !has_gone(r)) {
+			free(rows);
+			return r;
+		}
+		if (r < 0)
 			continue;
 		known = find_row(forward, rows[kept].cookie);
 		if (known) {

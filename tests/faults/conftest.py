@@ -1,6 +1,7 @@
 """Sessions on real servers, and the library that has calls fail."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "e2e")]
 
-from clients import Terminal, ssh_argv  # noqa: E402
+from clients import Pipe, Terminal, ssh_argv  # noqa: E402
 from faults import Faults  # noqa: E402
 from world import World, kill, tree_of, wait_until  # noqa: E402
 
@@ -44,10 +45,17 @@ def inside(world):
     holder.wait()
 
 
-class Session:
-    """A shell on a server of its own, at its prompt."""
+def connected(port):
+    try:
+        return socket.create_connection(("127.0.0.1", port), timeout=5)
+    except OSError:
+        return None
 
-    def __init__(self, world, flavour, inside):
+
+class Session:
+    """A shell on a server of its own, at its prompt; or a command, or a forwarded connection."""
+
+    def __init__(self, world, flavour, inside, kind="shell"):
         for path, package in flavour.packages.items():
             if not os.path.exists(path):
                 pytest.skip(f"{path} is missing: install {package}")
@@ -55,15 +63,49 @@ class Session:
         self.server.in_namespace = lambda argv: [*inside, *argv]
         self.port = self.server.listen()
         self.server.in_namespace = lambda argv: argv
+        start = {"shell": self.start_shell, "exec": self.start_command,
+                 "forward": self.start_forward}[kind]
+        self.connection = None
+        start(world)
+
+    def start_shell(self, world):
         argv = ssh_argv(world, self.server, self.port, self.server.user())
-        self.client = Terminal(flavour.name, argv, {**os.environ, "TERM": "xterm", "LC_ALL": "C"})
+        self.client = Terminal("shell", argv, {**os.environ, "TERM": "xterm", "LC_ALL": "C"})
         self.client.wait_for(r"[$#] ")
 
+    def start_command(self, world):
+        argv = ssh_argv(world, self.server, self.port, self.server.user(),
+                        "echo up-42; exec cat")
+        self.client = Pipe("command", argv, dict(os.environ))
+        self.client.wait_for("up-42")
+
+    def start_forward(self, world):
+        through = world.port()
+        argv = ssh_argv(world, self.server, self.port, self.server.user(), no_command=True,
+                        options=[f"LocalForward=127.0.0.1:{through} 127.0.0.1:{world.echo_port}"])
+        self.client = Pipe("forward", argv, dict(os.environ))
+        self.connection = wait_until(lambda: connected(through), 10, "a forwarded port")
+        self.use()
+
     def use(self):
-        """One key; it must come back."""
-        self.client.type("x")
+        """One key, or one byte; it must come back."""
+        if self.connection:
+            self.connection.sendall(b"x")
+            assert self.connection.recv(1) == b"x"
+        else:
+            self.client.type("x" if isinstance(self.client, Terminal) else "x\n", expect="x")
+
+    def tty_atime(self):
+        """When the terminal was last read: the kernel notes that every 8 s."""
+        return os.stat(self.client.tty_path).st_atime
+
+    def find_tty(self):
+        self.client.send("tty\r")
+        self.client.tty_path = self.client.wait_for(r"(/dev/pts/\d+)").group(1)
 
     def close(self):
+        if self.connection:
+            self.connection.close()
         self.client.close()
         self.server.stop()
 
@@ -72,8 +114,8 @@ class Session:
 def make_session(world, inside):
     sessions = []
 
-    def make(flavour):
-        sessions.append(Session(world, flavour, inside))
+    def make(flavour, kind="shell"):
+        sessions.append(Session(world, flavour, inside, kind))
         return sessions[-1]
 
     yield make

@@ -3,9 +3,10 @@
  * input, so that what is left over shows.  faults.so may have one call in it fail.
  *
  *   see              finds all sessions, samples each, with its processes and their work
- *   mark PORT        the same, and remembers what an order for the session on that local port rests on
+ *   mark PORT USES   the same, and remembers what an order for the session on that local port rests on
  *   ACT PORT         the same, and then does to that session, with the guard of `mark`:
  *                    cut, hangup, park, or tune, which also pings and shows a line
+ *   open, close      from now on what was found is kept, and looked at anew for each line
  *
  * Prints its pid, and a JSON line for each: the sessions that were seen, and what came of the act (0, or -errno).
  */
@@ -73,15 +74,17 @@ static void on_words(void *context, uint64_t cookie, const struct destroyed_word
 
 static int set_up(struct play *play)
 {
+	*play = (struct play){ .n = 0 };
+	(void)destroyed_new(&play->destroyed);
+	return finder_new(on_found, play, &play->finder);
+}
+
+static int look(struct play *play)
+{
 	struct sample sample;
 	bool changed;
 	int r;
 
-	*play = (struct play){ .n = 0 };
-	(void)destroyed_new(&play->destroyed);
-	r = finder_new(on_found, play, &play->finder);
-	if (r < 0)
-		return r;
 	while ((r = finder_look(play->finder, now_ns(), NS_PER_S)) == 1)
 		;
 	for (size_t i = 0; i < play->n; i++)
@@ -97,6 +100,7 @@ static void tear_down(struct play *play)
 		watch_free(play->watches[i]);
 	finder_free(play->finder);
 	destroyed_free(play->destroyed);
+	*play = (struct play){ .n = 0 };
 }
 
 static struct watch *find(const struct play *play, long port)
@@ -109,7 +113,7 @@ static struct watch *find(const struct play *play, long port)
 
 /* ---- the acts ---- */
 
-static int mark(struct watch *watch)
+static int mark(struct watch *watch, uint32_t uses)
 {
 	const struct channel_facts *channels;
 	struct sample sample;
@@ -128,7 +132,7 @@ static int mark(struct watch *watch)
 		.atime_s = n > 0 ? sample.channels[0].atime_s : 0,
 		.traffic = sample.forward_written + sample.forward_read,
 		.forward_opened = sample.forward_opened,
-		.uses = USE_BIT(USE_INPUT) | USE_BIT(USE_OUTPUT) | USE_BIT(USE_TRAFFIC),
+		.uses = uses,
 	};
 	return 0;
 }
@@ -221,7 +225,7 @@ static int tune(struct watch *watch)
 	return r;
 }
 
-static int act(const struct play *play, const char *word, long port)
+static int act(const struct play *play, const char *word, long port, uint32_t uses)
 {
 	struct order_cut order = { .hang_up = 1, .text = "the end" };
 	struct watch *watch = find(play, port);
@@ -229,7 +233,7 @@ static int act(const struct play *play, const char *word, long port)
 	if (!watch)
 		return -ENOENT;
 	if (strcmp(word, "mark") == 0)
-		return mark(watch);
+		return mark(watch, uses);
 	if (strcmp(word, "cut") == 0)
 		return cut(watch, &order);
 	if (strcmp(word, "park") == 0)
@@ -239,26 +243,52 @@ static int act(const struct play *play, const char *word, long port)
 	return strcmp(word, "tune") == 0 ? tune(watch) : -EINVAL;
 }
 
+static long next_number(char **rest)
+{
+	const char *word = strsep(rest, " \n");
+
+	return word ? strtol(word, NULL, 10) : 0;
+}
+
+static void obey(struct play *play, bool *kept, char *line)
+{
+	const char *word = strsep(&line, " \n");
+	const long port = next_number(&line);
+	const uint32_t uses = (uint32_t)next_number(&line);
+	int looked, done = NOT_DONE;
+	size_t seen;
+
+	looked = *kept ? 0 : set_up(play);
+	if (looked < 0) {
+		tear_down(play);
+		*kept = false;
+	} else {
+		looked = look(play);
+	}
+	if (port > 0 && play->finder)
+		done = act(play, word, port, uses);
+	seen = play->n;
+	if (play->finder) {
+		*kept = (*kept || strcmp(word, "open") == 0) && strcmp(word, "close") != 0;
+		if (!*kept)
+			tear_down(play);
+	}
+	(void)printf("{\"looked\":%d,\"seen\":%zu,\"done\":%d}\n", looked, seen, done);
+	(void)fflush(stdout);
+}
+
 int main(void)
 {
 	static struct play play;
 	char *line = NULL;
+	bool kept = false;
 	size_t size = 0;
 
 	(void)printf("{\"pid\":%d}\n", getpid());
 	(void)fflush(stdout);
 	/* getline(3): it is in no table, so what is tried begins behind it. */
-	while (getline(&line, &size, stdin) > 0) {
-		char *rest = line;
-		const char *word = strsep(&rest, " \n"), *port = strsep(&rest, " \n");
-		int looked = set_up(&play), done = NOT_DONE;
-
-		if (port && *port)
-			done = act(&play, word, strtol(port, NULL, 10));
-		tear_down(&play);
-		(void)printf("{\"looked\":%d,\"seen\":%zu,\"done\":%d}\n", looked, play.n, done);
-		(void)fflush(stdout);
-	}
+	while (getline(&line, &size, stdin) > 0)
+		obey(&play, &kept, line);
 	free(line);
 	return 0;
 }
