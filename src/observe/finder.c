@@ -456,10 +456,10 @@ static int walk(struct finder *finder, int64_t now_ns)
 		r = next_pid(finder->walk, &pid);
 		if (r <= 0)
 			break;
-		/* Who cannot be asked now is not remembered as asked. */
-		r = pid_set_has(&finder->walked, pid) || ask(finder, pid) >= 0
-			    ? pid_set_add(&finder->walking, pid)
-			    : 0;
+		/* Who cannot be asked now is asked again soon. */
+		if (!pid_set_has(&finder->walked, pid) && ask(finder, pid) < 0)
+			(void)process_list_push(&finder->young[0], pid);
+		r = pid_set_add(&finder->walking, pid);
 		if (r == 0 && is_late(finder))
 			return 1;
 	}

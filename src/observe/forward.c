@@ -100,8 +100,13 @@ int forward_read(struct forward *forward, int pidfd)
 		struct forward_row *row = &forward->rows[i];
 		struct forward_row before = *row;
 
-		if (read_row(pidfd, row) < 0) {
-			result = -ESTALE;
+		const int r = read_row(pidfd, row);
+
+		if (r < 0) {
+			if (!has_gone(r))
+				result = r;
+			else if (result == 0)
+				result = -ESTALE;
 			continue;
 		}
 		forward->written += grown(row->written, before.written);
