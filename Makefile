@@ -5,6 +5,7 @@
 #   make check      installs what is missing, builds, runs every test
 #   make check-long the same for what takes an hour: 200 kills, 10,000 sessions, half an hour with 2,000
 #   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: a few minutes, writes nothing
+#   make fuzz       runs each fuzz harness for SECONDS (60), JOBS (1) at a time
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays
 #   make deb        builds the Debian package in build-deb/
@@ -18,6 +19,11 @@ SYSCONFDIR = /etc
 DESTDIR =
 WERROR = false
 QUICK =
+
+# Of make fuzz; HARNESS names some of them.
+SECONDS = 60
+JOBS = 1
+HARNESS =
 
 # Packages of Debian 12 are proved with Debian's own Python.
 PYTHON = /usr/bin/python3
@@ -47,6 +53,10 @@ bench:
 	@ninja -C build bench
 	@QUICK=$(QUICK) $(PYTHON) bench/all.py build
 
+fuzz:
+	@scripts/install-packages build check
+	@scripts/fuzz -t $(SECONDS) -j $(JOBS) $(HARNESS)
+
 install: all
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild --strip
 	@DESTDIR=$(DESTDIR) scripts/install-host $(SYSCONFDIR)
@@ -73,6 +83,6 @@ format:
 	@find src tests -name '*.[ch]' -exec clang-format-14 -i {} +
 
 clean:
-	rm -rf build build-sanitize build-deb build-musl build-arm64
+	rm -rf build build-*
 
-.PHONY: all run check check-long bench install uninstall deb static arm64 format clean
+.PHONY: all run check check-long bench fuzz install uninstall deb static arm64 format clean

@@ -132,7 +132,7 @@ static enum command_exit call_until(int fd, int64_t until_ms, const char *method
 				    json_t *parameters, json_t **ret_reply)
 {
 	enum command_exit result = COMMAND_OK;
-	struct varlink_reply reply;
+	struct varlink_reply reply = { 0 };
 	json_t *message = NULL;
 	int r = send_call(fd, method, parameters);
 

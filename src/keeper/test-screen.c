@@ -52,7 +52,7 @@ static const char *row_of(const struct grid *grid, int row)
 /* Painted onto another one it is the same; the same holds for a client that has missed something. */
 static void check_painted(const struct screen *screen)
 {
-	static const char left[] = "\033[?1049h\033[2;4r\033[7m\033[?6h\033)0\016junk";
+	static const char stale[] = "\033[?1049h\033[2;4r\033[7m\033[?6h\033)0\016junk";
 
 	for (int again = 0; again < 2; again++) {
 		struct paint_text text;
@@ -61,7 +61,7 @@ static void check_painted(const struct screen *screen)
 
 		make(&other, screen->main.n_rows, screen->main.n_columns, "");
 		if (again)
-			screen_feed(&other, left, sizeof(left) - 1);
+			screen_feed(&other, stale, sizeof(stale) - 1);
 		assert_int_equal(
 			paint_whole(screen, again ? PAINT_AGAIN : PAINT_FRESH, SIZE_MAX, &text), 0);
 		screen_feed(&other, text.bytes, text.n);

@@ -43,7 +43,8 @@ int sockets_read(int pidfd, const struct process_descriptors *descriptors,
 		if (descriptor->target != TARGET_SOCKET || has_inode(&sockets, descriptor->inode))
 			continue;
 		r = read_row(pidfd, descriptor, row);
-		if (r == -EPERM || r == -ESRCH || r == -EMFILE || r == -ENFILE) {
+		/* Only one that was closed meanwhile may be missing. */
+		if (r < 0 && r != -EBADF && r != -ENOTSOCK) {
 			sockets_deinit(&sockets);
 			return r;
 		}
