@@ -181,7 +181,7 @@ int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n)
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
-	int r = config_load(engine->options->config_file, &config, &problems);
+	int r = config_load_from(engine->options->config_file, &engine->places, &config, &problems);
 
 	if (r < 0) {
 		int told = policy_problem_lines(&problems, ret_problems, ret_n);

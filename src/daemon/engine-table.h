@@ -13,6 +13,7 @@
 #include "daemon/engine.h"
 #include "daemon/link.h"
 #include "daemon/state.h"
+#include "text/config-file.h"
 
 struct config_problems;
 
@@ -59,6 +60,7 @@ struct engine {
 	const struct engine_options *options;
 	struct link *link;
 	struct control *control;
+	struct config_places places; /* that the configuration is read from */
 	struct config *file_config;
 	struct config *config; /* the file's behind the temporary rules: what is in force */
 	struct rules *rules[ENGINE_RULES_MAX];

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "core/config.h"
 #include "daemon/clock.h"
+#include "daemon/confine.h"
 #include "daemon/control.h"
 #include "daemon/engine-table.h"
 #include "text/config.h"
@@ -506,11 +507,29 @@ static int load_first(struct engine *engine)
 	return r;
 }
 
+/* Once it is known where the configuration is, and before anything is read that others have a hand
+ * in. */
+static int confine(struct engine *engine)
+{
+	const struct engine_options *options = engine->options;
+	int r;
+
+	if (!options->witnesses)
+		return 0;
+	r = confine_files(options->state_file, &engine->places);
+	if (r < 0)
+		return r;
+	engine->places.closed = true;
+	return confine_calls(CONFINE_ENGINE, options->witnesses);
+}
+
 static int engine_init(struct engine *engine)
 {
 	struct link_setup setup = { .rows = engine_rows, .lost = on_lost };
 	int r = load_first(engine);
 
+	if (r == 0)
+		r = confine(engine);
 	if (r < 0)
 		return r;
 	r = state_load(engine->options->state_file, &engine->state);
@@ -549,6 +568,7 @@ static void engine_deinit(struct engine *engine)
 	rules_deinit(engine);
 	config_free(engine->config);
 	config_free(engine->file_config);
+	config_places_deinit(&engine->places);
 	brake_deinit(&engine->brake);
 	for (size_t i = 0; i < engine->n_troubles; i++)
 		free(engine->troubles[i]);
@@ -568,6 +588,7 @@ int engine_run(const struct engine_options *options)
 	if (r == 0) {
 		options->ready(options->context);
 		(void)event_base_dispatch(engine.base);
+		confine_tell(CONFINE_MONITOR, options->witnesses);
 		if (!engine.state)
 			(void)save(&engine, engine.next_id);
 	} else if (r != -EINVAL) {

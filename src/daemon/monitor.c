@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/clock.h"
+#include "daemon/confine.h"
 #include "daemon/monitored.h"
 
 /* The first look at a big host is done in slices, so that nothing else has to wait long. */
@@ -78,6 +79,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 	if (r < 0)
 		log_error("/proc cannot be read: %s; no new sessions are found", strerror(-r));
 	send_finder_trouble(monitor);
+	confine_tell(CONFINE_STARTER, monitor->options->witnesses);
 	if (r == 1)
 		next_ns = NS_PER_MS;
 	if (r != 1 && !monitor->looked) {
@@ -348,5 +350,6 @@ int monitor_run(const struct monitor_options *options)
 		(void)event_base_dispatch(monitor.base);
 	monitor_deinit(&monitor, signals);
 	(void)waitpid(options->engine_pid, NULL, 0);
+	confine_tell(CONFINE_ENGINE, options->witnesses);
 	return monitor.result;
 }

@@ -10,6 +10,7 @@ struct options {
 	const char *user;
 	const char *print_case; /* -C */
 	bool foreground;	/* -d */
+	bool unconfined;	/* -S */
 	bool test;		/* -t */
 	bool print;		/* -T */
 };
