@@ -425,11 +425,12 @@ int64_t engine_keep_max_ns(struct engine *engine, const struct session *session)
 	return most_ns;
 }
 
-static void send_settings(struct engine *engine)
+static struct link_settings settings_of(const struct engine *engine)
 {
 	struct link_settings settings = { .look_every_ns = policy_look_every_ns(engine) };
 
-	engine_send(engine, LINK_SETTINGS, &settings, sizeof(settings));
+	config_max_cuts(engine->file_config, &settings.cuts_most, &settings.cuts_span_ns);
+	return settings;
 }
 
 int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
@@ -438,6 +439,7 @@ int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 				      .rule = -1,
 				      .tty = -1,
 				      .reason = engine->options->config_file };
+	struct link_settings settings;
 	int r = policy_load(engine, ret_problems, ret_n);
 
 	if (r < 0) {
@@ -448,7 +450,8 @@ int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 		return r;
 	}
 	log_info("%s is in force for all sessions", engine->options->config_file);
-	send_settings(engine);
+	settings = settings_of(engine);
+	engine_send(engine, LINK_SETTINGS, &settings, sizeof(settings));
 	for (size_t i = 0; i < engine->n_entries; i++)
 		engine_look_now(engine->entries[i]);
 	control_event(engine->control, &event);
@@ -507,29 +510,19 @@ static int load_first(struct engine *engine)
 	return r;
 }
 
-/* Once it is known where the configuration is, and before anything is read that others have a hand
- * in. */
-static int confine(struct engine *engine)
-{
-	const struct engine_options *options = engine->options;
-	int r;
-
-	if (!options->witnesses)
-		return 0;
-	r = confine_files(options->state_file, &engine->places);
-	if (r < 0)
-		return r;
-	engine->places.closed = true;
-	return confine_calls(CONFINE_ENGINE, options->witnesses);
-}
-
 static int engine_init(struct engine *engine)
 {
 	struct link_setup setup = { .rows = engine_rows, .lost = on_lost };
+	struct link_settings settings;
 	int r = load_first(engine);
 
 	if (r == 0)
-		r = confine(engine);
+		r = policy_confine(engine);
+	if (r < 0)
+		return r;
+	/* Before anything is read that others have a hand in: see daemon/limits.h. */
+	settings = settings_of(engine);
+	r = link_send_first(engine->options->link_fd, LINK_SETTINGS, &settings, sizeof(settings));
 	if (r < 0)
 		return r;
 	r = state_load(engine->options->state_file, &engine->state);
@@ -549,10 +542,7 @@ static int engine_init(struct engine *engine)
 		return r;
 	link_set_stage(engine->link, LINK_RUNNING);
 	r = control_new(engine->base, engine->options->control_fd, engine, &engine->control);
-	if (r < 0)
-		return r;
-	send_settings(engine);
-	return 0;
+	return r;
 }
 
 static void engine_deinit(struct engine *engine)
@@ -570,6 +560,7 @@ static void engine_deinit(struct engine *engine)
 	config_free(engine->file_config);
 	config_places_deinit(&engine->places);
 	brake_deinit(&engine->brake);
+	brake_deinit(&engine->asked);
 	for (size_t i = 0; i < engine->n_troubles; i++)
 		free(engine->troubles[i]);
 }

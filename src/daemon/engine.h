@@ -67,7 +67,7 @@ void engine_reason(const struct session *session, const struct verdict *verdict,
 		   size_t size);
 
 /* Ends a session now. `who` is for the log ("root", "alice"); `message` may be NULL. -EALREADY: it
- * is being ended. */
+ * is being ended; -EDQUOT: so many were ended so that MaxCuts holds it back. */
 int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message);
 
 /* No warning and no end until `until_ns`; 0 takes it back. */
