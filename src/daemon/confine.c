@@ -40,6 +40,9 @@ static const struct sandbox_row engine_rows[] = {
 	CALL("rename"),
 	CALL("renameat"),
 	CALL("renameat2"),
+	/* to the background */
+	CALL("dup2"),
+	CALL("dup3"),
 	/* the keeping of records by modules of NSS */
 	CALL("flock"),
 	CALL("uname"),
@@ -227,15 +230,17 @@ static const struct sandbox_place system_places[] = {
 	/* the boot's id, the most groups of a user */
 	{ "/proc/sys/kernel", SANDBOX_READ },
 	{ "/dev/urandom", SANDBOX_READ },
-	{ "/dev/null", SANDBOX_READ },
+	{ "/dev/null", SANDBOX_USE },
 };
 
 #define N_SYSTEM (sizeof(system_places) / sizeof(system_places[0]))
 
 static void tell_files(int r)
 {
-	if (r == -ENOSYS || r == -EOPNOTSUPP)
-		log_warning("files are not closed to the engine: this kernel has no Landlock");
+	if (r == -EOPNOTSUPP)
+		log_warning(
+			"files are not closed to the engine: Landlock is not in this kernel, or "
+			"not allowed in this container");
 	else if (r > 0)
 		log_info(
 			"the engine is closed in as far as version %d of the kernel's Landlock goes "
@@ -266,5 +271,5 @@ int confine_files(const char *state_file, const struct config_places *config)
 	r = sandbox_close_files(places, n);
 	free(places);
 	tell_files(r);
-	return r == -ENOSYS || r == -EOPNOTSUPP || r > 0 ? 0 : r;
+	return r == -EOPNOTSUPP || r > 0 ? 0 : r;
 }

@@ -511,6 +511,7 @@ static int look_around(const struct stage *stage, int version)
 
 	EXPECT(try_open("/etc/passwd", O_RDONLY) == 0);
 	EXPECT(try_open("/proc/sys/kernel/random/boot_id", O_RDONLY) == 0);
+	EXPECT(try_open("/dev/null", O_RDWR) == 0);
 	EXPECT(try_open(stage->path[FILE_CONF], O_RDONLY) == 0);
 	EXPECT(try_open(stage->path[FILE_OWN], O_RDWR | O_TRUNC) == 0);
 	EXPECT(try_beside(stage->path[FILE_OWN], "new", O_WRONLY | O_CREAT) == 0);

@@ -54,8 +54,9 @@ static int version_of_kernel(void)
 {
 	long version = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
 
+	/* EPERM: the filter of a container that does not know the call. */
 	if (version < 0)
-		return -errno;
+		return errno == ENOSYS || errno == EPERM ? -EOPNOTSUPP : -errno;
 	return version > SANDBOX_FILES_BEST ? SANDBOX_FILES_BEST : (int)version;
 }
 
@@ -81,6 +82,9 @@ static int allow(int ruleset, const struct ruleset *wanted, const struct sandbox
 		return -errno;
 	switch (place->access) {
 	case SANDBOX_READ:
+		break;
+	case SANDBOX_USE:
+		rule.access |= FS_WRITE_FILE;
 		break;
 	case SANDBOX_KEEP:
 		rule.access |= FS_WRITE_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE;

@@ -49,6 +49,7 @@ bool sandbox_call_name(const struct sandbox_witness *witness, char ret_name[SAND
 
 enum sandbox_access {
 	SANDBOX_READ, /* files and lists of directories, no execution */
+	SANDBOX_USE,  /* a file or a device is also written */
 	SANDBOX_KEEP, /* a directory's files are also made, written, renamed and removed */
 };
 
@@ -62,7 +63,7 @@ struct sandbox_place {
  * From here on only these places may be opened (a rule is bound to the directory that is there now,
  * not to its name).  Nor may it open TCP connections or ports, signal others, or, for what it
  * opens later, drive devices: as far as the kernel knows these.  0, or a version of Landlock below
- * SANDBOX_FILES_BEST: not all of it could be had; -ENOSYS, -EOPNOTSUPP: nothing of it.
+ * SANDBOX_FILES_BEST: not all of it could be had; -EOPNOTSUPP: nothing of it.
  */
 int sandbox_close_files(const struct sandbox_place *places, size_t n);
 
