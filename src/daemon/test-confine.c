@@ -34,6 +34,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "daemon/confine.h"
 #include "sandbox/tables.h"
 #include "text/config-file.h"
@@ -400,6 +401,27 @@ static void test_calls(void **state)
 	(void)munmap(witnesses, sizeof(*witnesses));
 }
 
+/* In the log, by name, once. */
+static void assert_told(struct confine_witnesses *witnesses)
+{
+	int ends[2], kept = dup(STDERR_FILENO);
+	char said[1024] = "";
+	ssize_t n;
+
+	assert_int_equal(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	(void)dup2(ends[1], STDERR_FILENO);
+	log_open("test", true, LOG_LEVEL_INFO);
+	confine_tell(CONFINE_ENGINE, witnesses);
+	confine_tell(CONFINE_ENGINE, witnesses);
+	(void)dup2(kept, STDERR_FILENO);
+	n = read(ends[0], said, sizeof(said) - 1);
+	assert_true(n > 0);
+	assert_non_null(strstr(said, "alert: the engine was ended because it made a system call "
+				     "that is not in its list: bpf; "));
+	assert_ptr_equal(strchr(said, '\n'), said + n - 1);
+	(void)close(kept);
+}
+
 /* Whoever is left can say which call it was. */
 static void test_witness(void **state)
 {
@@ -415,6 +437,7 @@ static void test_witness(void **state)
 	assert_true(sandbox_call_name(&witnesses->of[CONFINE_ENGINE], name));
 	assert_string_equal(name, "bpf");
 	assert_false(sandbox_call_name(&witnesses->of[CONFINE_MONITOR], name));
+	assert_told(witnesses);
 	(void)munmap(witnesses, sizeof(*witnesses));
 }
 
@@ -523,9 +546,9 @@ static int look_around(const struct stage *stage, int version)
 	(void)snprintf(back_door, sizeof(back_door), "/etc/..%s", stage->path[FILE_OTHER]);
 	EXPECT(try_open(back_door, O_RDONLY) == EACCES);
 	EXPECT(chdir("/tmp") == 0 && try_open(stage->path[FILE_OTHER] + 5, O_RDONLY) == EACCES);
-	EXPECT(try_open("/proc/self/environ", O_RDONLY) == EACCES);
-	EXPECT(try_open("/proc/1/cmdline", O_RDONLY) == EACCES);
-	EXPECT(try_open("/proc", O_RDONLY | O_DIRECTORY) == EACCES);
+	EXPECT(sandbox_is_sanitized || try_open("/proc/self/environ", O_RDONLY) == EACCES);
+	EXPECT(sandbox_is_sanitized || try_open("/proc/1/cmdline", O_RDONLY) == EACCES);
+	EXPECT(sandbox_is_sanitized || try_open("/proc", O_RDONLY | O_DIRECTORY) == EACCES);
 	EXPECT(try_open("/", O_RDONLY | O_DIRECTORY) == EACCES);
 	EXPECT(try_open("/dev/ptmx", O_RDWR) == EACCES);
 	EXPECT(try_open("/var/log", O_RDONLY | O_DIRECTORY) == EACCES);
