@@ -89,6 +89,8 @@ struct order_cut {
 	struct order_park park;
 	uint32_t handle;
 	uint32_t hang_up;	     /* 1: commands without a terminal get SIGHUP afterwards */
+	uint32_t asked;		     /* 1: by a user, not by a rule: the guard may be empty */
+	uint32_t reserved;	     /* 0 */
 	char text[ORDER_TEXT_BYTES]; /* shown on the terminals first; "" nothing */
 };
 
@@ -111,8 +113,8 @@ struct order_parked {
 
 struct order_cut_done {
 	uint32_t handle;
-	int32_t result;	       /* 0, -EBUSY: used meanwhile, nothing was done; else -errno */
-	uint32_t signal;       /* that it took to end the server's process: 0 none */
+	int32_t result;	 /* 0; -EBUSY: used meanwhile, nothing was done; -EDQUOT: MaxCuts; -errno */
+	uint32_t signal; /* that it took to end the server's process: 0 none */
 	uint32_t notice_bytes; /* of output that our own line made, when it was not cut */
 	uint32_t n_hung_up;    /* processes that got SIGHUP from us; the first ones are named */
 	uint32_t n_survivors;  /* those that live on; the first ones are named */

@@ -304,6 +304,9 @@ static void respond_result(const struct call *call, int result, json_t *paramete
 	json_decref(parameters);
 	if (result == -EALREADY)
 		fail(call, "io.sshidle.Failed", "reason", "the session is being ended already");
+	else if (result == -EDQUOT)
+		fail(call, "io.sshidle.Failed", "reason",
+		     "as many sessions as MaxCuts allows have just been ended so");
 	else
 		fail(call, "io.sshidle.Failed", "reason", strerror(-result));
 }

@@ -161,11 +161,13 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 int act_cut_asked(struct entry *entry, const char *who, const char *message)
 {
 	struct verdict verdict = { .rule = RULE_ASKED, .end_at_ns = entry->session.observed_at_ns };
-	struct order_cut order = { .handle = entry->handle };
+	struct order_cut order = { .handle = entry->handle, .asked = 1 };
 	char said[ORDER_TEXT_BYTES / 2] = "";
 
 	if (entry->session.phase == PHASE_ENDING || entry->session.n_channels == 0)
 		return -EALREADY;
+	if (brake_on(&entry->engine->asked, engine_now_ns()))
+		return -EDQUOT;
 	text_escape(message ? message : "", false, said, sizeof(said));
 	order.hang_up = entry->session.channels[0].policy.after_cut == AFTER_HANGUP;
 	entry->parking = false;
@@ -176,6 +178,7 @@ int act_cut_asked(struct entry *entry, const char *who, const char *message)
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended by %s%s%s", who,
 		       said[0] != '\0' ? ": " : ".", said);
 	entry->session.phase = PHASE_ENDING;
+	brake_note_cut(&entry->engine->asked, engine_now_ns());
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
 	return 0;
 }
@@ -337,8 +340,15 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	if (entry->ending.rule != RULE_ASKED)
 		brake_take_back(rules_brake(entry));
+	else
+		brake_take_back(&entry->engine->asked);
 	if (park_refused(entry, done))
 		return;
+	/* The monitor's own count is a moment behind, or its rate lower after a reload. */
+	if (done->result == -EDQUOT && entry->ending.rule != RULE_ASKED) {
+		entry->retry_at_ns = engine_now_ns() + NS_PER_S;
+		return;
+	}
 	record_name(session, who);
 	if (done->result == -EBUSY && entry->refused++ == 0)
 		log_info("session %s %s at the last moment and is not %s", who,
@@ -365,7 +375,7 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 			log_info(
 				"pts/%d of session %s was used at the last moment and is not hung up",
 				done->tty, who);
-		else if (done->result != -EBUSY)
+		else if (done->result != -EBUSY && done->result != -EDQUOT)
 			log_error("pts/%d of session %s could not be hung up: %s", done->tty, who,
 				  strerror(-done->result));
 		return;

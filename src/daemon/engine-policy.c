@@ -10,6 +10,7 @@
 #include "core/config.h"
 #include "core/policy.h"
 #include "daemon/clock.h"
+#include "daemon/confine.h"
 #include "daemon/engine-table.h"
 #include "text/config-file.h"
 
@@ -168,6 +169,8 @@ static int put_in_force(struct engine *engine, struct config *file)
 	config_max_cuts(file, &most, &span_ns);
 	r = brake_set(&engine->brake, most, span_ns);
 	if (r == 0)
+		r = brake_set(&engine->asked, most, span_ns);
+	if (r == 0)
 		r = policy_join(engine, file);
 	if (r < 0)
 		return r;
@@ -181,7 +184,7 @@ int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n)
 {
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
-	int r = config_load(engine->options->config_file, &config, &problems);
+	int r = config_load_from(engine->options->config_file, &engine->places, &config, &problems);
 
 	if (r < 0) {
 		int told = policy_problem_lines(&problems, ret_problems, ret_n);
@@ -206,4 +209,18 @@ int64_t policy_look_every_ns(const struct engine *engine)
 	if (half_ns > LOOK_EVERY_MOST_NS)
 		return LOOK_EVERY_MOST_NS;
 	return half_ns < LOOK_EVERY_LEAST_NS ? LOOK_EVERY_LEAST_NS : half_ns;
+}
+
+int policy_confine(struct engine *engine)
+{
+	const struct engine_options *options = engine->options;
+	int r;
+
+	if (!options->witnesses)
+		return 0;
+	r = confine_files(options->state_file, &engine->places);
+	if (r < 0)
+		return r;
+	engine->places.closed = true;
+	return confine_calls(CONFINE_ENGINE, options->witnesses);
 }

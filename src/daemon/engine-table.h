@@ -13,6 +13,7 @@
 #include "daemon/engine.h"
 #include "daemon/link.h"
 #include "daemon/state.h"
+#include "text/config-file.h"
 
 struct config_problems;
 
@@ -59,6 +60,7 @@ struct engine {
 	const struct engine_options *options;
 	struct link *link;
 	struct control *control;
+	struct config_places places; /* that the configuration is read from */
 	struct config *file_config;
 	struct config *config; /* the file's behind the temporary rules: what is in force */
 	struct rules *rules[ENGINE_RULES_MAX];
@@ -68,6 +70,7 @@ struct engine {
 	struct state *state;
 	struct event *save; /* timer */
 	struct brake brake;
+	struct brake asked;	/* as the monitor holds it: ends that users ask for */
 	struct entry **entries; /* in order of their ids */
 	size_t n_entries, size_entries;
 	struct entry **by_slot; /* by the slot in the monitor's handle */
@@ -109,6 +112,9 @@ void policy_learn_user(struct entry *entry, uint32_t uid);
 /* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
  * the warning is given again. */
 void policy_forget_warnings(struct session *session, int64_t now_ns);
+/* Once it is known where the configuration is, and before anything is read that others have a hand
+ * in. */
+int policy_confine(struct engine *engine);
 int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n);
 int64_t policy_look_every_ns(const struct engine *engine);
 /* Puts the file's configuration into force, behind the temporary rules. */

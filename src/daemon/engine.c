@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "core/config.h"
 #include "daemon/clock.h"
+#include "daemon/confine.h"
 #include "daemon/control.h"
 #include "daemon/engine-table.h"
 #include "text/config.h"
@@ -381,11 +382,12 @@ int64_t engine_keep_max_ns(struct engine *engine, const struct session *session)
 	return most_ns;
 }
 
-static void send_settings(struct engine *engine)
+static struct link_settings settings_of(const struct engine *engine)
 {
 	struct link_settings settings = { .look_every_ns = policy_look_every_ns(engine) };
 
-	engine_send(engine, LINK_SETTINGS, &settings, sizeof(settings));
+	config_max_cuts(engine->file_config, &settings.cuts_most, &settings.cuts_span_ns);
+	return settings;
 }
 
 int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
@@ -394,6 +396,7 @@ int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 				      .rule = -1,
 				      .tty = -1,
 				      .reason = engine->options->config_file };
+	struct link_settings settings;
 	int r = policy_load(engine, ret_problems, ret_n);
 
 	if (r < 0) {
@@ -404,7 +407,8 @@ int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 		return r;
 	}
 	log_info("%s is in force for all sessions", engine->options->config_file);
-	send_settings(engine);
+	settings = settings_of(engine);
+	engine_send(engine, LINK_SETTINGS, &settings, sizeof(settings));
 	for (size_t i = 0; i < engine->n_entries; i++)
 		engine_look_now(engine->entries[i]);
 	control_event(engine->control, &event);
@@ -466,8 +470,16 @@ static int load_first(struct engine *engine)
 static int engine_init(struct engine *engine)
 {
 	struct link_setup setup = { .rows = engine_rows, .lost = on_lost };
+	struct link_settings settings;
 	int r = load_first(engine);
 
+	if (r == 0)
+		r = policy_confine(engine);
+	if (r < 0)
+		return r;
+	/* Before anything is read that others have a hand in: see daemon/limits.h. */
+	settings = settings_of(engine);
+	r = link_send_first(engine->options->link_fd, LINK_SETTINGS, &settings, sizeof(settings));
 	if (r < 0)
 		return r;
 	r = state_load(engine->options->state_file, &engine->state);
@@ -487,10 +499,7 @@ static int engine_init(struct engine *engine)
 		return r;
 	link_set_stage(engine->link, LINK_RUNNING);
 	r = control_new(engine->base, engine->options->control_fd, engine, &engine->control);
-	if (r < 0)
-		return r;
-	send_settings(engine);
-	return 0;
+	return r;
 }
 
 static void engine_deinit(struct engine *engine)
@@ -505,7 +514,9 @@ static void engine_deinit(struct engine *engine)
 	rules_deinit(engine);
 	config_free(engine->config);
 	config_free(engine->file_config);
+	config_places_deinit(&engine->places);
 	brake_deinit(&engine->brake);
+	brake_deinit(&engine->asked);
 	for (size_t i = 0; i < engine->n_troubles; i++)
 		free(engine->troubles[i]);
 }
@@ -524,6 +535,7 @@ int engine_run(const struct engine_options *options)
 	if (r == 0) {
 		options->ready(options->context);
 		(void)event_base_dispatch(engine.base);
+		confine_tell(CONFINE_MONITOR, options->witnesses);
 		save_last(&engine);
 	} else if (r != -EINVAL) {
 		log_error("cannot start: %s", strerror(-r));

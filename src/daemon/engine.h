@@ -69,7 +69,7 @@ void engine_reason(const struct session *session, const struct verdict *verdict,
 		   size_t size);
 
 /* Ends a session now. `who` is for the log ("root", "alice"); `message` may be NULL. -EALREADY: it
- * is being ended. */
+ * is being ended; -EDQUOT: so many were ended so that MaxCuts holds it back. */
 int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message);
 
 /* No warning and no end until `until_ns`; 0 takes it back. */
@@ -109,13 +109,16 @@ void engine_get_status(struct engine *engine, struct engine_status *ret_status);
 
 int64_t engine_now_ns(void); /* CLOCK_MONOTONIC */
 
+struct confine_witnesses;
+
 struct engine_options {
 	const char *config_file;
 	const char *state_file; /* in a directory that the engine may write to */
 	int32_t monitor_pid;
-	int link_fd;		      /* to the monitor; taken over */
-	int control_fd;		      /* bound and listening; taken over */
-	void (*ready)(void *context); /* called once, when nothing can fail any more */
+	int link_fd;			     /* to the monitor; taken over */
+	int control_fd;			     /* bound and listening; taken over */
+	struct confine_witnesses *witnesses; /* NULL: not confined */
+	void (*ready)(void *context);	     /* called once, when nothing can fail any more */
 	void *context;
 };
 

@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -134,6 +135,18 @@ void link_free(struct link *link)
 void link_set_stage(struct link *link, enum link_stage stage)
 {
 	link->stage = stage;
+}
+
+int link_send_first(int fd, enum link_type type, const void *message, size_t size)
+{
+	struct link_head head = { .type = type, .size = (uint32_t)size };
+	struct iovec parts[] = { { .iov_base = &head, .iov_len = sizeof(head) },
+				 { .iov_base = (void *)(uintptr_t)message, .iov_len = size } };
+	ssize_t n = writev(fd, parts, 2);
+
+	if (n < 0)
+		return -errno;
+	return (size_t)n == sizeof(head) + size ? 0 : -EIO;
 }
 
 int link_send(struct link *link, enum link_type type, const void *message, size_t size)

@@ -38,6 +38,9 @@ enum link_type {
 
 struct link_settings {
 	int64_t look_every_ns; /* for new sessions */
+	int64_t cuts_span_ns;  /* MaxCuts, see daemon/limits.h */
+	uint32_t cuts_most;
+	uint32_t reserved;
 };
 
 struct link_sample {
@@ -131,6 +134,9 @@ void link_free(struct link *link);
 
 /* A link starts in LINK_STARTING. */
 void link_set_stage(struct link *link, enum link_stage stage);
+
+/* Sends a message before there is a link, over an empty socket. -errno. */
+int link_send_first(int fd, enum link_type type, const void *message, size_t size);
 
 /* Queues a message; -ENOMEM. */
 int link_send(struct link *link, enum link_type type, const void *message, size_t size);

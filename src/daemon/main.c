@@ -22,6 +22,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "config.h"
+#include "daemon/confine.h"
 #include "daemon/engine.h"
 #include "daemon/monitor.h"
 #include "daemon/options.h"
@@ -41,6 +42,7 @@ struct start {
 	const struct options *options;
 	struct runtime runtime;
 	struct privilege_user user;
+	struct confine_witnesses *witnesses; /* NULL: nothing is confined */
 	int waiting_fd; /* the starting process waits on it in the background case; -1 */
 };
 
@@ -225,6 +227,7 @@ static int run_engine(struct start *start, int link_fd)
 		.monitor_pid = getppid(),
 		.link_fd = link_fd,
 		.control_fd = start->runtime.socket_fd,
+		.witnesses = start->witnesses,
 		.ready = on_engine_ready,
 		.context = start,
 	};
@@ -261,6 +264,8 @@ static int run_starter(struct start *start, int fd)
 		(void)close(start->waiting_fd);
 	(void)close(start->runtime.socket_fd);
 	(void)close(start->runtime.lock_fd);
+	if (confine_calls(CONFINE_STARTER, start->witnesses) < 0)
+		return 1;
 	return starter_run(&options);
 }
 
@@ -297,6 +302,7 @@ static int run_monitor(struct start *start, int link_fd, int starter_fd, pid_t e
 		.starter_fd = starter_fd,
 		.runtime_dir = start->options->runtime_directory,
 		.engine_pid = engine,
+		.witnesses = start->witnesses,
 		.ready = on_ready,
 		.context = start,
 	};
@@ -307,6 +313,8 @@ static int run_monitor(struct start *start, int link_fd, int starter_fd, pid_t e
 		return 1;
 	}
 	(void)close(start->runtime.socket_fd);
+	if (confine_calls(CONFINE_MONITOR, start->witnesses) < 0)
+		return 1;
 	r = monitor_run(&options);
 	runtime_close(&start->runtime);
 	return r;
@@ -378,6 +386,14 @@ static int start_daemon(struct options *options)
 	if (make_absolute(&options->runtime_directory) < 0 || make_absolute(&options->keeper) < 0) {
 		log_error("the working directory cannot be found: %s", strerror(errno));
 		return 1;
+	}
+	if (options->unconfined || !sandbox_is_built())
+		log_warning("system calls are not restricted: %s",
+			    options->unconfined ? "-S" : "this is a build without libseccomp");
+	if (!options->unconfined) {
+		start.witnesses = confine_witnesses_new();
+		if (!start.witnesses)
+			return 1;
 	}
 	if (!options->foreground && go_background(options, &start.waiting_fd) < 0) {
 		log_error("cannot go to the background: %s", strerror(errno));

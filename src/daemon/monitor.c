@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "act/notice.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/clock.h"
+#include "daemon/confine.h"
 #include "daemon/monitored.h"
 
 void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size)
@@ -75,6 +77,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 	if (r < 0)
 		log_error("/proc cannot be read: %s; no new sessions are found", strerror(-r));
 	send_finder_trouble(monitor);
+	confine_tell(CONFINE_STARTER, monitor->options->witnesses);
 	if (r == 1)
 		next_ns = NS_PER_MS;
 	if (r != 1 && !monitor->looked) {
@@ -97,9 +100,20 @@ static int take_settings(void *context, const void *message)
 	const struct link_settings *settings = message;
 	struct monitor *monitor = context;
 	bool first = monitor->look_every_ns == 0;
+	int r;
 
-	if (settings->look_every_ns < 10 * NS_PER_MS || settings->look_every_ns > 60 * NS_PER_S)
+	if (settings->look_every_ns < 10 * NS_PER_MS || settings->look_every_ns > 60 * NS_PER_S ||
+	    settings->reserved != 0)
 		return -EPROTO;
+	r = limits_set(&monitor->limits, settings->cuts_most, settings->cuts_span_ns,
+		       clock_now_ns());
+	if (r < 0)
+		return -EPROTO;
+	if (r > 0)
+		log_warning(
+			"MaxCuts is higher than before: that comes into force with a restart, or a "
+			"SIGHUP to process %d",
+			getpid());
 	monitor->look_every_ns = settings->look_every_ns;
 	link_set_stage(monitor->link, LINK_RUNNING);
 	if (first)
@@ -128,7 +142,7 @@ static int take_warn(void *context, const void *message)
 
 	if (!terminated(order->text))
 		return -EPROTO;
-	if (!monitored)
+	if (!monitored || !limits_take_line(&monitored->limits, clock_now_ns()))
 		return 0;
 	result = notice_show(monitored->watch, order->tty, order->text);
 	reply.reached = result.reached;
@@ -144,6 +158,8 @@ static int take_tune(void *context, const void *message)
 	struct monitored *monitored = monitored_find(context, order->handle);
 	struct order_tuned done = { .handle = order->handle };
 
+	if (limits_check_tune(order) < 0)
+		return -EPROTO;
 	if (!monitored || monitored->server_ended)
 		return 0;
 	done.result = keepalive_tune(&monitored->keepalive, monitored->watch, order, &done);
@@ -155,7 +171,7 @@ static void refuse_cut(struct monitored *monitored, const struct order_cut *orde
 {
 	struct order_cut_done done = { .handle = monitored->handle, .result = result };
 
-	if (order->park.wanted && result != -EBUSY && result != -ESRCH)
+	if (order->park.wanted && result != -EBUSY && result != -ESRCH && result != -EDQUOT)
 		(void)snprintf(done.not_parked, sizeof(done.not_parked),
 			       "its terminals cannot be borrowed: %s", strerror(-result));
 	monitor_send(monitored->monitor, LINK_CUT_DONE, &done, sizeof(done));
@@ -174,24 +190,56 @@ static int begin_park(struct monitored *monitored, const struct order_cut *order
 	return park_new(monitored->watch, order, &setup, &monitored->park);
 }
 
+static void begin_end(struct monitored *monitored, const struct order_cut *order)
+{
+	const struct session_facts *facts = watch_facts(monitored->watch);
+	struct limits *limits = &monitored->monitor->limits;
+	int64_t now_ns = clock_now_ns();
+	int r;
+
+	if (!limits_take_end(limits, order->asked, facts, now_ns)) {
+		refuse_cut(monitored, order, -EDQUOT);
+		return;
+	}
+	r = order->park.wanted ? begin_park(monitored, order)
+			       : cut_new(monitored->watch, order, now_ns, &monitored->cut);
+	if (r < 0) {
+		limits_give_back(limits, order->asked, facts);
+		refuse_cut(monitored, order, r);
+	} else {
+		monitored_step(monitored);
+	}
+}
+
 static int take_cut(void *context, const void *message)
 {
 	const struct order_cut *order = message;
 	struct monitored *monitored = monitored_find(context, order->handle);
-	int r;
 
-	if (!terminated(order->text) ||
-	    memchr(order->park.user, '\0', sizeof(order->park.user)) == NULL)
+	if (limits_check_cut(order) < 0)
 		return -EPROTO;
 	if (!monitored || monitored_is_ending(monitored) || monitored->server_ended)
 		return 0;
-	r = order->park.wanted ? begin_park(monitored, order)
-			       : cut_new(monitored->watch, order, clock_now_ns(), &monitored->cut);
-	if (r < 0)
-		refuse_cut(monitored, order, r);
-	else
-		monitored_step(monitored);
+	monitored->asked = order->asked;
+	begin_end(monitored, order);
 	return 0;
+}
+
+static int begin_hangup(struct monitored *monitored, const struct order_hangup *order)
+{
+	const struct session_facts *facts = watch_facts(monitored->watch);
+	struct limits *limits = &monitored->monitor->limits;
+	int64_t now_ns = clock_now_ns();
+	int r;
+
+	if (monitored->hangup)
+		return -EBUSY;
+	if (!limits_take_end(limits, false, facts, now_ns))
+		return -EDQUOT;
+	r = hangup_new(monitored->watch, order, now_ns, &monitored->hangup);
+	if (r < 0)
+		limits_give_back(limits, false, facts);
+	return r;
 }
 
 static int take_hangup(void *context, const void *message)
@@ -205,9 +253,7 @@ static int take_hangup(void *context, const void *message)
 		return -EPROTO;
 	if (!monitored || monitored_is_ending(monitored) || monitored->server_ended)
 		return 0;
-	done.result = monitored->hangup ? -EBUSY
-					: hangup_new(monitored->watch, order, clock_now_ns(),
-						     &monitored->hangup);
+	done.result = begin_hangup(monitored, order);
 	if (done.result < 0) {
 		monitor_send(context, LINK_HANGUP_DONE, &done, sizeof(done));
 		monitored_sample(monitored, true, false);
@@ -266,8 +312,11 @@ static void on_stop(evutil_socket_t number, short what, void *context)
 
 static void on_reload(evutil_socket_t number, short what, void *context)
 {
+	struct monitor *monitor = context;
+
 	(void)number;
 	(void)what;
+	limits_expect_reload(&monitor->limits, clock_now_ns());
 	monitor_send(context, LINK_RELOAD, &(struct link_closed){ 0 }, sizeof(struct link_closed));
 }
 
@@ -350,6 +399,7 @@ static void monitor_deinit(struct monitor *monitor, struct event *signals[3])
 	if (monitor->starter)
 		event_free(monitor->starter);
 	destroyed_free(monitor->destroyed);
+	limits_deinit(&monitor->limits);
 	finder_free(monitor->finder);
 	/* The engine sees the end of the link, saves what it knows and goes. */
 	link_free(monitor->link);
@@ -369,5 +419,6 @@ int monitor_run(const struct monitor_options *options)
 		(void)event_base_dispatch(monitor.base);
 	monitor_deinit(&monitor, signals);
 	(void)waitpid(options->engine_pid, NULL, 0);
+	confine_tell(CONFINE_ENGINE, options->witnesses);
 	return monitor.result;
 }

@@ -5,11 +5,14 @@
  */
 #pragma once
 
+struct confine_witnesses;
+
 struct monitor_options {
 	int link_fd;	/* to the engine; taken over */
 	int starter_fd; /* to the starter of keepers (daemon/starter.h); stays the caller's */
 	const char *runtime_dir; /* of the keepers' sockets */
 	int engine_pid;
+	struct confine_witnesses *witnesses; /* NULL: not confined */
 	void (*ready)(
 		void *context); /* called once, when the engine runs and the first look is done */
 	void *context;

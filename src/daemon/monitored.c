@@ -155,7 +155,8 @@ static void tell_ping_refused(struct monitor *monitor)
 static void ping(struct monitored *monitored, struct sample *sample)
 {
 	int64_t now_ns = clock_now_ns();
-	int r = ping_send(monitored->watch);
+	int r = limits_take_ping(&monitored->limits, now_ns) ? ping_send(monitored->watch)
+							     : -ENOTCONN;
 
 	if (r == 0)
 		sample->pinged_at_ns = now_ns;
@@ -219,6 +220,9 @@ static void finish_cut(struct monitored *monitored)
 	} else {
 		cut_result(monitored->cut, &done);
 	}
+	if (done.result < 0)
+		limits_give_back(&monitored->monitor->limits, monitored->asked,
+				 watch_facts(monitored->watch));
 	monitor_send(monitored->monitor, LINK_CUT_DONE, &done, sizeof(done));
 	cut_free(monitored->cut);
 	park_free(monitored->park);

@@ -12,6 +12,7 @@
 #include "act/hangup.h"
 #include "act/keepalive.h"
 #include "act/park.h"
+#include "daemon/limits.h"
 #include "daemon/link.h"
 #include "observe/destroyed.h"
 #include "observe/finder.h"
@@ -31,8 +32,10 @@ struct monitored {
 	struct hangup *hangup;
 	struct keepalive keepalive;
 	struct link_last_words last_words;
+	struct limits_session limits;
 	uint32_t handle;
 	bool server_ended;
+	bool asked; /* its end was */
 };
 
 struct monitor {
@@ -47,6 +50,7 @@ struct monitor {
 	size_t n_slots;
 	const struct monitor_options *options;
 	int64_t look_every_ns;
+	struct limits limits;
 	uint32_t generation;
 	bool ready, looked, ping_refused, rough;
 	int result;

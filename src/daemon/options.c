@@ -7,7 +7,7 @@
 #include "config.h"
 
 static const char usage[] =
-	"usage: sshidled [-d | -D] [-f config] [-k keeper] [-r runtime-dir] [-u user]\n"
+	"usage: sshidled [-d | -D] [-S] [-f config] [-k keeper] [-r runtime-dir] [-u user]\n"
 	"       sshidled -t | -T [-C spec] [-f config]\n"
 	"       sshidled -V | -h\n"
 	"\n"
@@ -17,6 +17,7 @@ static const char usage[] =
 	"  -k keeper       what holds parked terminals (" SSHIDLE_KEEPER ")\n"
 	"  -r runtime-dir  control socket and saved state (" SSHIDLE_RUNTIME_DIR ")\n"
 	"  -u user         user of the unprivileged half (" SSHIDLE_USER ")\n"
+	"  -S              without lists of allowed system calls and files\n"
 	"  -t              check the configuration and exit\n"
 	"  -T              check it and print what is in force\n"
 	"  -C spec         with -T: for one case, as user=alice,addr=10.0.0.7,kind=shell\n"
@@ -46,7 +47,7 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 				   .user = SSHIDLE_USER };
 	int option, r;
 
-	while ((option = getopt(argc, argv, "dDtTC:f:k:r:u:Vh")) != -1) {
+	while ((option = getopt(argc, argv, "dDStTC:f:k:r:u:Vh")) != -1) {
 		switch (option) {
 		case 'd':
 			options.foreground = true;
@@ -54,6 +55,9 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 		case 'D':
 			options.foreground = true;
 			options.syslog = true;
+			break;
+		case 'S':
+			options.unconfined = true;
 			break;
 		case 't':
 			options.test = true;

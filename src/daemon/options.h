@@ -11,6 +11,7 @@ struct options {
 	const char *print_case; /* -C */
 	bool foreground;	/* -d, -D */
 	bool syslog;		/* -D */
+	bool unconfined;	/* -S */
 	bool test;		/* -t */
 	bool print;		/* -T */
 };

@@ -47,7 +47,8 @@ int privilege_starter(void)
 {
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_updatev(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_BOUNDING_SET,
-			  CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, -1) < 0)
+			  CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_SYS_PTRACE,
+			  -1) < 0)
 		return -EPERM;
 	if (capng_apply(CAPNG_SELECT_BOTH) < 0)
 		return -EPERM;

@@ -12,6 +12,7 @@
  *   CAP_SETUID, CAP_SETGID  a keeper is its user's
  *   CAP_CHOWN               the user's directory for its socket, and terminals left to root
  *   CAP_DAC_OVERRIDE        to see in that directory which keepers live
+ *   CAP_SYS_PTRACE          to see the processes on a terminal where /proc hides them (hidepid)
  */
 #pragma once
 

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "config.h"
 #include "keeper/holder.h"
+#include "sandbox/tables.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -98,6 +99,15 @@ static void close_doors(void)
 	(void)signal(SIGINT, SIG_IGN);
 }
 
+/* What the terminal prints and what clients send is parsed here. */
+static int confine(void)
+{
+	int r = sandbox_forbid_calls(sandbox_keeper_tables, NULL);
+
+	/* A kernel without seccomp filters. */
+	return r == -ENOSYS || r == -EINVAL ? 0 : r;
+}
+
 static void on_terminate(int fd, short what, void *argument)
 {
 	(void)fd;
@@ -130,6 +140,8 @@ static int keep(void)
 	struct keeper_start start;
 	int r = read_start(&start);
 
+	if (r == 0)
+		r = confine();
 	if (r < 0) {
 		(void)answer(r);
 		log_error("cannot be started so: %s; sshidled starts it", strerror(-r));

@@ -68,13 +68,32 @@ const char *config_file_error(int error)
 	return strerror(-error);
 }
 
-static void include_file(struct config_parser *parser, const char *path)
+/* What was closed at the start opens with the next start only. */
+static void tell_closed(struct config_parser *parser, const char *what)
+{
+	char shown[CONFIG_FILE_NAME_BYTES];
+
+	text_escape(what, false, shown, sizeof(shown));
+	config_parser_trouble(parser, false,
+			      "%s is in a directory that was not read from when sshidled started: "
+			      "restart it to read from there",
+			      shown);
+}
+
+static void include_file(struct config_parser *parser, struct config_places *places,
+			 const char *path)
 {
 	auto_free char *text = NULL;
 	char shown[CONFIG_FILE_NAME_BYTES];
 	size_t length = 0;
-	const int r = config_file_read(path, &text, &length);
+	int r = config_file_read(path, &text, &length);
 
+	if (r == -EACCES && places && places->closed) {
+		tell_closed(parser, path);
+		return;
+	}
+	if (r == 0 && places)
+		r = config_places_follow(places, path);
 	text_escape(path, false, shown, sizeof(shown));
 	if (r < 0)
 		config_parser_trouble(parser, false, "cannot read %s: %s", shown,
@@ -101,11 +120,18 @@ static void include_pattern(void *context, struct config_parser *parser, const c
 {
 	auto_free char *full = full_pattern(file, pattern);
 	glob_t found = { 0 };
+	struct config_places *places = context;
 	char shown[CONFIG_FILE_NAME_BYTES];
+	int r = full ? 0 : -ENOMEM;
 
-	(void)context;
-	if (!full) {
-		config_parser_trouble(parser, false, "%s", strerror(ENOMEM));
+	if (r == 0 && places)
+		r = config_places_admit(places, full);
+	if (r == -EACCES) {
+		tell_closed(parser, full);
+		return;
+	}
+	if (r < 0) {
+		config_parser_trouble(parser, false, "%s", strerror(-r));
 		return;
 	}
 	switch (glob(full, 0, NULL, &found)) {
@@ -121,7 +147,7 @@ static void include_pattern(void *context, struct config_parser *parser, const c
 		break;
 	}
 	for (size_t i = 0; i < found.gl_pathc; i++)
-		include_file(parser, found.gl_pathv[i]);
+		include_file(parser, places, found.gl_pathv[i]);
 	globfree(&found);
 }
 
@@ -140,14 +166,24 @@ static int learn_controls(struct config *config, const struct profile *profile)
 	return 0;
 }
 
-static int load_profile(struct config *config, struct config_problems *problems)
+static int load_profile(struct config *config, struct config_places *places,
+			struct config_problems *problems)
 {
 	char problem[PROFILE_PROBLEM_BYTES];
 	struct profile *profile;
-	int r;
+	int r = 0;
 
 	if (!config->profile)
 		return 0;
+	if (places && strchr(config->profile, '/'))
+		r = config_places_admit(places, config->profile);
+	if (r == -EACCES)
+		config_problems_add(problems, false,
+				    "%s: Profile: it is in a directory that was not read from when "
+				    "sshidled started: restart it to read from there",
+				    config->profile_source);
+	if (r < 0)
+		return r == -EACCES ? -EINVAL : r;
 	r = profile_load(config->profile, problem, &profile);
 	if (r == -ENOMEM)
 		return r;
@@ -161,16 +197,16 @@ static int load_profile(struct config *config, struct config_problems *problems)
 	return r;
 }
 
-static int parse_loaded(const struct config_text *text, struct config **ret_config,
-			struct config_problems *problems)
+static int parse_loaded(const struct config_text *text, struct config_places *places,
+			struct config **ret_config, struct config_problems *problems)
 {
-	static const struct config_include include = { .read = include_pattern };
+	const struct config_include include = { .read = include_pattern, .context = places };
 	struct config *config;
 	int r = config_parse(text, &include, problems, &config);
 
 	if (r < 0)
 		return r;
-	r = load_profile(config, problems);
+	r = load_profile(config, places, problems);
 	if (r < 0)
 		config_free(config);
 	else
@@ -178,17 +214,40 @@ static int parse_loaded(const struct config_text *text, struct config **ret_conf
 	return r;
 }
 
-int config_load(const char *path, struct config **ret_config, struct config_problems *problems)
+/* Where a file may be included from or a profile be named later. */
+static int add_usual(struct config_places *places)
+{
+	static const char *const usual[] = { "/etc", "/usr", SSHIDLE_PROFILE_DIR };
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < sizeof(usual) / sizeof(usual[0]); i++)
+		r = config_places_add(places, usual[i]);
+	return r;
+}
+
+int config_load_from(const char *path, struct config_places *places, struct config **ret_config,
+		     struct config_problems *problems)
 {
 	auto_free char *text = NULL;
 	char shown[CONFIG_FILE_NAME_BYTES];
 	size_t length;
-	const int r = config_file_read(path, &text, &length);
+	int r = config_file_read(path, &text, &length);
 
+	if (r == 0 && places)
+		r = config_places_admit(places, path);
+	if (r == 0 && places)
+		r = config_places_follow(places, path);
+	if (r == 0 && places && !places->closed)
+		r = add_usual(places);
 	if (r == 0)
-		return parse_loaded(&(struct config_text){ path, text, length }, ret_config,
+		return parse_loaded(&(struct config_text){ path, text, length }, places, ret_config,
 				    problems);
 	text_escape(path, false, shown, sizeof(shown));
 	config_problems_add(problems, false, "%s: cannot read it: %s", shown, config_file_error(r));
 	return r;
+}
+
+int config_load(const char *path, struct config **ret_config, struct config_problems *problems)
+{
+	return config_load_from(path, NULL, ret_config, problems);
 }

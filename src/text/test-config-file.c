@@ -116,6 +116,40 @@ static void a_pipe_does_not_stop_the_daemon(void **state)
 	assert_problem("main", -EINVAL, "main:2: Include: cannot read d/pipe: it is not a file");
 }
 
+/* Elsewhere it cannot be read any more, and to be told so is better than to go on without it. */
+static void other_places_are_closed_after_the_start(void **state)
+{
+	struct config_places places = { 0 };
+	struct config_problems problems = { 0 };
+	struct config *config;
+	char text[100];
+
+	(void)state;
+	write_file("main", "Include d/*.conf nothing/*.conf\n");
+	write_file("d/b.conf", "IdleTimeout 2m\n");
+	assert_int_equal(config_load_from("main", &places, &config, &problems), 0);
+	assert_true(config_places_have(&places, "d"));
+	assert_true(config_places_have(&places, "/etc"));
+	assert_false(config_places_have(&places, "/etcetera"));
+	assert_false(config_places_have(&places, "nothing"));
+	config_free(config);
+	places.closed = true;
+	assert_int_equal(config_load_from("main", &places, &config, &problems), 0);
+	config_free(config);
+	config_problems_deinit(&problems);
+	(void)snprintf(text, sizeof(text), "Include /etc/sshidle.d/*.conf /tm?/x/*.conf\n");
+	write_file("main", text);
+	problems = (struct config_problems){ 0 };
+	assert_int_equal(config_load_from("main", &places, &config, &problems), -EINVAL);
+	assert_int_equal(problems.n_errors, 1);
+	assert_string_equal(
+		problems.items[problems.n - 1].text,
+		"main:1: Include: /tm?/x/*.conf is in a directory that was not read from "
+		"when sshidled started: restart it to read from there");
+	config_problems_deinit(&problems);
+	config_places_deinit(&places);
+}
+
 static void an_error_in_an_included_file_names_it(void **state)
 {
 	(void)state;
@@ -248,6 +282,7 @@ int main(void)
 		cmocka_unit_test(a_missing_include_is_a_notice),
 		cmocka_unit_test(what_cannot_be_read_is_told),
 		cmocka_unit_test(a_pipe_does_not_stop_the_daemon),
+		cmocka_unit_test(other_places_are_closed_after_the_start),
 		cmocka_unit_test(an_error_in_an_included_file_names_it),
 		cmocka_unit_test(a_profile_names_the_controls),
 		cmocka_unit_test(a_wrong_profile_is_a_wrong_configuration),

@@ -11,15 +11,16 @@ LAYERS = {
     "server": {"base", "core"},
     "observe": {"base", "core", "text", "server"},
     "act": {"base", "core", "observe", "keeper"},
-    "keeper": {"base", "text"},
-    "daemon": {"base", "core", "text", "server", "observe", "act", "keeper"},
+    "sandbox": {"base"},
+    "keeper": {"base", "text", "sandbox"},
+    "daemon": {"base", "core", "text", "server", "observe", "act", "sandbox", "keeper"},
     "native": {"base", "core", "text", "server", "observe"},
     "audit": {"base", "core", "text", "server"},
     "cli": {"base", "core", "text", "server", "native", "audit"},
 }
 
 # Made by the build: names, paths and version of this installation.
-GENERATED = {"config.h": {"daemon", "cli", "keeper", "native", "audit"}}
+GENERATED = {"config.h": {"daemon", "cli", "sandbox", "keeper", "native", "audit"}}
 
 
 def check(tree):

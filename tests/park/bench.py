@@ -31,6 +31,15 @@ Match LocalPort {port}
 NOTICE = re.compile(rb"\r\r\n\x07sshidle: [^\n]*\r\r\n")
 
 
+def is_script(path):
+    """Whether an interpreter runs it."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
+
+
 class ParkDaemon(Daemon):
     """A daemon with a keeper of the test's choice."""
 
@@ -40,7 +49,8 @@ class ParkDaemon(Daemon):
 
     def command(self):
         command = super().command()
-        return [*command, "-k", self.keeper]
+        # A keeper has the starter's list of system calls: an interpreter needs more.
+        return [*command, "-k", self.keeper, *(["-S"] if is_script(self.keeper) else [])]
 
     def starter(self):
         """Pid of the process that starts keepers."""

@@ -163,11 +163,11 @@ def test_it_outlives_the_daemon(machine, how):
 def test_the_starter_has_only_what_it_needs(machine):
     pid = machine.run("pgrep", "-x", "sshidled-starte").stdout.strip()
     status = machine.run("cat", f"/proc/{pid}/status").stdout
-    chown, dac_override, setgid, setuid = 1 << 0, 1 << 1, 1 << 6, 1 << 7
+    chown, dac_override, setgid, setuid, sys_ptrace = (1 << bit for bit in (0, 1, 6, 7, 19))
     for name in ("CapEff", "CapPrm", "CapBnd"):
         assert int(re.search(rf"{name}:\s*(\w+)", status)[1], 16) == (
-            chown | dac_override | setgid | setuid)
-    assert re.search(r"NoNewPrivs:\s*1", status)
+            chown | dac_override | setgid | setuid | sys_ptrace)
+    assert re.search(r"NoNewPrivs:\s*1", status) and re.search(r"Seccomp:\s*2", status)
 
 
 def test_terminating_the_user_ends_it(machine):

@@ -66,7 +66,7 @@ def test_it_has_only_what_it_needs(machine):
     assert int(status["CapEff"], 16) == wanted
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
     security = machine.run("systemd-analyze", "security", "--no-pager", "sshidle").stdout
-    assert float(security.split("sshidle.service: ")[1].split()[0]) < 4.5, security
+    assert float(security.split("sshidle.service: ")[1].split()[0]) <= 2.7, security
 
 
 def test_it_ends_an_idle_session(machine):

@@ -354,7 +354,7 @@ def bad_clients(play):
 CROWD = """
 import socket, sys, time
 held = []
-for number in range(400):
+for number in range(1000):
     one = socket.socket(socket.AF_UNIX)
     one.settimeout(1)
     try:
@@ -386,7 +386,8 @@ def garbage(client, _stop):
 
 
 def giant(client, _stop):
-    for _ in range(64):
+    """A gigabyte, if it were let."""
+    for _ in range(4096):
         client.sendall(b"[" * 262144)
 
 

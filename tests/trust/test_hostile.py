@@ -1,0 +1,195 @@
+"""Users who make their programs, terminals and pids look like something else."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+import servers
+from clients import Terminal, drive, ssh_argv
+from daemon import Daemon
+from world import is_alive, kill, wait_until
+
+LIMIT_S, WARNING_S, LATE_S = 6, 2, 3
+
+# At most 15 bytes each.
+NAMES = [b"x) R 1 1 1 (", b"a\nsshidled: b", b"\x1b]0;t\x07", b"\xff\xfe\x80", b"\xc2\x9b6n", b") S (", b"sshd"]
+
+# Children in sessions of their own with each of the names, also as their arguments.
+NAMED = """
+import ctypes, os, sys, time
+for name in {names!r}:
+    if os.fork() == 0:
+        os.setsid()
+        ctypes.CDLL(None).prctl(15, name, 0, 0, 0)
+        print("up", os.getpid(), flush=True)
+        os.close(0); os.close(1); os.close(2)
+        time.sleep(60)
+        os._exit(0)
+"""
+
+
+@pytest.fixture
+def server(world):
+    if not os.path.exists("/usr/sbin/sshd"):
+        pytest.skip("openssh-server is not installed")
+    own = servers.OpenSSH(world)
+    yield own
+    own.stop()
+
+
+@pytest.fixture
+def port(server):
+    return server.listen()
+
+
+@pytest.fixture
+def daemon(world, build, port, request):
+    own = Daemon(world, build, "hostile-" + re.sub(r"\W", "-", request.node.name)[:30])
+    own.configure(f"IdleTimeout none\nMatch LocalPort {port}\n\tIdleTimeout {LIMIT_S}s\n"
+                  f"\tIdleWarning {WARNING_S}s\n")
+    own.start()
+    yield own
+    own.stop()
+    assert not own.complaints()
+
+
+@pytest.fixture
+def log_in(world, server, port, daemon):
+    """log_in(user): a shell; .tty is its terminal, .id its session."""
+    clients = []
+
+    def make(name="alice", *command):
+        argv = ssh_argv(world, server, port, world.user(name), " ".join(command) or None)
+        client = Terminal(name, argv, dict(os.environ, TERM="xterm"))
+        clients.append(client)
+        client.wait_for(r"[$#] ")
+        client.tty = client.type("echo up-$((40+2)) $(tty)\r", r"up-42 /dev/(pts/\d+)")[1]
+        line = daemon.wait_line(rf"session \d+ of \S+ from \S+ opened .*tty={client.tty} .*"
+                                rf"port=", since=client.started_at)
+        client.id = int(re.search(r"session (\d+)", line.text)[1])
+        client.pid = int(re.search(r" pid=(\d+)", line.text)[1])
+        return client
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+def ends_in_time(client):
+    """After its last use, which was begun and done at client.used."""
+    drive([client], client.used[1] + LIMIT_S + LATE_S)
+    assert client.ended, "it was spared"
+    after = client.ended_at - client.used[0]
+    assert after >= LIMIT_S, f"ended {after:.2f} s after its last use"
+
+
+def test_names_of_processes(daemon, world, log_in):
+    """They end in time all the same, and the log has one clean line for each thing that happened."""
+    script = world.path("hostile", "names.py")
+    with open(script, "w", encoding="ascii") as file:
+        file.write(NAMED.format(names=NAMES))
+    os.chmod(os.path.dirname(script), 0o755)
+    client = log_in()
+    began = time.monotonic()
+    client.send(f"python3 {script} $'a\\x1b[2J\\xff\\nb)'\r")
+    client.used = began, time.monotonic()
+    pids = [int(client.wait_for(rf"(?:up \d+\s+){{{n}}}up (\d+)")[1]) for n in range(len(NAMES))]
+    try:
+        why = daemon.cli("why", str(client.id), "--json")
+        json.loads(why.stdout)
+        assert "\x1b" not in daemon.cli("why", str(client.id)).stdout
+        ends_in_time(client)
+        line = daemon.wait_line(rf"cut session {client.id} ").text
+        lives_on = re.search(r"lives-on=(\S+)$", line)
+        assert lives_on, line
+        for pid in pids:
+            assert f"{pid}(" in lives_on[1], line
+    finally:
+        for pid in pids:
+            kill(pid)
+    daemon.stop()
+    with open(daemon.log_path, "rb") as file:
+        log = file.read()
+    log.decode("utf-8")
+    assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]", log)
+    for line in log.splitlines():
+        assert re.match(rb"[\d.]+ sshidled: ", line), line
+
+
+def test_terminals_in_a_namespace_of_their_own(daemon, log_in):
+    """Whoever puts another's terminal in the place of their own gets the warning themselves."""
+    victim, mallory = log_in("alice"), log_in("mallory")
+    said = mallory.type(
+        f"unshare -Urm sh -c 'mount --bind /dev/{victim.tty} /dev/{mallory.tty} && echo up-$((1+1)) && "
+        f"mount -t tmpfs none /dev/pts && exec sleep 99'; echo do-$((1+1)) $?\r",
+        r"up-2\s|do-2 \d+")[0]
+    if said.startswith("do"):
+        pytest.skip("users cannot make mount namespaces here")
+    used = time.monotonic()
+    while not mallory.ended and time.monotonic() < used + LIMIT_S + LATE_S:
+        victim.send("#")
+        drive([victim, mallory], time.monotonic() + 0.4)
+    assert mallory.ended and "Press any key" in mallory.text
+    assert "Press any key" not in victim.text and "sshidle: " not in victim.text and not victim.ended
+
+
+def test_terminal_of_somebody_else_by_now(daemon, log_in):
+    """The next one on the same terminal has the whole limit."""
+    first = log_in("alice")
+    time_left = time.monotonic() + LIMIT_S - WARNING_S - 1
+    drive([first], time_left)
+    first.close()
+    second = log_in("mallory")
+    if second.tty != first.tty:
+        pytest.skip(f"{first.tty} was taken by somebody else in between")
+    ends_in_time(second)
+    assert second.text.count("Press any key") == 1
+
+
+def reuse(pid):
+    """A process with this pid, which must be free; None: somebody else got it."""
+    for _ in range(300):
+        with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
+            file.write(str(pid - 1))
+        process = subprocess.Popen(["sleep", "60"])
+        if process.pid == pid:
+            return process
+        process.kill()
+        process.wait()
+        if is_alive(pid):
+            return None
+    return None
+
+
+def test_pid_of_somebody_else_by_now(daemon, log_in):
+    """A pid that is another process between two looks: nothing happens to that one."""
+    client = log_in()
+    monitor, engine = daemon.pids()
+    drive([client], time.monotonic() + LIMIT_S - WARNING_S + 0.5)
+    for pid in (monitor, engine):
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        kill(client.pid)
+        wait_until(lambda: not os.path.exists(f"/proc/{client.pid}"), 5, "the session's process is gone")
+        sleeper = reuse(client.pid)
+        # The limit passes meanwhile.
+        drive([client], time.monotonic() + WARNING_S)
+    finally:
+        for pid in (monitor, engine):
+            os.kill(pid, signal.SIGCONT)
+    try:
+        if not sleeper:
+            pytest.skip("the pid was taken by somebody else")
+        daemon.wait_line(rf"session {client.id} of \S+ ended by itself")
+        with pytest.raises(subprocess.TimeoutExpired):
+            sleeper.wait(LIMIT_S + LATE_S)
+        assert not daemon.find(rf"cut session {client.id} ")
+    finally:
+        with contextlib.suppress(AttributeError):
+            sleeper.kill()
+            sleeper.wait()
