@@ -70,7 +70,6 @@ static const struct sandbox_row monitor_rows[] = {
 	SANDBOX_ONLY("ioctl", 1, TIOCGPTN),
 	SANDBOX_ONLY("ioctl", 1, TIOCGPTPEER),
 	SANDBOX_ONLY("ioctl", 1, TIOCOUTQ),
-	SANDBOX_ONLY("ioctl", 1, TIOCGWINSZ),
 	SANDBOX_ONLY("ioctl", 1, TIOCGPGRP),
 	SANDBOX_ONLY("ioctl", 1, TCXONC),
 	SANDBOX_ONLY("ioctl", 1, TIOCEXCL),

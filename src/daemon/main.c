@@ -335,13 +335,16 @@ static void hold_signals(void)
 
 static int split(struct start *start)
 {
-	int ends[2], starter_fd, r;
+	int ends[2], starter_fd = -1, r;
 	pid_t pid;
 
 	hold_signals();
-	r = fork_starter(start, &starter_fd);
-	if (starter_fd < 0)
-		return r;
+	/* Where nothing can be parked nobody has to become a user. */
+	if (HAVE_PARK) {
+		r = fork_starter(start, &starter_fd);
+		if (starter_fd < 0)
+			return r;
+	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
 		log_error("no link between the processes: %s", strerror(errno));
 		return 1;
@@ -353,7 +356,8 @@ static int split(struct start *start)
 	}
 	if (pid == 0) {
 		(void)close(ends[0]);
-		(void)close(starter_fd);
+		if (starter_fd >= 0)
+			(void)close(starter_fd);
 		return run_engine(start, ends[1]);
 	}
 	(void)close(ends[1]);

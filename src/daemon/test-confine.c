@@ -165,6 +165,11 @@ static int take_descriptor(void)
 	return result(syscall(SYS_pidfd_getfd, -1, 0, 0));
 }
 
+static int hold_process(void)
+{
+	return result(syscall(SYS_pidfd_open, getpid(), 0));
+}
+
 static int signal_by_descriptor(void)
 {
 	return result(syscall(SYS_pidfd_send_signal, -1, SIGTERM, NULL, 0));
@@ -308,6 +313,7 @@ static const struct row {
 	{ "clock_settime", set_clock, { ENDS, ENDS, ENDS, ENDS } },
 	{ "symlink", make_link, { ENDS, ENDS, ENDS, ENDS } },
 	{ "mkdir", make_directory, { ENDS, ENDS, REFUSED, ENDS } },
+	{ "pidfd_open", hold_process, { ENDS, WORKS, WORKS, WORKS } },
 	{ "pidfd_getfd", take_descriptor, { ENDS, REFUSED, ENDS, ENDS } },
 	{ "pidfd_send_signal", signal_by_descriptor, { ENDS, REFUSED, ENDS, ENDS } },
 	{ "userfaultfd", borrow_faults, { ENDS, WORKS, ENDS, ENDS } },

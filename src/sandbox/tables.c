@@ -19,6 +19,9 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 
+/* TCGETS2 of asm/ioctls.h, which newer C libraries use; the header and theirs do not go together. */
+#define TERMIOS2_GET 0x802c542aU
+
 #define PIDFD_IOCTLS 0xff00 /* linux/pidfd.h: type 0xff */
 #define IOCTL_TYPE   0xff00
 
@@ -109,9 +112,11 @@ const struct sandbox_row sandbox_streams[] = {
 	CALL("sendmsg"),
 	CALL("recvmsg"),
 	CALL("shutdown"),
-	/* what waits in a socket or a terminal, whether it is a terminal (stdio) */
+	/* what waits in a socket or a terminal; whether it is a terminal (stdio; musl asks for a size) */
 	SANDBOX_ONLY("ioctl", 1, FIONREAD),
 	SANDBOX_ONLY("ioctl", 1, TCGETS),
+	SANDBOX_ONLY("ioctl", 1, TERMIOS2_GET),
+	SANDBOX_ONLY("ioctl", 1, TIOCGWINSZ),
 	END,
 };
 
@@ -201,17 +206,18 @@ const struct sandbox_row sandbox_keeper[] = {
 	CALL("umask"),
 	CALL("chmod"),
 	CALL("fchmodat"),
+	CALL("fchmodat2"),
 	CALL("unlink"),
 	CALL("unlinkat"),
 	/* the terminal: its other side, size, program in front, output stopped and let go on */
 	SANDBOX_ONLY("ioctl", 1, TIOCGPTPEER),
-	SANDBOX_ONLY("ioctl", 1, TIOCGWINSZ),
 	SANDBOX_ONLY("ioctl", 1, TIOCSWINSZ),
 	SANDBOX_ONLY("ioctl", 1, TIOCGPGRP),
 	SANDBOX_ONLY("ioctl", 1, TIOCNXCL),
 	SANDBOX_ONLY("ioctl", 1, TCXONC),
 	SANDBOX_ONLY("ioctl", 1, TCFLSH),
-	/* how the shell ended */
+	/* when the program in front ends; how the shell ended */
+	CALL("pidfd_open"),
 	{ "ioctl", 1, IOCTL_TYPE, PIDFD_IOCTLS, 0 },
 	END,
 };
