@@ -300,6 +300,25 @@ static void test_leave(void **state)
 	screen_deinit(&other);
 }
 
+/* libvterm 0.1.4 never ends with these. */
+static void test_repeats_what_has_a_width(void **state)
+{
+	static const char *const first[] = { "",       "\033#8",   "\xcc\x81",
+					     "x\033c", "x\033[!p", "x\033[5;5H\xcc\x81" };
+	struct screen screen;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		make(&screen, 24, 80, first[i]);
+		screen_feed(&screen, "\033[5b\033[99999b", 12);
+		screen_deinit(&screen);
+	}
+	make(&screen, 24, 80, "x\033[4by");
+	assert_int_equal(screen.main.rows[0][4].chars[0], 'x');
+	assert_int_equal(screen.main.rows[0][5].chars[0], 'y');
+	screen_deinit(&screen);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_title),
 		cmocka_unit_test(test_leave),
+		cmocka_unit_test(test_repeats_what_has_a_width),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
