@@ -3,6 +3,8 @@
 #   make            builds in build/
 #   make run        installs what is missing, builds, shows the main job on real sessions
 #   make check      installs what is missing, builds, runs every test
+#   make check-sanitize  the same with the programs built with the address and undefined sanitizers
+#   make lint       clang-tidy and clang's static analyser
 #   make fuzz       runs each fuzz harness for SECONDS (60), JOBS (1) at a time
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays
@@ -37,6 +39,15 @@ check:
 	@scripts/install-packages build run check
 	@$(PYTHON) scripts/check $(OPTIONS)
 
+check-sanitize:
+	@scripts/install-packages build run check
+	@$(PYTHON) scripts/check --sanitize $(OPTIONS)
+
+lint:
+	@scripts/install-packages build check
+	@CC=clang scripts/configure build-sanitize $(OPTIONS) -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+	@$(PYTHON) scripts/lint build-sanitize
+
 fuzz:
 	@scripts/install-packages build check
 	@scripts/fuzz -t $(SECONDS) -j $(JOBS) $(HARNESS)
@@ -54,4 +65,4 @@ format:
 clean:
 	rm -rf build build-*
 
-.PHONY: all run check fuzz install uninstall format clean
+.PHONY: all run check check-sanitize lint fuzz install uninstall format clean
