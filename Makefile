@@ -3,6 +3,8 @@
 #   make            builds in build/
 #   make run        installs what is missing, builds, shows the main job on real sessions
 #   make check      installs what is missing, builds, runs every test
+#   make check-sanitize  the same with the programs built with the address and undefined sanitizers
+#   make lint       clang-tidy and clang's static analyser
 #   make check-long the same for what takes an hour: 200 kills, 10,000 sessions, half an hour with 2,000
 #   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: a few minutes, writes nothing
 #   make fuzz       runs each fuzz harness for SECONDS (60), JOBS (1) at a time
@@ -53,6 +55,15 @@ bench:
 	@ninja -C build bench
 	@QUICK=$(QUICK) $(PYTHON) bench/all.py build
 
+check-sanitize:
+	@scripts/install-packages build run check
+	@$(PYTHON) scripts/check --sanitize $(OPTIONS)
+
+lint:
+	@scripts/install-packages build check
+	@CC=clang scripts/configure build-sanitize $(OPTIONS) -Dwerror=true -Db_sanitize=address,undefined -Db_lundef=false
+	@$(PYTHON) scripts/lint build-sanitize
+
 fuzz:
 	@scripts/install-packages build check
 	@scripts/fuzz -t $(SECONDS) -j $(JOBS) $(HARNESS)
@@ -85,4 +96,4 @@ format:
 clean:
 	rm -rf build build-*
 
-.PHONY: all run check check-long bench fuzz install uninstall deb static arm64 format clean
+.PHONY: all run check check-long check-sanitize bench lint fuzz install uninstall deb static arm64 format clean
