@@ -4,7 +4,6 @@
 #include <linux/filter.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
 #include <stdbool.h>
@@ -15,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "core/facts.h"
+#include "observe/diag.h"
 
 /* With more ports of sessions than these the kernel does not choose. */
 #define PORTS_MAX    16
@@ -174,27 +174,6 @@ void destroyed_forget(struct destroyed *destroyed, uint64_t cookie)
 	(void)set_filter(destroyed);
 }
 
-/* -ENOENT: the message has no tcp_info. */
-static int find_info(const struct nlmsghdr *head, struct tcp_info *ret_info)
-{
-	const struct rtattr *row =
-		(const struct rtattr *)((const char *)NLMSG_DATA(head) +
-					NLMSG_ALIGN(sizeof(struct inet_diag_msg)));
-	size_t left = NLMSG_PAYLOAD(head, sizeof(struct inet_diag_msg));
-
-	for (; RTA_OK(row, left); row = RTA_NEXT(row, left)) {
-		size_t size = RTA_PAYLOAD(row);
-
-		if (row->rta_type != INET_DIAG_INFO)
-			continue;
-		memset(ret_info, 0, sizeof(*ret_info));
-		memcpy(ret_info, RTA_DATA(row),
-		       size < sizeof(*ret_info) ? size : sizeof(*ret_info));
-		return 0;
-	}
-	return -ENOENT;
-}
-
 static void take_message(struct destroyed *destroyed, const struct nlmsghdr *head,
 			 destroyed_fn *function, void *context)
 {
@@ -205,7 +184,7 @@ static void take_message(struct destroyed *destroyed, const struct nlmsghdr *hea
 	if (head->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
 		return;
 	cookie = message->id.idiag_cookie[0] | (uint64_t)message->id.idiag_cookie[1] << 32;
-	if (!destroyed_wants(destroyed, cookie) || find_info(head, &info) < 0)
+	if (!destroyed_wants(destroyed, cookie) || diag_find_info(head, &info) < 0)
 		return;
 	destroyed_forget(destroyed, cookie);
 	function(context, cookie,
