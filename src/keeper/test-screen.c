@@ -60,7 +60,7 @@ static void check_painted(const struct screen *screen)
 		make(&other, screen->main.n_rows, screen->main.n_columns, "");
 		if (again)
 			screen_feed(&other, "\033[?1049h\033[2;4r\033[7m\033[?6h\033)0\016junk",
-				    33);
+				    31);
 		assert_int_equal(
 			paint_whole(screen, again ? PAINT_AGAIN : PAINT_FRESH, SIZE_MAX, &text), 0);
 		screen_feed(&other, text.bytes, text.n);
