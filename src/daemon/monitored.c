@@ -162,7 +162,8 @@ static void ping(struct monitored *monitored, struct sample *sample)
 		sample->pinged_at_ns = now_ns;
 	else if (r != -ENOTCONN)
 		sample->known |= SAMPLE_NO_PING;
-	if (r == -EPERM)
+	/* That nothing can be borrowed was told for all. */
+	if (r == -EPERM && !watch_is_refused(monitored->watch))
 		tell_ping_refused(monitored->monitor);
 }
 

@@ -69,22 +69,32 @@ static struct channel_facts *find_terminal(struct listing *listing, int32_t tty)
 	return NULL;
 }
 
+/* The number of the terminal whose master is such a descriptor. */
+static int read_terminal(const struct listing *listing, int fd, int32_t *ret_tty)
+{
+	auto_close int master = -1;
+	int r;
+
+	if (listing->sockets.refused)
+		return process_descriptor_tty(listing->query->pid, fd, ret_tty);
+	r = process_borrow(listing->query->pidfd, fd, &master);
+	return r < 0 ? r : terminal_number(master, ret_tty);
+}
+
 /* A server holds up to three copies of one master: one channel for each number. */
 static int list_terminals(struct listing *listing)
 {
 	for (size_t i = 0; i < listing->descriptors.n; i++) {
 		const struct process_descriptor *descriptor = &listing->descriptors.rows[i];
-		auto_close int master = -1;
 		int32_t tty = -1;
 		int r;
 
 		if (descriptor->target != TARGET_MASTER)
 			continue;
-		r = process_borrow(listing->query->pidfd, descriptor->fd, &master);
-		if (r == 0)
-			r = terminal_number(master, &tty);
+		r = read_terminal(listing, descriptor->fd, &tty);
 		/* Closed meanwhile, or a file that only has such a name. */
-		if (r == -EBADF || r == -ENOTTY || (r == 0 && find_terminal(listing, tty)))
+		if (r == -EBADF || r == -ENOENT || r == -ENOTTY ||
+		    (r == 0 && find_terminal(listing, tty)))
 			continue;
 		if (r < 0)
 			return r;
@@ -216,7 +226,11 @@ static void list_tcp(struct listing *listing, const struct sockets_row *row)
 {
 	const struct socket_facts *facts = &row->facts;
 
-	if (facts->connected) {
+	if (facts->connected && listing->sockets.refused) {
+		/* They are not asked one by one: what moves there may be input. */
+		listing->has_forward = true;
+		listing->channels.unmeasured = true;
+	} else if (facts->connected) {
 		listing->has_forward = true;
 		listing->channels.forwards[listing->channels.n_forwards++] = row->fd;
 	} else if (facts->listening && facts->loopback && facts->local_port >= X11_PORT_FIRST &&

@@ -334,8 +334,13 @@ static bool is_authenticated(struct family *family, uint32_t *ret_ledger_uid)
 static int read_cookie(const struct family *family, uint64_t *ret_cookie)
 {
 	auto_close int fd = -1;
-	int r = process_borrow(family->pidfd, family->own->fd, &fd);
+	int r;
 
+	if (family->sockets.refused) {
+		*ret_cookie = diag_cookie(&family->own->diag);
+		return 0;
+	}
+	r = process_borrow(family->pidfd, family->own->fd, &fd);
 	return r < 0 ? r : socket_cookie(fd, ret_cookie);
 }
 
@@ -413,6 +418,7 @@ int connection_examine(const struct connection_query *query, enum connection_sta
 		family_deinit(&family);
 		return r;
 	}
+	connection.refused = family.sockets.refused;
 	connection.facts.identity.pid = query->pid;
 	connection.facts.identity.start_ticks = family.holders[0].stat.start_ticks;
 	if (state == CONNECTION_PENDING && is_authenticated(&family, &ledger_uid)) {
@@ -420,6 +426,7 @@ int connection_examine(const struct connection_query *query, enum connection_sta
 		fill_facts(&family, ledger_uid, &connection.facts);
 		connection.inode = family.own->inode;
 		connection.fd = family.own->fd;
+		connection.diag = family.own->diag;
 		connection.pidfd = take_fd(&family.pidfd);
 	}
 	*ret_state = state;

@@ -7,9 +7,11 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/facts.h"
+#include "observe/diag.h"
 #include "server/server.h"
 
 enum connection_state {
@@ -22,9 +24,11 @@ enum connection_state {
 
 struct connection {
 	struct session_facts facts;
-	uint64_t inode; /* of the connection's socket */
-	int fd;		/* its number in the ledger process */
-	int pidfd;	/* owned */
+	uint64_t inode;	     /* of the connection's socket */
+	int fd;		     /* its number in the ledger process */
+	int pidfd;	     /* owned */
+	struct diag_id diag; /* of the connection's socket, where ... */
+	bool refused;	     /* ... borrowing is refused */
 };
 
 struct connection_query {
@@ -36,7 +40,7 @@ struct connection_query {
 /*
  * Looks at one process. The facts' cookie and start are set from CONNECTION_HELPER on (cookie 0
  * when a helper's is not known), all the rest when it is CONNECTION_OPEN; then the caller owns the
- * pidfd. -ESRCH: it has ended. -EPERM: borrowing is refused.
+ * pidfd. -ESRCH: it has ended.
  */
 int connection_examine(const struct connection_query *query, enum connection_state *ret_state,
 		       struct connection *ret_connection);

@@ -44,8 +44,9 @@ static const char *const troubles[TROUBLE_N] = {
 		"the executables of other users' processes cannot be read (CAP_SYS_PTRACE is "
 		"missing): their sessions are not seen",
 	[TROUBLE_BORROW] =
-		"sockets cannot be borrowed (pidfd_getfd is refused: Yama scope 3, or CAP_SYS_PTRACE "
-		"is missing): sessions are not seen",
+		"sockets cannot be borrowed (pidfd_getfd is refused, as by Yama's scope 3) and are looked at "
+		"through INET_DIAG: nobody is warned or pinged, nothing is parked, one terminal of several "
+		"is not ended alone, sessions in other network namespaces are not seen",
 	[TROUBLE_AMBIGUOUS] =
 		"a connection with forwarded ones beside it cannot be told from them: it is left alone",
 	[TROUBLE_CHILDREN] =
@@ -233,7 +234,7 @@ static void examine(struct finder *finder, int32_t pid, enum server_id server)
 	enum connection_state state;
 	int r = connection_examine(&query, &state, &connection);
 
-	if (r == -EPERM)
+	if (r == 0 && connection.refused)
 		note_trouble(finder, TROUBLE_BORROW);
 	if (r == -ESRCH)
 		roster_remove(&finder->roster, pid);

@@ -320,6 +320,15 @@ int process_descriptor_flags(int32_t pid, int fd, uint32_t *ret_flags)
 	return r < 0 ? r : procstat_parse_fdinfo(text, size, ret_flags);
 }
 
+int process_descriptor_tty(int32_t pid, int fd, int32_t *ret_tty)
+{
+	char text[512];
+	size_t size;
+	int r = read_file(text, sizeof(text), &size, "/proc/%" PRId32 "/fdinfo/%d", pid, fd);
+
+	return r < 0 ? r : procstat_parse_tty_index(text, size, ret_tty);
+}
+
 int process_cpu(int32_t pid, uint64_t *ret_ns)
 {
 	struct timespec spent;

@@ -66,6 +66,9 @@ int process_count_descriptors(int32_t pid, uint64_t *ret_n);
 /* The open(2) flags of one. */
 int process_descriptor_flags(int32_t pid, int fd, uint32_t *ret_flags);
 
+/* The number of the terminal whose master the descriptor is (fdinfo, Linux 4.13). */
+int process_descriptor_tty(int32_t pid, int fd, int32_t *ret_tty);
+
 /* CPU time of the process itself (living threads and dead ones), to the nanosecond. */
 int process_cpu(int32_t pid, uint64_t *ret_ns);
 

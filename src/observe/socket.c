@@ -55,20 +55,26 @@ static int get_peer(int fd, struct sockaddr *name, socklen_t *size, bool *ret_co
 	return *ret_connected || errno == ENOTCONN || errno == EINVAL ? 0 : -errno;
 }
 
+void socket_name_tcp(const struct sockaddr_storage *local, const struct sockaddr_storage *peer,
+		     struct socket_facts *facts)
+{
+	facts->family = SOCKET_TCP;
+	facts->loopback = format_name(local, facts->local, &facts->local_port);
+	if (peer)
+		(void)format_name(peer, facts->peer, &facts->peer_port);
+}
+
 static int describe_tcp(int fd, struct socket_facts *facts)
 {
-	struct sockaddr_storage name = { 0 };
-	socklen_t size = sizeof(name);
+	struct sockaddr_storage local = { 0 }, peer = { 0 };
+	socklen_t size = sizeof(local);
 	int r;
 
-	facts->family = SOCKET_TCP;
-	if (getsockname(fd, (struct sockaddr *)&name, &size) < 0)
+	if (getsockname(fd, (struct sockaddr *)&local, &size) < 0)
 		return -errno;
-	facts->loopback = format_name(&name, facts->local, &facts->local_port);
-	size = sizeof(name);
-	r = get_peer(fd, (struct sockaddr *)&name, &size, &facts->connected);
-	if (facts->connected)
-		(void)format_name(&name, facts->peer, &facts->peer_port);
+	size = sizeof(peer);
+	r = get_peer(fd, (struct sockaddr *)&peer, &size, &facts->connected);
+	socket_name_tcp(&local, facts->connected ? &peer : NULL, facts);
 	return r;
 }
 
@@ -148,39 +154,49 @@ int socket_cookie(int fd, uint64_t *ret_cookie)
  * number, but of two moments; an acknowledgement in between makes it too small, so the ledger shows
  * use where there is none.
  */
-static uint64_t bytes_sent(int fd, const struct tcp_info *info, socklen_t size)
+static bool tells_sent(size_t size)
 {
-	int queued = 0;
+	return size >= offsetof(struct tcp_info, tcpi_bytes_retrans) +
+			       sizeof(((struct tcp_info *)NULL)->tcpi_bytes_retrans);
+}
 
-	if (size >=
-	    offsetof(struct tcp_info, tcpi_bytes_retrans) + sizeof(info->tcpi_bytes_retrans))
+static uint64_t bytes_sent(const struct tcp_info *info, size_t size, uint64_t queued)
+{
+	if (tells_sent(size))
 		return info->tcpi_bytes_sent - info->tcpi_bytes_retrans + info->tcpi_notsent_bytes;
-	(void)ioctl(fd, SIOCOUTQ, &queued);
-	return info->tcpi_bytes_acked + (uint64_t)queued;
+	return info->tcpi_bytes_acked + queued;
+}
+
+void socket_counters_of(const struct tcp_info *info, size_t size, uint64_t waiting, uint64_t queued,
+			struct socket_counters *ret_counters)
+{
+	*ret_counters = (struct socket_counters){
+		.sent = bytes_sent(info, size, queued),
+		.received = info->tcpi_bytes_received,
+		.waiting = waiting,
+		.segments_in = info->tcpi_data_segs_in,
+		.packets_in = info->tcpi_segs_in,
+		.asked = (uint32_t)info->tcpi_probes + info->tcpi_retransmits,
+		.last_data_recv_ns = info->tcpi_last_data_recv * NS_PER_MS,
+		.last_ack_recv_ns = info->tcpi_last_ack_recv * NS_PER_MS,
+		/* Of Linux 4.1 and 4.6: where a socket can be borrowed (5.6) both are there. */
+		.acked = info->tcpi_bytes_acked,
+		.unsent = info->tcpi_notsent_bytes,
+	};
 }
 
 int socket_count(int fd, struct socket_counters *ret_counters)
 {
 	struct tcp_info info = { 0 };
 	socklen_t size = sizeof(info);
-	int waiting;
+	int waiting, queued = 0;
 
 	if (ioctl(fd, SIOCINQ, &waiting) < 0)
 		return -errno;
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
 		return -errno;
-	*ret_counters = (struct socket_counters){
-		.sent = bytes_sent(fd, &info, size),
-		.received = info.tcpi_bytes_received,
-		.waiting = (uint64_t)waiting,
-		.segments_in = info.tcpi_data_segs_in,
-		.packets_in = info.tcpi_segs_in,
-		.asked = (uint32_t)info.tcpi_probes + info.tcpi_retransmits,
-		.last_data_recv_ns = info.tcpi_last_data_recv * NS_PER_MS,
-		.last_ack_recv_ns = info.tcpi_last_ack_recv * NS_PER_MS,
-		/* Of Linux 4.1 and 4.6: where a socket can be borrowed (5.6) both are there. */
-		.acked = info.tcpi_bytes_acked,
-		.unsent = info.tcpi_notsent_bytes,
-	};
+	if (!tells_sent(size))
+		(void)ioctl(fd, SIOCOUTQ, &queued);
+	socket_counters_of(&info, size, (uint64_t)waiting, (uint64_t)queued, ret_counters);
 	return 0;
 }

@@ -3,10 +3,15 @@
  */
 #pragma once
 
+#include <linux/tcp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "core/facts.h"
+
+#define SOCKET_PATH_BYTES 108
 
 enum socket_family { SOCKET_OTHER, SOCKET_TCP, SOCKET_UNIX };
 
@@ -19,8 +24,8 @@ struct socket_facts {
 	uint16_t local_port, peer_port;
 	char local[FACTS_ADDRESS_BYTES]; /* TCP: text, IPv4-mapped addresses as IPv4 */
 	char peer[FACTS_ADDRESS_BYTES];
-	char local_path[108]; /* unix: "" without a name */
-	char peer_path[108];
+	char local_path[SOCKET_PATH_BYTES]; /* unix: "" without a name */
+	char peer_path[SOCKET_PATH_BYTES];
 };
 
 struct socket_counters {
@@ -44,3 +49,12 @@ int socket_cookie(int fd, uint64_t *ret_cookie);
 /* First SIOCINQ, then TCP_INFO: what arrives in between makes the bytes read too few, never too
  * many. */
 int socket_count(int fd, struct socket_counters *ret_counters);
+
+/* The same of a tcp_info of so many bytes, of what waited to be read just before, and of what waited to
+ * be acknowledged. */
+void socket_counters_of(const struct tcp_info *info, size_t size, uint64_t waiting, uint64_t queued,
+			struct socket_counters *ret_counters);
+
+/* Fills in family, addresses and ports. `peer` may be NULL. */
+void socket_name_tcp(const struct sockaddr_storage *local, const struct sockaddr_storage *peer,
+		     struct socket_facts *facts);

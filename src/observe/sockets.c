@@ -27,29 +27,90 @@ static int read_row(int pidfd, const struct process_descriptor *descriptor,
 	return r;
 }
 
+static int borrow_all(int pidfd, const struct process_descriptors *descriptors,
+		      struct sockets *sockets)
+{
+	for (size_t i = 0; i < descriptors->n; i++) {
+		const struct process_descriptor *descriptor = &descriptors->rows[i];
+		struct sockets_row *row = &sockets->rows[sockets->n];
+		int r;
+
+		if (descriptor->target != TARGET_SOCKET || has_inode(sockets, descriptor->inode))
+			continue;
+		r = read_row(pidfd, descriptor, row);
+		/* Only one that was closed meanwhile may be missing. */
+		if (r < 0 && r != -EBADF && r != -ENOTSOCK)
+			return r;
+		if (r == 0 && row->facts.family != SOCKET_OTHER)
+			sockets->n++;
+	}
+	return 0;
+}
+
+static void take_tcp(void *context, const struct diag_socket *socket)
+{
+	struct sockets *sockets = context;
+
+	for (size_t i = 0; i < sockets->n; i++) {
+		struct sockets_row *row = &sockets->rows[i];
+
+		if (row->inode != socket->inode)
+			continue;
+		row->facts = socket->facts;
+		row->diag = socket->id;
+	}
+}
+
+/* What is neither TCP of this network namespace nor a unix stream is left out. */
+static void take_unix(struct sockets *sockets)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < sockets->n; i++) {
+		struct sockets_row *row = &sockets->rows[i];
+
+		if (row->facts.family != SOCKET_TCP && diag_unix(row->inode, &row->facts) < 0)
+			continue;
+		sockets->rows[kept++] = *row;
+	}
+	sockets->n = kept;
+}
+
+static int look_up_all(const struct process_descriptors *descriptors, struct sockets *sockets)
+{
+	int r;
+
+	sockets->n = 0;
+	sockets->refused = true;
+	for (size_t i = 0; i < descriptors->n; i++) {
+		const struct process_descriptor *descriptor = &descriptors->rows[i];
+
+		if (descriptor->target == TARGET_SOCKET && !has_inode(sockets, descriptor->inode))
+			sockets->rows[sockets->n++] =
+				(struct sockets_row){ .inode = descriptor->inode,
+						      .fd = descriptor->fd };
+	}
+	r = diag_all(take_tcp, sockets);
+	if (r == 0)
+		take_unix(sockets);
+	return r;
+}
+
 int sockets_read(int pidfd, const struct process_descriptors *descriptors,
 		 struct sockets *ret_sockets)
 {
 	struct sockets sockets = { 0 };
+	int r;
 
 	sockets.rows = calloc(descriptors->n + 1, sizeof(*sockets.rows));
 	if (!sockets.rows)
 		return -ENOMEM;
-	for (size_t i = 0; i < descriptors->n; i++) {
-		const struct process_descriptor *descriptor = &descriptors->rows[i];
-		struct sockets_row *row = &sockets.rows[sockets.n];
-		int r;
-
-		if (descriptor->target != TARGET_SOCKET || has_inode(&sockets, descriptor->inode))
-			continue;
-		r = read_row(pidfd, descriptor, row);
-		/* Only one that was closed meanwhile may be missing. */
-		if (r < 0 && r != -EBADF && r != -ENOTSOCK) {
-			sockets_deinit(&sockets);
-			return r;
-		}
-		if (r == 0 && row->facts.family != SOCKET_OTHER)
-			sockets.n++;
+	r = borrow_all(pidfd, descriptors, &sockets);
+	if (r == -EPERM)
+		r = look_up_all(descriptors, &sockets);
+	if (r < 0) {
+		sockets_deinit(&sockets);
+		return r;
 	}
 	*ret_sockets = sockets;
 	return 0;

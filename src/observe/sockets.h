@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "observe/diag.h"
 #include "observe/process.h"
 #include "observe/socket.h"
 
@@ -12,15 +13,16 @@ struct sockets_row {
 	uint64_t inode;
 	int32_t fd;
 	struct socket_facts facts;
+	struct diag_id diag; /* where borrowing is refused, of a TCP socket */
 };
 
 struct sockets {
 	struct sockets_row *rows;
 	size_t n;
+	bool refused; /* borrowing is refused, they were read through INET_DIAG (observe/diag.h) */
 };
 
-/* Borrows each socket for a moment. -EPERM: borrowing is refused. One that was closed meanwhile is
- * left out. */
+/* Borrows each socket for a moment. One that was closed meanwhile is left out. */
 int sockets_read(int pidfd, const struct process_descriptors *descriptors,
 		 struct sockets *ret_sockets);
 void sockets_deinit(struct sockets *sockets);

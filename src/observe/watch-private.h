@@ -3,6 +3,7 @@
 #pragma once
 
 #include "observe/channels.h"
+#include "observe/diag.h"
 #include "observe/forward.h"
 #include "observe/process.h"
 #include "observe/watch.h"
@@ -36,7 +37,8 @@ struct watch {
 	struct forward forward;
 	struct counters last;
 	struct watch_silence silence;
-	uint64_t inode; /* of the connection's socket */
+	struct diag_id *diag; /* where borrowing is refused: the connection's socket; else NULL */
+	uint64_t inode;	      /* of the connection's socket */
 	uint64_t
 		n_descriptors; /* when something last moved on the socket; 0: the kernel does not tell */
 	int64_t work_rhythm_ns;

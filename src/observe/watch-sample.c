@@ -47,16 +47,24 @@ static int read_io(struct watch *watch, struct sample *sample)
 	return 0;
 }
 
+static int count_socket(struct watch *watch, struct socket_counters *ret_counters)
+{
+	auto_close int fd = -1;
+	int r;
+
+	if (watch->diag)
+		return diag_count(watch->diag, ret_counters);
+	r = watch_find_socket(watch, &fd);
+	if (r == -EPERM)
+		watch_note_trouble(watch, TROUBLE_BORROW);
+	return r < 0 ? r : socket_count(fd, ret_counters);
+}
+
 static int read_socket(struct watch *watch, struct sample *sample)
 {
 	struct socket_counters counters = { 0 };
-	auto_close int fd = -1;
-	int r = watch_find_socket(watch, &fd);
+	int r = count_socket(watch, &counters);
 
-	if (r == -EPERM)
-		watch_note_trouble(watch, TROUBLE_BORROW);
-	if (r == 0)
-		r = socket_count(fd, &counters);
 	if (r < 0)
 		return r == -ESRCH ? r : 0;
 	sample->sent = counters.sent;
@@ -86,7 +94,7 @@ static int read_counters(struct watch *watch, struct sample *sample)
 	if (r == 0)
 		r = read_socket(watch, sample);
 	/* What was read without borrowing may be of a process that got the pid after ours. */
-	if (r == 0 && !(sample->known & SAMPLE_SOCKET) && watch_has_ended(watch))
+	if (r == 0 && (!(sample->known & SAMPLE_SOCKET) || watch->diag) && watch_has_ended(watch))
 		r = -ESRCH;
 	return r;
 }
@@ -360,6 +368,8 @@ static void sample_terminal(struct watch *watch, size_t i, const struct moves *m
 	if (last->tty < 0 || !is_terminal_due(watch, last, moves))
 		return;
 	last->known = 0;
+	if (watch->diag)
+		return;
 	if (watch_borrow_master(watch, last->tty, &master) < 0)
 		watch->listed = false;
 	else

@@ -57,7 +57,12 @@ int watch_new(struct connection *connection, struct watch **ret_watch)
 	watch->inode = connection->inode;
 	watch->fd = connection->fd;
 	watch->pidfd = pidfd;
-	if (!watch->channels.rows || !watch->channels.masters || !watch->states) {
+	if (connection->refused)
+		watch->diag = malloc(sizeof(*watch->diag));
+	if (watch->diag)
+		*watch->diag = connection->diag;
+	if (!watch->channels.rows || !watch->channels.masters || !watch->states ||
+	    (connection->refused && !watch->diag)) {
 		watch_free(watch);
 		return -ENOMEM;
 	}
@@ -75,10 +80,16 @@ void watch_free(struct watch *watch)
 		return;
 	channels_deinit(&watch->channels);
 	free(watch->states);
+	free(watch->diag);
 	process_list_deinit(&watch->children);
 	forward_deinit(&watch->forward);
 	cleanup_close(&watch->pidfd);
 	free(watch);
+}
+
+bool watch_is_refused(const struct watch *watch)
+{
+	return watch->diag != NULL;
 }
 
 int watch_pidfd(const struct watch *watch)

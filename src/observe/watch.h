@@ -37,6 +37,9 @@ struct watch_silence {
 int watch_new(struct connection *connection, struct watch **ret_watch);
 void watch_free(struct watch *watch);
 
+/* Nothing of it can be borrowed; it can be looked at, and ended by a signal. */
+bool watch_is_refused(const struct watch *watch);
+
 /* Borrowed for as long as the watch lives; readable (POLLIN) when the ledger process has ended. */
 int watch_pidfd(const struct watch *watch);
 

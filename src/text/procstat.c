@@ -194,6 +194,18 @@ int procstat_parse_fdinfo(const char *text, size_t size, uint32_t *ret_flags)
 	return 0;
 }
 
+int procstat_parse_tty_index(const char *text, size_t size, int32_t *ret_tty)
+{
+	struct cursor cursor;
+	uint64_t tty;
+
+	if (!find_line(text, size, "tty-index:", &cursor) || !take_number(&cursor, 10, &tty) ||
+	    tty > INT32_MAX)
+		return -EINVAL;
+	*ret_tty = (int32_t)tty;
+	return 0;
+}
+
 int procstat_parse_loadavg(const char *text, size_t size, int32_t *ret_last_pid)
 {
 	const char *blank = find_last(text, size, ' ');

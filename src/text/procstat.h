@@ -48,6 +48,9 @@ int procstat_parse_io(const char *text, size_t size, struct procstat_io *ret_io)
 /* The open(2) flags in /proc/PID/fdinfo/N. */
 int procstat_parse_fdinfo(const char *text, size_t size, uint32_t *ret_flags);
 
+/* The number of a terminal in /proc/PID/fdinfo/FD of its master. */
+int procstat_parse_tty_index(const char *text, size_t size, int32_t *ret_tty);
+
 /* The last pid handed out: the last field of /proc/loadavg. */
 int procstat_parse_loadavg(const char *text, size_t size, int32_t *ret_last_pid);
 

@@ -166,6 +166,21 @@ static void reads_flags_and_the_last_pid(void **state)
 	assert_int_equal(procstat_parse_loadavg("0.1 x\n", 6, &pid), -EINVAL);
 }
 
+static void the_number_of_a_terminal(void **state)
+{
+	static const char master[] =
+		"pos:\t0\nflags:\t02104002\nmnt_id:\t24\nino:\t2\ntty-index:\t3\n";
+	int32_t tty = -1;
+
+	(void)state;
+	assert_int_equal(procstat_parse_tty_index(master, strlen(master), &tty), 0);
+	assert_int_equal(tty, 3);
+	assert_int_equal(procstat_parse_tty_index("pos:\t0\n", 7, &tty), -EINVAL);
+	assert_int_equal(procstat_parse_tty_index("tty-index:\t-1\n", 14, &tty), -EINVAL);
+	assert_int_equal(procstat_parse_tty_index("tty-index:\t99999999999\n", 23, &tty), -EINVAL);
+	assert_int_equal(tty, 3);
+}
+
 static void tells_links_apart(void **state)
 {
 	static const struct {
@@ -226,6 +241,7 @@ int main(void)
 		cmocka_unit_test(reads_status),
 		cmocka_unit_test(reads_io),
 		cmocka_unit_test(reads_flags_and_the_last_pid),
+		cmocka_unit_test(the_number_of_a_terminal),
 		cmocka_unit_test(tells_links_apart),
 		cmocka_unit_test(joins_commands),
 	};

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import threading
@@ -17,7 +18,7 @@ import time
 
 from clients import drive
 from stage import BUILD, LIMIT_S, LIMITED, TTY_STEP_S, collect, scenario
-from world import wait_until
+from world import kill, wait_until
 
 OTHER_HOST = f"{BUILD}/tests/e2e/other-host.so"
 REFUSE = os.path.join(os.path.dirname(__file__), "..", "refuse.py")
@@ -47,8 +48,8 @@ def busy_and_idle(play, **options):
                          lambda: play.shell(name="idle", **options))
 
 
-def idle_ends_busy_lives(play, busy, idle):
-    """The one that is used lives, for two limits; the other one ends in time."""
+def idle_ends_busy_lives(play, busy, idle, warned=None):
+    """The one that is used lives, for two limits; the other one ends in time; returns its log line."""
     over = threading.Event()
 
     def stay():
@@ -59,11 +60,12 @@ def idle_ends_busy_lives(play, busy, idle):
     staying = threading.Thread(target=stay, daemon=True)
     staying.start()
     try:
-        play.ends(idle)
+        line = play.ends(idle, warned=warned)
     finally:
         over.set()
         staying.join()
     play.lives([busy], play.limit, act=lambda: busy.type("b"), every=0.5)
+    return line
 
 
 # -- the runtime directory ------------------------------------------------------------------
@@ -327,17 +329,57 @@ def no_io_counts(play):
     play.lives([talking])
 
 
-@scenario(own=True)
+@scenario(own=True, policy=LIMITED)
 def sockets_are_refused(play):
-    """pidfd_getfd(2) is refused to everybody."""
+    """pidfd_getfd(2) is refused to everybody: sessions are looked at through INET_DIAG, and end in time by a
+    signal.  Nobody can be warned, and the daemon says so."""
     own = play.own_daemon(start=False)
     play.prove([])
     own.wrap = ["/usr/bin/python3", REFUSE]
     own.start()
     own.watch()
-    term = play.shell(listed=False)
+    busy, idle = busy_and_idle(play)
     told_once(own, "sockets cannot be borrowed")
-    play.lives([term])
+    line = idle_ends_busy_lives(play, busy, idle, warned=False)
+    assert "signal=15" in line.text, line.text
+    sleeping = play.command("echo up-$((40+2)) $$; exec sleep 1010")
+    play.later(kill, int(sleeping.up))
+    play.expect_cut(play.belongs(busy))  # nobody uses it meanwhile
+    play.ends(sleeping)
+    told_once(own, "sockets cannot be borrowed")
+
+
+@scenario(own=True, needs=["forward"])
+def forward_while_sockets_are_refused(play):
+    """The same for a connection that only forwards: what moves on it is use."""
+    own = play.own_daemon(start=False)
+    play.prove([])
+    own.wrap = ["/usr/bin/python3", REFUSE]
+    own.start()
+    own.watch()
+    port = play.world.port()
+    client = play.connection(forward=[f"{port}:127.0.0.1:{play.world.echo_port}"])
+    with wait_until(lambda: connected(port), 10, "the forward listens") as traffic:
+        traffic.sendall(b"a")
+        assert traffic.recv(1) == b"a"
+        play.listed(client, "forward")
+
+        def move():
+            traffic.sendall(b"t")
+            assert traffic.recv(1) == b"t"
+
+        play.lives([client], 2 * play.limit, act=move, every=0.5)
+        before = time.monotonic()
+        move()
+        client.used = (before, time.monotonic())
+        play.ends(client)
+
+
+def connected(port):
+    """A connection to the port; None while nobody listens."""
+    with contextlib.suppress(ConnectionRefusedError):
+        return socket.create_connection(("127.0.0.1", port))
+    return None
 
 
 # -- new keys on a timer --------------------------------------------------------------------
@@ -368,4 +410,5 @@ def rekeys_on_a_timer(play):
 ALL = collect(globals())
 
 # What the server could matter for.
-ELSEWHERE = [suspend, suspend_and_killed, no_io_counts, sockets_are_refused, rekeys_on_a_timer]
+ELSEWHERE = [suspend, suspend_and_killed, no_io_counts, sockets_are_refused,
+             forward_while_sockets_are_refused, rekeys_on_a_timer]
