@@ -95,8 +95,8 @@ void holder_resize(struct holder *holder, uint16_t rows, uint16_t columns)
 {
 	if (rows == 0 || columns == 0)
 		return;
-	if (rows != holder->terminal.rows || columns != holder->terminal.columns ||
-	    holder->terminal.nudged)
+	/* A nudge goes on: cut short, it would not be seen. */
+	if (rows != holder->terminal.rows || columns != holder->terminal.columns)
 		terminal_set_size(&holder->terminal, rows, columns);
 	holder_settle(holder);
 	if (screen_resize(&holder->screen, rows, columns) < 0)

@@ -14,7 +14,8 @@
 #include "base/cleanup.h"
 
 /* A master gives at most 4 KiB at a time. */
-enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 4096, NUDGE_MS = 200, SHARED_MS = 200 };
+enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 4096, SHARED_MS = 200 };
+enum { NUDGE_MS = 200, NUDGE_TIMES = 10 };
 
 static bool fill(struct terminal *terminal, char *bytes, size_t *ret_n)
 {
@@ -45,6 +46,7 @@ bool terminal_drain(struct terminal *terminal)
 	if (terminal->master < 0)
 		return false;
 	open = fill(terminal, bytes, &n);
+	terminal->printed = terminal->printed || n > 0;
 	if (n > 0)
 		terminal->events->output(bytes, n, terminal->events->user);
 	return open;
@@ -94,12 +96,19 @@ static void apply_size(const struct terminal *terminal, uint16_t rows)
 		(void)ioctl(terminal->master, TIOCSWINSZ, &size);
 }
 
+static const struct timeval nudge_time = { .tv_usec = NUDGE_MS * 1000 };
+
 static void on_nudged(int fd, short what, void *argument)
 {
 	struct terminal *terminal = argument;
 
 	(void)fd;
 	(void)what;
+	/* On a busy host it may not have had its turn yet. */
+	if (!terminal->printed && ++terminal->nudges < NUDGE_TIMES) {
+		(void)event_add(terminal->nudge, &nudge_time);
+		return;
+	}
 	terminal->nudged = false;
 	apply_size(terminal, terminal->rows);
 }
@@ -227,15 +236,15 @@ void terminal_set_size(struct terminal *terminal, uint16_t rows, uint16_t column
 
 void terminal_nudge(struct terminal *terminal)
 {
-	const struct timeval after = { .tv_usec = NUDGE_MS * 1000 };
-
 	/* Without a size nothing was ever drawn to fit. */
 	if (terminal->master < 0 || terminal->rows == 0)
 		return;
 	terminal->nudged = true;
+	terminal->printed = false;
+	terminal->nudges = 0;
 	apply_size(terminal,
 		   (uint16_t)(terminal->rows > 2 ? terminal->rows - 1 : terminal->rows + 1));
-	(void)event_add(terminal->nudge, &after);
+	(void)event_add(terminal->nudge, &nudge_time);
 }
 
 int terminal_group(const struct terminal *terminal)

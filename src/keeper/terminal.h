@@ -31,7 +31,9 @@ struct terminal {
 	int slave;   /* owned; until output was let go on and everybody may open it again */
 	mode_t mode; /* of its node, before the server ended */
 	uint16_t rows, columns;
-	bool nudged; /* it has another size for a moment */
+	bool nudged;	 /* it has another size for a moment */
+	bool printed;	 /* something, since then */
+	unsigned nudges; /* how often that moment was made longer */
 };
 
 /* Takes over `master`, makes it non-blocking; reads nothing yet. `events` stay the caller's.
@@ -56,8 +58,8 @@ size_t terminal_waiting(const struct terminal *terminal);
 
 void terminal_set_size(struct terminal *terminal, uint16_t rows, uint16_t columns);
 
-/* Has the program in front draw itself anew: one row less, and 0.2 s later the size as it was.
- * The same size again moves no program (measured), and programs need the time to see the first. */
+/* Has the program in front draw itself anew: one row less, and the size as it was 0.2 s later, or when
+ * something has been printed, at most 2 s later. The same size again moves no program (measured), and programs need the time to see the first. */
 void terminal_nudge(struct terminal *terminal);
 
 /* The program in the foreground, by group_name(), which is what it returns. */

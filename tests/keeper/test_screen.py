@@ -2,6 +2,7 @@
 parked.  Both are panes of tmux, asked with capture-pane -e."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -195,6 +196,24 @@ def test_prompt_comes_back(host, tmux):
     pair.check(lines=1)
     pair.type("Enter")
     pair.check(lines=2)
+
+
+def test_prompt_of_a_shell_that_is_late(host, tmux):
+    """On a busy host it may have its turn long after the park."""
+    parked = host.start("bash", "--norc", "-i")
+    parked.read_until(b"$ ")
+    parked.write("echo half a line")
+    parked.read_until(b"half a line")
+    os.kill(parked.command_pid, signal.SIGSTOP)
+    parked.park()
+    wait_quiet(parked)
+    pane = tmux.start(host.command("resume"))
+    wait_for(lambda: parked.info()["attached"], "the client")
+    os.kill(parked.command_pid, signal.SIGCONT)
+    wait_for(lambda: "$ echo half a line" in tmux.text(pane), "the prompt")
+    wait_quiet(parked)
+    tmux.literal(pane, "; stty size\r")
+    wait_for(lambda: "\n24 80\n" in tmux.text(pane), "the size")
 
 
 def test_bracketed_paste_at_a_prompt(host):

@@ -58,7 +58,7 @@ def test_come_back(make_bench, server):
     ticks = [int(one) for one in re.findall(r"tick-(\d+)\r\n", first.text)]
     assert ticks == list(range(1, len(ticks) + 1))
     third.send("exit\r")
-    wait_until(lambda: not bench.daemon.keepers(), 5, "the keeper has ended with its shell")
+    wait_until(lambda: not bench.daemon.keepers(), 15, "the keeper has ended with its shell")
 
 
 @pytest.mark.parametrize("server", [OpenSSH, Dropbear], ids=["openssh", "dropbear"])
