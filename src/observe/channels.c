@@ -75,8 +75,10 @@ static int read_terminal(const struct listing *listing, int fd, int32_t *ret_tty
 	auto_close int master = -1;
 	int r;
 
-	if (listing->sockets.refused)
-		return process_descriptor_tty(listing->query->pid, fd, ret_tty);
+	if (listing->sockets.refused) {
+		r = process_descriptor_tty(listing->query->pid, fd, ret_tty);
+		return r == -EINVAL ? -ENOTTY : r;
+	}
 	r = process_borrow(listing->query->pidfd, fd, &master);
 	return r < 0 ? r : terminal_number(master, ret_tty);
 }
