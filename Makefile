@@ -3,7 +3,7 @@
 #   make            builds in build/
 #   make run        installs what is missing, builds, shows the main job on real sessions
 #   make check      installs what is missing, builds, runs every test
-#   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: a few minutes, writes nothing
+#   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: some minutes, writes nothing
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays
 #   make format     formats the C files
@@ -43,13 +43,7 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C build --no-rebuild --strip
 	@DESTDIR=$(DESTDIR) scripts/install-host $(SYSCONFDIR)
 
-unbench:
-	@scripts/install-packages build run bench
-	@$(MAKE) --no-print-directory all
-	@ninja -C build bench
-	@QUICK=$(QUICK) $(PYTHON) bench/all.py build
-
-install: all
+uninstall: all
 	@DESTDIR=$(DESTDIR) $(PYTHON) scripts/uninstall build
 
 format:
