@@ -6,7 +6,7 @@
 #   make check-sanitize  the same with the programs built with the address and undefined sanitizers
 #   make lint       clang-tidy and clang's static analyser
 #   make check-long the same for what takes an hour: 200 kills, 10,000 sessions, half an hour with 2,000
-#   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: a few minutes, writes nothing
+#   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: some minutes, writes nothing
 #   make fuzz       runs each fuzz harness for SECONDS (60), JOBS (1) at a time
 #   make install    installs below PREFIX and /etc; with DESTDIR into an image
 #   make uninstall  takes it away again; a changed configuration stays

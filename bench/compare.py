@@ -26,7 +26,7 @@ LATE = sized(10, 4, 2)
 ALIVE_S, ALIVE_N, IDLE_S = 15, 3, 900
 # Of the second part: autolog counts minutes.
 SHORT_S = sized(60, 60, 8)
-PATIENCE_S = sized(150, 150, 12)
+PATIENCE_S = sized(250, 200, 12)
 ALIVE_SHORT_S = sized(ALIVE_S, ALIVE_S, 1)
 
 

@@ -16,7 +16,7 @@ import report
 import stage
 from stage import sized
 
-TURNS = sized(15, 5, 2)
+TURNS = sized(12, 5, 2)
 KEYS = sized(500, 300, 20)
 FILE_BYTES = sized(400_000_000, 100_000_000, 5_000_000)
 # As busy as it gets: a look each 0.8 s, and pings.
