@@ -45,7 +45,8 @@ def built(room, target):
                if not shutil.which(tool)]
     if missing:
         pytest.skip("not installed: " + ", ".join(missing))
-    done = subprocess.run([ROOT / "scripts/cross", target, room / target, "-Dwerror=true"],
+    done = subprocess.run([ROOT / "scripts/cross", target, room / target, "-Dwerror=true",
+                           "-Ddebug=false"],
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
                           stderr=subprocess.STDOUT, text=True, errors="replace")
     if done.returncode != 0 and any(words in done.stdout for words in CANNOT_FETCH):
