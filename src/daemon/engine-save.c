@@ -13,7 +13,7 @@
 /* What must not wait (a cut is under way) is saved at once, unless that takes this long; then not
  * again before so many times as long, or many cuts on a host with many sessions would do nothing
  * else. */
-#define URGENT_FREE_NS	   (2 * NS_PER_MS)
+#define URGENT_FREE_NS	   (5 * NS_PER_MS)
 #define URGENT_COST_FACTOR 20
 
 /* An id that was given out after the last write must not be given out again after a kill -9. */
@@ -43,6 +43,12 @@ static void save_at(struct engine *engine, int64_t at_ns)
 }
 
 void engine_save_now(struct engine *engine)
+{
+	if (!engine->state)
+		(void)save(engine, engine->next_id + ID_HEADROOM);
+}
+
+void engine_save_record(struct engine *engine)
 {
 	int64_t now_ns = clock_now_ns(), cost_ns;
 

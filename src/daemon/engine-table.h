@@ -160,6 +160,8 @@ void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int
 /* engine-save.c */
 void engine_save_soon(struct engine *engine);
 void engine_save_now(struct engine *engine);
+/* At once, unless that has become dear: with many sessions and many ends a moment later. */
+void engine_save_record(struct engine *engine);
 /* At the end, whatever it costs. */
 void engine_save_last(struct engine *engine);
 /* Of the timer engine->save. */
