@@ -20,7 +20,7 @@ from stage import say, sized
 
 SESSIONS = sized(50, 8, 2)
 SETTLE_S = sized(62, 10, 0.5)
-# A multiple of the 57.6 s between two looks at a silent client.
+# A multiple of the 14.4 s between two looks at a session.
 WINDOW_S = sized(115.2, 28.8, 1)
 LATE = sized(10, 4, 2)
 ALIVE_S, ALIVE_N, IDLE_S = 15, 3, 900

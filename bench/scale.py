@@ -20,7 +20,7 @@ SESSIONS = sized(10_000, 1_000, 40)
 REAL = sized(500, 40, 4)
 LATE = sized(2_000, 300, 12)
 LOST = sized(500, 100, 6)
-# A silent client is looked at every 57.6 s when the limit is 15 min.
+# A session is looked at every 14.4 s when the limit is 15 min.
 WINDOW_S = sized(57.6, 57.6, 1)
 WINDOWS, WINDOWS_IN_USE = sized((3, 2), (1, 1), (1, 1))
 SETTLE_S = sized(62, 62, 0.5)

@@ -101,7 +101,8 @@ def settle():
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "run", "/run"], check=True)
     os.makedirs("/run/sshd")
     # All of it: a file that is mounted over is uncovered when the host renames another to its name.
-    subprocess.run(["cp", "-a", "/etc", "/run/etc"], check=True)
+    # A lock file of useradd may vanish meanwhile.
+    subprocess.run(["cp", "-a", "/etc", "/run/etc"], check=False, stderr=subprocess.DEVNULL)
     subprocess.run(["mount", "--bind", "/run/etc", "/etc"], check=True)
     add_users()
 

@@ -9,12 +9,6 @@
 #define RHYTHM_LEAST_NS	    (50 * NS_PER_MS)
 #define RHYTHM_UNLIMITED_NS (30 * NS_PER_S)
 
-/* A client that has been silent for so many looks (of at least this distance) is asked so much more
- * rarely: when it speaks again, the socket tells to the millisecond when that was. */
-#define RHYTHM_SILENT_TIMES   4
-#define RHYTHM_SILENT_FROM_NS (5 * NS_PER_S)
-#define RHYTHM_SILENT_MOST_NS (60 * NS_PER_S)
-
 /* So long a connection without a channel is looked at as often as possible. */
 #define NEW_FOR_NS (10 * NS_PER_S)
 
@@ -96,31 +90,6 @@ static int64_t session_rhythm_ns(const struct session *session, int64_t now_ns)
 		rhythm_ns = least(rhythm_ns,
 				  judge_rhythm_ns(session->channels[i].policy.idle_timeout_ns));
 	return rhythm_ns;
-}
-
-/* Nothing but input counts, for which the socket's time of the last data vouches. */
-static bool counts_input_only(const struct session *session)
-{
-	for (size_t i = 0; i < session->n_channels; i++)
-		if (session->channels[i].policy.counts & ~USE_BIT(USE_INPUT))
-			return false;
-	return true;
-}
-
-/*
- * A look finds input that came after the one before, and takes the time of the last data for it: too late
- * only if the client sent something else after it.  One whose keepalives come more often than the rare looks has
- * not been silent for as long as lies between two of them.
- */
-static int64_t silent_rhythm_ns(const struct session *session, int64_t now_ns, int64_t rhythm_ns)
-{
-	int64_t rare_ns = least(RHYTHM_SILENT_TIMES * rhythm_ns, RHYTHM_SILENT_MOST_NS);
-
-	if (rhythm_ns < RHYTHM_SILENT_FROM_NS || !session->liveness.known ||
-	    (session->known & SAMPLE_LEDGER) != SAMPLE_LEDGER || session->ledger.unusable ||
-	    now_ns - session->liveness.program.latest_ns < rare_ns || !counts_input_only(session))
-		return rhythm_ns;
-	return most(rhythm_ns, rare_ns);
 }
 
 /* The next moment after now at which something may have to be said or done. */
@@ -382,8 +351,6 @@ static void judge_use(const struct session *session, int64_t now_ns, bool brake,
 		verdict->rule = RULE_UNLIMITED;
 	else
 		judge_connection(session, now_ns, brake, verdict);
-	if (verdict->rule == RULE_IN_USE)
-		rhythm_ns = silent_rhythm_ns(session, now_ns, rhythm_ns);
 	verdict->next_look_ns = least(look_ns, next_look_ns(verdict, now_ns, rhythm_ns));
 	if (verdict->rule == RULE_IN_USE || verdict->rule == RULE_UNLIMITED)
 		judge_terminals(session, now_ns, brake, verdict);

@@ -375,36 +375,6 @@ static void a_new_connection_is_looked_at_soon(void **state)
 	assert_true(judge(&session, USED_AT, false).next_look_ns >= USED_AT + 10 * S);
 }
 
-/* `silent_ns`: since the client's last data. */
-static int64_t look_after_ns(int64_t limit_ns, int64_t silent_ns, uint32_t counts)
-{
-	struct channel channel = { .facts = { .tty = -1, .kind = KIND_SHELL },
-				   .policy = { .idle_timeout_ns = limit_ns, .counts = counts } };
-	struct session session = { .channels = &channel,
-				   .n_channels = 1,
-				   .known = SAMPLE_LEDGER,
-				   .liveness = { .known = true } };
-
-	session.uses[USE_INPUT] = (struct bounds){ USED_AT, USED_AT };
-	session.liveness.program = session.uses[USE_INPUT];
-	return judge(&session, USED_AT + silent_ns, false).next_look_ns - USED_AT - silent_ns;
-}
-
-static void the_silent_are_looked_at_rarely(void **state)
-{
-	const int64_t usual_ns = judge_rhythm_ns(900 * S), rare_ns = 4 * usual_ns;
-	const uint32_t input = USE_BIT(USE_INPUT);
-
-	(void)state;
-	assert_int_equal(look_after_ns(900 * S, rare_ns, input), rare_ns);
-	assert_int_equal(look_after_ns(900 * S, rare_ns - 1, input), usual_ns);
-	assert_int_equal(look_after_ns(900 * S, rare_ns, input | USE_BIT(USE_OUTPUT)), usual_ns);
-	/* The end is not passed over. */
-	assert_int_equal(look_after_ns(900 * S, 890 * S, input), 10 * S);
-	assert_int_equal(look_after_ns(60 * S, 30 * S, input), judge_rhythm_ns(60 * S));
-	assert_int_equal(look_after_ns(28800 * S, 3600 * S, input), 60 * S);
-}
-
 static void the_rhythm_keeps_the_promise(void **state)
 {
 	(void)state;
@@ -428,7 +398,6 @@ int main(void)
 		cmocka_unit_test(the_most_lenient_channel),
 		cmocka_unit_test(nothing_without_channels),
 		cmocka_unit_test(a_new_connection_is_looked_at_soon),
-		cmocka_unit_test(the_silent_are_looked_at_rarely),
 		cmocka_unit_test(the_rhythm_keeps_the_promise),
 	};
 

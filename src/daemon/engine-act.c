@@ -132,7 +132,7 @@ static void open_record(struct entry *entry)
 		return;
 	free(entry->session.record);
 	entry->session.record = record;
-	engine_save_now(entry->engine);
+	engine_save_record(entry->engine);
 }
 
 static void order_cut(struct entry *entry, const struct verdict *verdict)

@@ -18,7 +18,7 @@
 /* What must not wait (a cut is under way) is saved at once, unless that takes this long; then not
  * again before so many times as long, or many cuts on a host with many sessions would do nothing
  * else. */
-#define URGENT_FREE_NS	   (2 * NS_PER_MS)
+#define URGENT_FREE_NS	   (5 * NS_PER_MS)
 #define URGENT_COST_FACTOR 20
 
 /* A write that failed is tried again, whether anything changes or not. */
@@ -80,6 +80,12 @@ static int64_t save(struct engine *engine, uint32_t next_id)
 }
 
 void engine_save_now(struct engine *engine)
+{
+	if (!engine->state)
+		(void)save(engine, engine->next_id + ID_HEADROOM);
+}
+
+void engine_save_record(struct engine *engine)
 {
 	int64_t now_ns = clock_now_ns(), cost_ns;
 

@@ -105,6 +105,8 @@ void save_last(struct engine *engine);
 /* A write that fails is told once and tried again until it works. */
 void engine_save_soon(struct engine *engine);
 void engine_save_now(struct engine *engine);
+/* At once, unless that has become dear: with many sessions and many ends a moment later. */
+void engine_save_record(struct engine *engine);
 
 /* engine-policy.c: configuration and who the user is */
 void policy_apply(struct entry *entry);
