@@ -60,7 +60,7 @@ class Forge:
 def forge(build, world):
     own = Forge(build)
     own.tell("settings", 2, 600)
-    own.wait("looked", None, 1)
+    own.wait("looked", None, 1, 60)
     yield own
     if own.process.poll() is None:
         assert own.close() == 0, own.errors
