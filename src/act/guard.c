@@ -4,11 +4,17 @@
 
 #include "core/ledger.h"
 
+/* A moment that an age names may have been so much later. */
+static int64_t latest_of(const struct sample *sample, int64_t age_ns)
+{
+	return sample->at_ns - age_ns + FACTS_AGE_SLACK_NS;
+}
+
 /* Nothing at all has come in since the verdict's sample: that is proof without any ledger. */
 static bool silent_since(const struct sample *sample, int64_t since_ns)
 {
 	return (sample->known & SAMPLE_SOCKET) &&
-	       sample->at_ns - sample->last_data_recv_ns < since_ns;
+	       latest_of(sample, sample->last_data_recv_ns) < since_ns;
 }
 
 static bool has_ledger(const struct sample *sample)
@@ -50,7 +56,8 @@ static bool is_alive(const struct sample *sample, const struct order_guard *guar
 		return false;
 	if (guard->alive == ORDER_ALIVE_HOST && sample->last_ack_recv_ns < age_ns)
 		age_ns = sample->last_ack_recv_ns;
-	return !(sample->known & SAMPLE_SOCKET) || sample->at_ns - age_ns > guard->observed_at_ns;
+	return !(sample->known & SAMPLE_SOCKET) ||
+	       latest_of(sample, age_ns) > guard->observed_at_ns;
 }
 
 int guard_judge(const struct sample *sample, bool changed, const struct order_guard *guard)

@@ -99,7 +99,7 @@ int keepalive_read(const struct watch *watch, struct order_keepalive *ret_values
 
 static int change(struct keepalive *keepalive, int fd, const struct order_tune *order)
 {
-	struct order_keepalive now;
+	struct order_keepalive now = { 0 };
 	int r = read_values(fd, &now);
 
 	if (r < 0)
@@ -120,7 +120,7 @@ static int change(struct keepalive *keepalive, int fd, const struct order_tune *
 int keepalive_tune(struct keepalive *keepalive, const struct watch *watch,
 		   const struct order_tune *order, struct order_tuned *ret_done)
 {
-	struct order_keepalive now;
+	struct order_keepalive now = { 0 };
 	auto_close int fd = -1;
 	int result, r = watch_borrow_socket(watch, &fd);
 
@@ -137,7 +137,7 @@ int keepalive_tune(struct keepalive *keepalive, const struct watch *watch,
 
 int keepalive_put_back(struct keepalive *keepalive, const struct watch *watch)
 {
-	struct order_keepalive now;
+	struct order_keepalive now = { 0 };
 	auto_close int fd = -1;
 	int r;
 

@@ -60,7 +60,7 @@ bool park_terminal_has_leader(const struct park_terminal *terminal)
 int park_terminal_open(struct park_terminal *terminal, const struct watch *watch,
 		       const struct channel_facts *channel)
 {
-	struct stat status;
+	struct stat status = { 0 };
 	int r;
 
 	*terminal = (struct park_terminal){ .channel = *channel,

@@ -15,7 +15,7 @@
 static int pidfd_of(const struct watch_process *facts, int *ret_fd)
 {
 	auto_close int fd = -1;
-	struct procstat now;
+	struct procstat now = { 0 };
 	int r = process_open(facts->pid, &fd);
 
 	if (r == 0)

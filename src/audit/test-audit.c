@@ -485,8 +485,10 @@ static void assert_found(size_t row, const struct audit_report *report)
 				fail_msg("row %zu: %s", row, report->findings[i].id);
 		return;
 	}
-	if (!finding)
+	if (!finding) {
 		fail_msg("row %zu: %s was not found", row, found[row].id);
+		return;
+	}
 	assert_int_equal(finding->verdict, found[row].verdict);
 	if (!is_said(finding, found[row].said))
 		fail_msg("row %zu: says %s", row, finding->details[0].text);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static inline void cleanup_close(int *fd)
+static inline void cleanup_close(const int *fd)
 {
 	if (*fd >= 0)
 		(void)close(*fd);

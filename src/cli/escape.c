@@ -60,7 +60,7 @@ int escape_parse(const char *text, int *ret_character)
 	else if (strlen(text) == 2 && text[0] == '^' && text[1] >= '@' && text[1] <= '_')
 		*ret_character = text[1] - '@';
 	else if (strlen(text) == 1 && text[0] > ' ' && text[0] < 0x7f)
-		*ret_character = text[0];
+		*ret_character = (unsigned char)text[0];
 	else
 		return -EINVAL;
 	return 0;

@@ -105,7 +105,7 @@ static enum command_exit say_error(const struct varlink_reply *reply)
 enum command_exit parked_call(int fd, const char *method, json_t *parameters, json_t **ret_reply)
 {
 	enum command_exit result = COMMAND_OK;
-	struct varlink_reply reply;
+	struct varlink_reply reply = { 0 };
 	json_t *message = NULL;
 	int r = send_call(fd, method, parameters);
 

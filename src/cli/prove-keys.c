@@ -94,7 +94,7 @@ static int change(const char *path, const char *tag, const char *line)
 	const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	auto_fclose FILE *from = fd >= 0 ? fdopen(fd, "r") : NULL;
 	struct stat old;
-	FILE *to;
+	FILE *to = NULL;
 	int r;
 
 	if (!from && (errno != ENOENT || !line))

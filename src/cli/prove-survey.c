@@ -211,7 +211,7 @@ bool prove_survey_has_user(const struct prove_snapshot *snapshot, uid_t uid)
 /* One round; NULL `mark`: by user. */
 static size_t kill_round(const char *mark, uid_t uid)
 {
-	struct prove_snapshot snapshot;
+	struct prove_snapshot snapshot = { 0 };
 	size_t n = 0;
 
 	if (prove_survey_take(&snapshot) < 0)

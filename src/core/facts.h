@@ -19,6 +19,10 @@
 /* "Never" for limits and deadlines: later than any time there is. */
 #define TIME_NEVER INT64_MAX
 
+/* TCP ages are counted in ticks of the kernel, of 1 to 10 ms: what came may be so much younger or
+ * older than its age says. */
+#define FACTS_AGE_SLACK_NS (20 * NS_PER_MS)
+
 /* Channels of one connection that are told apart; OpenSSH's MaxSessions is 10 by default.  With
  * more of them the rest is unknown, and the connection counts as in use. */
 #define FACTS_CHANNELS_MAX 32

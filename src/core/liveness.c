@@ -2,10 +2,6 @@
 
 #include <stddef.h>
 
-/* TCP ages are counted in ticks of the kernel, of 1 to 10 ms: a sign of life may be so much younger
- * or older than its age says. */
-#define AGE_SLACK_NS (20 * NS_PER_MS)
-
 /* A host answers a ping at once or not at all; a network may take so long. */
 #define PING_ANSWER_NS (1 * NS_PER_S)
 /* Hosts answer at most two such segments a second (tcp_invalid_ratelimit). */
@@ -66,8 +62,8 @@ static bool is_multiple(uint64_t of, uint64_t bytes)
 
 static struct bounds sign_of(const struct sample *sample, int64_t age_ns)
 {
-	return (struct bounds){ .earliest_ns = sample->from_ns - age_ns - AGE_SLACK_NS,
-				.latest_ns = sample->at_ns - age_ns + AGE_SLACK_NS };
+	return (struct bounds){ .earliest_ns = sample->from_ns - age_ns - FACTS_AGE_SLACK_NS,
+				.latest_ns = sample->at_ns - age_ns + FACTS_AGE_SLACK_NS };
 }
 
 /* Rounding moves the same sign of life by a few milliseconds from sample to sample: the bounds only
@@ -116,7 +112,7 @@ static void look_at_ping(struct liveness *liveness, const struct sample *sample)
 	}
 	/* Two at once are one question. */
 	if (at_ns == 0 || (liveness->pings > 0 &&
-			   at_ns < liveness->last_ping_at_ns + PING_LEAST_NS - AGE_SLACK_NS))
+			   at_ns < liveness->last_ping_at_ns + PING_LEAST_NS - FACTS_AGE_SLACK_NS))
 		return;
 	liveness->no_ping = false;
 	liveness->pings++;

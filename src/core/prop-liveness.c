@@ -306,7 +306,6 @@ static void a_lost_host_ends_in_time(void **state)
 		world_start(&world, now_ns);
 		world.clear = true;
 		world_run(&world, &look_ns, now_ns + dice(100) * NS_PER_S);
-		now_ns = world.sign_at_ns > now_ns ? world.sign_at_ns : now_ns;
 		world.link_down = true;
 		while (!world.ended) {
 			if (output)

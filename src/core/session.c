@@ -6,10 +6,6 @@
 
 #include "core/terminal.h"
 
-/* Kernel clocks tick at 100 to 1000 Hz and TCP ages are rounded down to them: so much later than
- * an age says may the data have come. */
-#define AGE_SLACK_NS (20 * NS_PER_MS)
-
 /* The smallest answer of an agent: length and type; its request has the same head. */
 #define AGENT_MESSAGE_BYTES 5
 
@@ -56,12 +52,12 @@ static const struct channel *channel_before(const struct session *session,
 /* A new channel has been used by being opened: when its child started, if that is known. */
 static struct channel channel_opened(const struct channel_facts *facts, struct bounds seen)
 {
-	int64_t latest_ns = facts->started_at_ns + AGE_SLACK_NS;
+	int64_t latest_ns = facts->started_at_ns + FACTS_AGE_SLACK_NS;
 
 	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns) {
 		seen.latest_ns = latest_ns;
-		if (seen.earliest_ns > facts->started_at_ns - AGE_SLACK_NS)
-			seen.earliest_ns = facts->started_at_ns - AGE_SLACK_NS;
+		if (seen.earliest_ns > facts->started_at_ns - FACTS_AGE_SLACK_NS)
+			seen.earliest_ns = facts->started_at_ns - FACTS_AGE_SLACK_NS;
 	}
 	return (struct channel){ .opened = seen, .input = seen, .work = seen };
 }
@@ -252,7 +248,7 @@ static void observe_ledger(struct session *session, const struct sample *sample,
 /* Nothing at all came in since: so no input either, and no request to open a channel. */
 static void observe_silence(struct session *session, const struct sample *sample)
 {
-	int64_t silent_since_ns = sample->at_ns - sample->last_data_recv_ns + AGE_SLACK_NS;
+	int64_t silent_since_ns = sample->at_ns - sample->last_data_recv_ns + FACTS_AGE_SLACK_NS;
 
 	bounds_none_after(&session->uses[USE_INPUT], silent_since_ns);
 	for (size_t i = 0; i < session->n_channels; i++) {

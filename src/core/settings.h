@@ -17,9 +17,9 @@
 
 #include "core/facts.h"
 
-#define SETTING_OFF	-1
-#define SETTING_UNKNOWN -2
-#define SETTING_NONE	-3
+#define SETTING_OFF	(-1)
+#define SETTING_UNKNOWN (-2)
+#define SETTING_NONE	(-3)
 
 #define SETTINGS_PATH_BYTES  256
 #define SETTINGS_TEXT_BYTES  512

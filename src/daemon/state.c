@@ -67,8 +67,8 @@ static json_t *ledger_json(const struct ledger *ledger)
 	if (!ledger->primed)
 		return json_null();
 	return json_pack("{sI sI sI sI sI sI sI sI sb so}", "high_in",
-			 (json_int_t)(ledger->high_in + (int64_t)last->forward_written), "high_out",
-			 (json_int_t)(ledger->high_out + (int64_t)last->forward_read), "wchar",
+			 ledger->high_in + (json_int_t)last->forward_written, "high_out",
+			 ledger->high_out + (json_int_t)last->forward_read, "wchar",
 			 (json_int_t)last->wchar, "rchar", (json_int_t)last->rchar, "sent",
 			 (json_int_t)last->sent, "received", (json_int_t)last->received,
 			 "segments_in", (json_int_t)last->segments_in, "waiting",

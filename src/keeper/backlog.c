@@ -120,6 +120,8 @@ void backlog_add(struct backlog *backlog, struct screen *screen, const char *byt
 	const size_t most = screen->history.most_bytes,
 		     half = most > LEAST_BYTES ? most : LEAST_BYTES;
 
+	if (n == 0)
+		return;
 	if (backlog->used - backlog->at + n > 2 * half)
 		make_room(backlog, screen, half);
 	if (backlog->at > 0 && backlog->used + n > backlog->room) {

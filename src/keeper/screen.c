@@ -39,6 +39,8 @@ static int on_glyph(VTermGlyphInfo *glyph, VTermPos at, void *user)
 	grid_put(grid, at, glyph, &screen->pen);
 	screen->at_edge = at.col + glyph->width >= grid->n_columns;
 	screen->edge = at;
+	if (screen->in_text)
+		screen->repeats = glyph->width > 0;
 	return 1;
 }
 
@@ -367,6 +369,7 @@ static void on_text(const char *bytes, size_t n, void *user)
 	struct screen *screen = user;
 
 	modes_text(&screen->modes, bytes, n);
+	screen->in_text = true;
 	while (n > 0) {
 		/* No more of it than a row holds is looked at: it may be long. */
 		const size_t row = (size_t)screen->main.n_columns;
@@ -383,6 +386,7 @@ static void on_text(const char *bytes, size_t n, void *user)
 		bytes += taken;
 		n -= taken;
 	}
+	screen->in_text = false;
 }
 
 static void set_alternate(struct screen *screen, bool on)
@@ -402,6 +406,15 @@ static bool changes_nothing(const struct screen *screen, const char *bytes, size
 	return set && screen->modes.sets[set - designators] == bytes[2];
 }
 
+/* REP (CSI b): libvterm 0.1.4 repeats for ever what has no width: before the first character, and for a mark
+ * that joins none. */
+static bool repeats_nothing(struct screen *screen, const char *bytes, size_t n)
+{
+	if ((n == 2 && bytes[1] == 'c') || (bytes[1] == '[' && bytes[n - 1] == 'p'))
+		screen->repeats = false;
+	return bytes[1] == '[' && bytes[n - 1] == 'b' && !screen->repeats;
+}
+
 static void on_sequence(const char *bytes, size_t n, void *user)
 {
 	struct screen *screen = user;
@@ -410,7 +423,7 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 		take_attributes(screen, bytes, n);
 		return;
 	}
-	if (changes_nothing(screen, bytes, n))
+	if (changes_nothing(screen, bytes, n) || repeats_nothing(screen, bytes, n))
 		return;
 	screen->at_edge = false;
 	(void)vterm_input_write(screen->vterm, bytes, n);
@@ -440,6 +453,7 @@ static int make(struct screen *screen, int rows, int columns)
 	if (grid_init(&screen->main, rows, columns) < 0)
 		return -ENOMEM;
 	screen->pen = pen_plain();
+	screen->repeats = false;
 	screen->vterm = vterm_new(rows, columns);
 	if (!screen->vterm) {
 		grid_deinit(&screen->main);

@@ -33,6 +33,8 @@ struct screen {
 	VTermPos main_cursor;		/* likewise */
 	VTermPos edge;			/* a character ended at the right edge here ... */
 	bool at_edge;			/* ... and the next one goes to the next line */
+	bool in_text;			/* what is written now is text, and no sequence */
+	bool repeats;			/* the last character may be repeated (REP) */
 	bool answers;			/* to the program's questions: nobody else does */
 	bool failed;			/* no memory for the alternate screen */
 	unsigned long n_bells;		/* since it was made */

@@ -58,6 +58,7 @@ static void check_lines(const char *before, const char *format, bool wants_less)
 		while (more) {
 			more = history_next_cell(&readers[0], &a);
 			assert_int_equal(more, history_next_cell(&readers[1], &b));
+			/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*): as above. */
 			assert_true(!more || memcmp(&a, &b, sizeof(a)) == 0);
 		}
 	}

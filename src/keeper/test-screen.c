@@ -52,6 +52,8 @@ static const char *row_of(const struct grid *grid, int row)
 /* Painted onto another one it is the same; the same holds for a client that has missed something. */
 static void check_painted(const struct screen *screen)
 {
+	static const char stale[] = "\033[?1049h\033[2;4r\033[7m\033[?6h\033)0\016junk";
+
 	for (int again = 0; again < 2; again++) {
 		struct paint_text text;
 		struct screen other;
@@ -59,8 +61,7 @@ static void check_painted(const struct screen *screen)
 
 		make(&other, screen->main.n_rows, screen->main.n_columns, "");
 		if (again)
-			screen_feed(&other, "\033[?1049h\033[2;4r\033[7m\033[?6h\033)0\016junk",
-				    31);
+			screen_feed(&other, stale, sizeof(stale) - 1);
 		assert_int_equal(
 			paint_whole(screen, again ? PAINT_AGAIN : PAINT_FRESH, SIZE_MAX, &text), 0);
 		screen_feed(&other, text.bytes, text.n);
@@ -299,6 +300,25 @@ static void test_leave(void **state)
 	screen_deinit(&other);
 }
 
+/* libvterm 0.1.4 never ends with these. */
+static void test_repeats_what_has_a_width(void **state)
+{
+	static const char *const first[] = { "",       "\033#8",   "\xcc\x81",
+					     "x\033c", "x\033[!p", "x\033[5;5H\xcc\x81" };
+	struct screen screen;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
+		make(&screen, 24, 80, first[i]);
+		screen_feed(&screen, "\033[5b\033[99999b", 12);
+		screen_deinit(&screen);
+	}
+	make(&screen, 24, 80, "x\033[4by");
+	assert_int_equal(screen.main.rows[0][4].chars[0], 'x');
+	assert_int_equal(screen.main.rows[0][5].chars[0], 'y');
+	screen_deinit(&screen);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +333,7 @@ int main(void)
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_title),
 		cmocka_unit_test(test_leave),
+		cmocka_unit_test(test_repeats_what_has_a_width),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

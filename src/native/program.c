@@ -145,7 +145,7 @@ int program_run(const char *const *argv, int limit_ms, struct program_output *re
 	auto_close int out_read = -1, out_write = -1, error_read = -1, error_write = -1;
 	struct pipe_end ends[2];
 	int out[2], err[2], r;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (!text || !error)
 		return -ENOMEM;

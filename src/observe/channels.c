@@ -86,37 +86,42 @@ static int list_terminals(struct listing *listing)
 {
 	for (size_t i = 0; i < listing->descriptors.n; i++) {
 		const struct process_descriptor *descriptor = &listing->descriptors.rows[i];
-		int32_t tty;
+		int32_t tty = -1;
 		int r;
 
 		if (descriptor->target != TARGET_MASTER)
 			continue;
 		r = read_terminal(listing, descriptor->fd, &tty);
-		if (r == -EPERM || r == -ESRCH)
-			return r;
-		if (r < 0 || find_terminal(listing, tty))
+		/* Closed meanwhile, or a file that only has such a name. */
+		if (r == -EBADF || r == -ENOTTY || (r == 0 && find_terminal(listing, tty)))
 			continue;
+		if (r < 0)
+			return r;
 		(void)add_channel(listing, KIND_SHELL, tty, descriptor->fd);
 	}
 	return 0;
 }
 
-static bool is_sftp(int32_t pid)
+static bool is_sftp(struct listing *listing, int32_t pid)
 {
 	char name[PROCESS_EXECUTABLE_BYTES];
+	const int r = process_executable(pid, name);
 
-	return process_executable(pid, name) == 0 && server_is_sftp(name);
+	if (r < 0 && r != -ENOENT && r != -ESRCH)
+		listing->channels.complete = false;
+	return r == 0 && server_is_sftp(name);
 }
 
 /* A shell that does not exec stands between, as does sudo. */
-static bool has_sftp_child(const struct procstat *stat)
+static bool has_sftp_child(struct listing *listing, const struct procstat *stat)
 {
 	struct process_list children = { 0 };
 	bool found = false;
 
-	if (process_children(stat->pid, stat->n_threads, &children) == 0)
-		for (size_t i = 0; i < children.n && !found; i++)
-			found = is_sftp(children.pids[i]);
+	if (process_children(stat->pid, stat->n_threads, &children) < 0)
+		listing->channels.complete = false;
+	for (size_t i = 0; i < children.n && !found; i++)
+		found = is_sftp(listing, children.pids[i]);
 	process_list_deinit(&children);
 	return found;
 }
@@ -129,7 +134,7 @@ static void set_child(struct channel_facts *row, const struct procstat *stat)
 
 static void list_command(struct listing *listing, const struct procstat *stat, const char *name)
 {
-	bool sftp = server_is_sftp(name) || has_sftp_child(stat);
+	bool sftp = server_is_sftp(name) || has_sftp_child(listing, stat);
 	struct channel_facts *row = add_channel(listing, sftp ? KIND_SFTP : KIND_EXEC, -1, -1);
 
 	if (!row)
@@ -158,8 +163,8 @@ static bool has_children(const struct procstat *stat)
 	struct process_list children = { 0 };
 	bool found;
 
-	(void)process_children(stat->pid, stat->n_threads, &children);
-	found = children.n > 0;
+	/* Not known is as if it had some: the list is not complete then. */
+	found = process_children(stat->pid, stat->n_threads, &children) < 0 || children.n > 0;
 	process_list_deinit(&children);
 	return found;
 }
@@ -180,19 +185,24 @@ static void list_own_child(struct listing *listing, const struct procstat *stat,
 		set_child(row, stat);
 }
 
-static void list_child(struct listing *listing, int32_t pid)
+static int list_child(struct listing *listing, int32_t pid)
 {
 	char name[PROCESS_EXECUTABLE_BYTES];
 	struct procstat stat;
 	enum server_id id;
 	bool young;
+	int r = process_stat(pid, &stat);
 
 	/* A child that has just gone is seen at the next look: the list of children is another one
 	 * then. */
-	if (process_stat(pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X')
-		return;
-	if (process_executable(pid, name) < 0)
+	if (r == -ESRCH || (r == 0 && (stat.state == 'Z' || stat.state == 'X')))
+		return 0;
+	if (r == 0)
+		r = process_executable(pid, name);
+	if (r == -ENOENT || r == -ESRCH)
 		name[0] = '\0';
+	else if (r < 0)
+		return r;
 	young = process_age_ns(stat.start_ticks) < CHANNELS_SETTLED_NS;
 	if (young)
 		listing->channels.young = true;
@@ -200,6 +210,7 @@ static void list_child(struct listing *listing, int32_t pid)
 		list_own_child(listing, &stat, young);
 	else
 		list_foreign_child(listing, &stat, name);
+	return 0;
 }
 
 static bool is_system_path(const char *path)
@@ -273,16 +284,27 @@ static void list_forward(struct listing *listing)
 		(void)add_channel(listing, KIND_NONE, -1, -1);
 }
 
-/* Gives back the memory that the rows do not need: a daemon holds thousands of lists. */
-static void shrink(struct channels *channels)
+/*
+ * Moves what there is to memory of its size: a daemon holds thousands of lists. Shrunk in place each would
+ * stand at the head of a hole that the next list, as large as any, does not fit into.
+ */
+static int shrink(struct channels *channels)
 {
-	struct channel_facts *rows = reallocarray(channels->rows, channels->n, sizeof(*rows));
-	int32_t *masters = reallocarray(channels->masters, channels->n, sizeof(*masters));
+	struct channel_facts *rows = calloc(channels->n, sizeof(*rows));
+	int32_t *masters = calloc(channels->n, sizeof(*masters));
 
-	if (rows)
-		channels->rows = rows;
-	if (masters)
-		channels->masters = masters;
+	if (!rows || !masters) {
+		free(rows);
+		free(masters);
+		return -ENOMEM;
+	}
+	memcpy(rows, channels->rows, channels->n * sizeof(*rows));
+	memcpy(masters, channels->masters, channels->n * sizeof(*masters));
+	free(channels->rows);
+	free(channels->masters);
+	channels->rows = rows;
+	channels->masters = masters;
+	return 0;
 }
 
 static int listing_read(struct listing *listing)
@@ -303,12 +325,13 @@ static int listing_read(struct listing *listing)
 	r = list_terminals(listing);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < query->children->n; i++)
-		list_child(listing, query->children->pids[i]);
+	for (size_t i = 0; r == 0 && i < query->children->n; i++)
+		r = list_child(listing, query->children->pids[i]);
+	if (r < 0)
+		return r;
 	list_sockets(listing);
 	list_forward(listing);
-	shrink(channels);
-	return 0;
+	return shrink(channels);
 }
 
 int channels_read(const struct channels_query *query, struct channels *ret_channels)

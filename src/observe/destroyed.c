@@ -5,7 +5,6 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
-#include <linux/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -14,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "core/facts.h"
-#include "observe/diag.h"
+#include "text/inetdiag.h"
 
 /* With more ports of sessions than these the kernel does not choose. */
 #define PORTS_MAX    16
@@ -174,26 +173,21 @@ void destroyed_forget(struct destroyed *destroyed, uint64_t cookie)
 	(void)set_filter(destroyed);
 }
 
-static void take_message(struct destroyed *destroyed, const struct nlmsghdr *head,
+static void take_message(struct destroyed *destroyed, const void *bytes, size_t size,
 			 destroyed_fn *function, void *context)
 {
-	const struct inet_diag_msg *message = NLMSG_DATA(head);
-	struct tcp_info info;
-	uint64_t cookie;
+	struct inetdiag socket;
 
-	if (head->nlmsg_len < NLMSG_LENGTH(sizeof(*message)))
+	if (inetdiag_parse(bytes, size, &socket) < 0 || !destroyed_wants(destroyed, socket.cookie))
 		return;
-	cookie = message->id.idiag_cookie[0] | (uint64_t)message->id.idiag_cookie[1] << 32;
-	if (!destroyed_wants(destroyed, cookie) || diag_find_info(head, &info) < 0)
-		return;
-	destroyed_forget(destroyed, cookie);
-	function(context, cookie,
+	destroyed_forget(destroyed, socket.cookie);
+	function(context, socket.cookie,
 		 &(struct destroyed_words){
-			 .last_data_recv_ns = info.tcpi_last_data_recv * NS_PER_MS,
-			 .last_ack_recv_ns = info.tcpi_last_ack_recv * NS_PER_MS,
-			 .packets_in = info.tcpi_segs_in,
-			 .probes = info.tcpi_probes,
-			 .retransmits = info.tcpi_retransmits,
+			 .last_data_recv_ns = socket.last_data_recv_ms * NS_PER_MS,
+			 .last_ack_recv_ns = socket.last_ack_recv_ms * NS_PER_MS,
+			 .packets_in = socket.packets_in,
+			 .probes = socket.probes,
+			 .retransmits = socket.retransmits,
 		 });
 }
 
@@ -213,7 +207,7 @@ void destroyed_read(struct destroyed *destroyed, destroyed_fn *function, void *c
 		if (size < 0 && errno != ENOBUFS && errno != EINTR)
 			return;
 		/* pid 0 is the kernel. */
-		if (size > 0 && from.nl_pid == 0 && NLMSG_OK(&buffer.head, (size_t)size))
-			take_message(destroyed, &buffer.head, function, context);
+		if (size > 0 && from.nl_pid == 0)
+			take_message(destroyed, &buffer, (size_t)size, function, context);
 	}
 }

@@ -13,10 +13,20 @@
 #include "base/cleanup.h"
 
 /* States of include/net/tcp_states.h, for unix sockets too. */
-enum { STATE_ESTABLISHED = 1, STATE_CLOSE_WAIT = 8, STATE_LISTEN = 10 };
+enum {
+	STATE_ESTABLISHED = 1,
+	STATE_FIN_WAIT1 = 4,
+	STATE_FIN_WAIT2 = 5,
+	STATE_CLOSE_WAIT = 8,
+	STATE_LAST_ACK = 9,
+	STATE_LISTEN = 10,
+	STATE_CLOSING = 11,
+};
 
-#define CONNECTED_STATES (1U << STATE_ESTABLISHED | 1U << STATE_CLOSE_WAIT)
-#define LISTEN_STATES	 (1U << STATE_LISTEN)
+#define CONNECTED_STATES                                                           \
+	(1U << STATE_ESTABLISHED | 1U << STATE_FIN_WAIT1 | 1U << STATE_FIN_WAIT2 | \
+	 1U << STATE_CLOSE_WAIT | 1U << STATE_LAST_ACK | 1U << STATE_CLOSING)
+#define LISTEN_STATES (1U << STATE_LISTEN)
 
 /* What the kernel makes of its buffers for a dump is at most that. */
 #define ANSWER_BYTES 32768
@@ -41,7 +51,8 @@ static const struct rtattr *find_attribute(const struct nlmsghdr *head, size_t f
 	return NULL;
 }
 
-int diag_find_info(const struct nlmsghdr *head, struct tcp_info *ret_info)
+/* Returns the size of what there is; -ENOENT without a tcp_info. */
+static int find_info(const struct nlmsghdr *head, struct tcp_info *ret_info)
 {
 	const struct rtattr *row =
 		find_attribute(head, sizeof(struct inet_diag_msg), INET_DIAG_INFO);
@@ -197,7 +208,7 @@ static int take_counters(void *context, const struct nlmsghdr *head)
 {
 	const struct inet_diag_msg *message = NLMSG_DATA(head);
 	struct tcp_info info;
-	int size = diag_find_info(head, &info);
+	int size = find_info(head, &info);
 
 	if (size < 0)
 		return size;

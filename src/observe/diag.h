@@ -9,8 +9,6 @@
 #pragma once
 
 #include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/tcp.h>
 #include <stdint.h>
 
 #include "observe/socket.h"
@@ -41,6 +39,3 @@ uint64_t diag_cookie(const struct diag_id *id);
 
 /* As socket_count(). -ESTALE: the socket has gone. */
 int diag_count(const struct diag_id *id, struct socket_counters *ret_counters);
-
-/* The tcp_info in a message of INET_DIAG; returns its size, -ENOENT without one. */
-int diag_find_info(const struct nlmsghdr *head, struct tcp_info *ret_info);

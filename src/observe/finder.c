@@ -24,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/text.h"
 #include "observe/connection.h"
 #include "observe/process.h"
 #include "observe/roster.h"
@@ -240,15 +242,24 @@ static void examine(struct finder *finder, int32_t pid, enum server_id server)
 		sort_out(finder, pid, state, &connection);
 }
 
+/* What cannot be read now is taken for the same: or its session would be found a second time. */
 static bool is_same_process(const struct roster_row *row)
 {
 	struct procstat stat;
+	const int r = process_stat(row->pid, &stat);
 
-	return process_stat(row->pid, &stat) == 0 && stat.start_ticks == row->start_ticks;
+	return r < 0 ? r != -ESRCH : stat.start_ticks == row->start_ticks;
 }
 
-/* Asks one process what it runs. Returns whether it exists and is none of a server's. */
-static bool ask(struct finder *finder, int32_t pid)
+/* An answer that stays the same: others are for want of memory or descriptors. */
+static bool is_final(int error)
+{
+	return error == -ENOENT || error == -ESRCH || error == -EACCES || error == -EPERM;
+}
+
+/* Asks one process what it runs. 1: it exists and is none of a server's; -errno: it is to be asked
+ * again. */
+static int ask(struct finder *finder, int32_t pid)
 {
 	char name[PROCESS_EXECUTABLE_BYTES];
 	struct roster_row *row;
@@ -258,36 +269,41 @@ static bool ask(struct finder *finder, int32_t pid)
 	if (r == -EACCES)
 		finder->n_denied++;
 	if (r < 0)
-		return false;
+		return is_final(r) ? 0 : r;
 	finder->n_asked++;
 	row = roster_find(&finder->roster, pid);
 	if (server_by_executable(name, &server) < 0) {
 		if (row)
 			roster_remove(&finder->roster, pid);
-		return true;
+		return 1;
 	}
 	if (row && is_same_process(row))
-		return false;
+		return 0;
 	if (row)
 		roster_remove(&finder->roster, pid);
-	if (roster_add(&finder->roster, pid, server, &row) == 0)
-		examine(finder, pid, server);
-	return false;
+	r = roster_add(&finder->roster, pid, server, &row);
+	if (r < 0)
+		return r;
+	examine(finder, pid, server);
+	return 0;
 }
 
 static int32_t pid_max(void)
 {
 	/* The highest there can be on 64 bits; pids that are not there cost 0.2 us each, at a wrap only. */
 	enum { PID_MAX_LIMIT = 4 * 1024 * 1024, PID_MAX_DEFAULT = 32768 };
-	FILE *file = fopen("/proc/sys/kernel/pid_max", "re");
-	int max = PID_MAX_DEFAULT;
+	auto_fclose FILE *file = fopen("/proc/sys/kernel/pid_max", "re");
+	char text[16];
+	uint64_t max;
 
-	if (file) {
-		if (fscanf(file, "%d", &max) != 1 || max < 1 || max > PID_MAX_LIMIT)
-			max = PID_MAX_LIMIT;
-		(void)fclose(file);
-	}
-	return max;
+	if (!file)
+		return PID_MAX_DEFAULT;
+	if (!fgets(text, sizeof(text), file))
+		return PID_MAX_LIMIT;
+	text[strcspn(text, "\n")] = '\0';
+	if (text_to_u64(text, PID_MAX_LIMIT, &max) < 0 || max == 0)
+		return PID_MAX_LIMIT;
+	return (int32_t)max;
 }
 
 /* Asks the pids from `last_pid` + 1 to `end`. Returns false when the time is over. */
@@ -298,7 +314,7 @@ static bool ask_range(struct finder *finder, int32_t end)
 
 		if (kill(pid, 0) < 0 && errno == ESRCH)
 			continue;
-		if (ask(finder, pid))
+		if (ask(finder, pid) != 0)
 			(void)process_list_push(&finder->young[0], pid);
 		if (is_late(finder))
 			return false;
@@ -338,7 +354,7 @@ static void ask_young(struct finder *finder, int64_t now_ns)
 		size_t kept = 0;
 
 		for (size_t i = 0; i < young->n; i++)
-			if (ask(finder, young->pids[i]))
+			if (ask(finder, young->pids[i]) != 0)
 				young->pids[kept++] = young->pids[i];
 		young->n = kept;
 	}
@@ -399,10 +415,35 @@ static int walk_start(struct finder *finder)
 	return finder->walk ? 0 : -errno;
 }
 
+/* 1 and the next process; 0 behind the last. */
+static int next_pid(DIR *proc, int32_t *ret_pid)
+{
+	const struct dirent *entry;
+
+	do {
+		errno = 0;
+		entry = readdir(proc);
+		if (!entry)
+			return -errno;
+		*ret_pid = isdigit((unsigned char)entry->d_name[0])
+				   ? (int32_t)strtol(entry->d_name, NULL, 10)
+				   : 0;
+	} while (*ret_pid <= 0);
+	return 1;
+}
+
+/* Half a walk says nothing of who has gone: the next look begins anew. */
+static void walk_leave(struct finder *finder)
+{
+	if (finder->walk)
+		(void)closedir(finder->walk);
+	finder->walk = NULL;
+	pid_set_clear(&finder->walking);
+}
+
 /* 1: the time is over. */
 static int walk(struct finder *finder, int64_t now_ns)
 {
-	const struct dirent *entry;
 	int r = 0;
 
 	if (!finder->walk) {
@@ -410,21 +451,23 @@ static int walk(struct finder *finder, int64_t now_ns)
 			return 0;
 		r = walk_start(finder);
 	}
-	while (r == 0 && (entry = readdir(finder->walk)) != NULL) {
+	while (r == 0) {
 		int32_t pid = 0;
 
-		if (isdigit((unsigned char)entry->d_name[0]))
-			pid = (int32_t)strtol(entry->d_name, NULL, 10);
-		if (pid <= 0)
-			continue;
+		r = next_pid(finder->walk, &pid);
+		if (r <= 0)
+			break;
+		/* Who cannot be asked now is asked again soon. */
+		if (!pid_set_has(&finder->walked, pid) && ask(finder, pid) < 0)
+			(void)process_list_push(&finder->young[0], pid);
 		r = pid_set_add(&finder->walking, pid);
-		if (r == 0 && !pid_set_has(&finder->walked, pid))
-			(void)ask(finder, pid);
 		if (r == 0 && is_late(finder))
 			return 1;
 	}
 	if (r == 0)
 		walk_finish(finder, now_ns);
+	else
+		walk_leave(finder);
 	return r;
 }
 

@@ -23,9 +23,9 @@ static const struct forward_row *find_row(const struct forward *forward, uint64_
 
 static int read_row(int pidfd, struct forward_row *row)
 {
-	struct socket_counters counters;
+	struct socket_counters counters = { 0 };
 	auto_close int fd = -1;
-	uint64_t cookie;
+	uint64_t cookie = 0;
 	int r = process_borrow(pidfd, row->fd, &fd);
 
 	if (r == 0)
@@ -42,6 +42,13 @@ static int read_row(int pidfd, struct forward_row *row)
 	return 0;
 }
 
+/* Closed since the list was read, or another one by now: that it has gone is for the next list. */
+static bool has_gone(int error)
+{
+	return error == -EBADF || error == -ENOTSOCK || error == -ESTALE || error == -ESRCH ||
+	       error == -EINVAL || error == -EOPNOTSUPP;
+}
+
 int forward_set(struct forward *forward, int pidfd, const int32_t *fds, size_t n)
 {
 	struct forward_row *rows = NULL;
@@ -54,9 +61,15 @@ int forward_set(struct forward *forward, int pidfd, const int32_t *fds, size_t n
 	}
 	for (size_t i = 0; i < n; i++) {
 		const struct forward_row *known;
+		int r;
 
 		rows[kept] = (struct forward_row){ .fd = fds[i] };
-		if (read_row(pidfd, &rows[kept]) < 0)
+		r = read_row(pidfd, &rows[kept]);
+		if (r < 0 && !has_gone(r)) {
+			free(rows);
+			return r;
+		}
+		if (r < 0)
 			continue;
 		known = find_row(forward, rows[kept].cookie);
 		if (known) {
@@ -87,8 +100,13 @@ int forward_read(struct forward *forward, int pidfd)
 		struct forward_row *row = &forward->rows[i];
 		struct forward_row before = *row;
 
-		if (read_row(pidfd, row) < 0) {
-			result = -ESTALE;
+		const int r = read_row(pidfd, row);
+
+		if (r < 0) {
+			if (!has_gone(r))
+				result = r;
+			else if (result == 0)
+				result = -ESTALE;
 			continue;
 		}
 		forward->written += grown(row->written, before.written);

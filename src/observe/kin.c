@@ -30,15 +30,21 @@ static int family_add(struct family *family, const struct procstat *stat)
 static int family_read(struct family *family)
 {
 	DIR *proc = opendir("/proc");
-	const struct dirent *entry;
 	int r = 0;
 
 	if (!proc)
 		return -errno;
-	while (r == 0 && (entry = readdir(proc)) != NULL) {
+	while (r == 0) {
+		const struct dirent *entry;
 		struct procstat stat;
 		uint64_t pid;
 
+		errno = 0;
+		entry = readdir(proc);
+		if (!entry) {
+			r = -errno; /* 0: the end */
+			break;
+		}
 		if (text_to_u64(entry->d_name, INT32_MAX, &pid) == 0 &&
 		    process_stat((int32_t)pid, &stat) == 0 && stat.state != 'Z')
 			r = family_add(family, &stat);

@@ -215,6 +215,14 @@ static DIR *open_directory(int32_t pid, const char *name)
 	return opendir(path);
 }
 
+/* NULL at the end.  Without the difference to an error half a list would pass for a whole one. */
+static int next_entry(DIR *directory, struct dirent **ret_entry)
+{
+	errno = 0;
+	*ret_entry = readdir(directory);
+	return *ret_entry || errno == 0 ? 0 : vanished(errno);
+}
+
 int process_children(int32_t pid, int n_threads, struct process_list *list)
 {
 	struct dirent *entry;
@@ -226,12 +234,14 @@ int process_children(int32_t pid, int n_threads, struct process_list *list)
 	directory = open_directory(pid, "task");
 	if (!directory)
 		return vanished(errno);
-	while (r == 0 && (entry = readdir(directory)) != NULL) {
+	while (r == 0 && (r = next_entry(directory, &entry)) == 0 && entry) {
 		int32_t thread = (int32_t)strtol(entry->d_name, NULL, 10);
 
+		if (thread > 0)
+			r = process_thread_children(pid, thread, list);
 		/* A thread that has ended leaves its children to another one. */
-		if (thread > 0 && process_thread_children(pid, thread, list) == -ENOMEM)
-			r = -ENOMEM;
+		if (r == -ESRCH)
+			r = 0;
 	}
 	(void)closedir(directory);
 	return r;
@@ -274,7 +284,7 @@ int process_descriptors(int32_t pid, struct process_descriptors *ret_descriptors
 
 	if (!directory)
 		return vanished(errno);
-	while (r == 0 && (entry = readdir(directory)) != NULL)
+	while (r == 0 && (r = next_entry(directory, &entry)) == 0 && entry)
 		if (entry->d_name[0] != '.')
 			r = push_descriptor(&descriptors, dirfd(directory), entry->d_name);
 	(void)closedir(directory);

@@ -57,15 +57,25 @@ void socket_name_tcp(const struct sockaddr_storage *local, const struct sockaddr
 		(void)format_name(peer, facts->peer, &facts->peer_port);
 }
 
-static void describe_tcp(int fd, struct socket_facts *facts)
+/* Not connected is an answer too. */
+static int get_peer(int fd, struct sockaddr *name, socklen_t *size, bool *ret_connected)
+{
+	*ret_connected = getpeername(fd, name, size) == 0;
+	return *ret_connected || errno == ENOTCONN || errno == EINVAL ? 0 : -errno;
+}
+
+static int describe_tcp(int fd, struct socket_facts *facts)
 {
 	struct sockaddr_storage local = { 0 }, peer = { 0 };
 	socklen_t size = sizeof(local);
+	int r;
 
-	(void)getsockname(fd, (struct sockaddr *)&local, &size);
+	if (getsockname(fd, (struct sockaddr *)&local, &size) < 0)
+		return -errno;
 	size = sizeof(peer);
-	facts->connected = getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+	r = get_peer(fd, (struct sockaddr *)&peer, &size, &facts->connected);
 	socket_name_tcp(&local, facts->connected ? &peer : NULL, facts);
+	return r;
 }
 
 static void copy_path(const struct sockaddr_un *name, socklen_t size, char *path)
@@ -83,24 +93,26 @@ static void copy_path(const struct sockaddr_un *name, socklen_t size, char *path
 		path[0] = '@';
 }
 
-static void describe_unix(int fd, struct socket_facts *facts)
+static int describe_unix(int fd, struct socket_facts *facts)
 {
 	struct sockaddr_un name = { 0 };
 	socklen_t size = sizeof(name);
+	int r;
 
 	facts->family = SOCKET_UNIX;
-	if (getsockname(fd, (struct sockaddr *)&name, &size) == 0)
-		copy_path(&name, size, facts->local_path);
+	if (getsockname(fd, (struct sockaddr *)&name, &size) < 0)
+		return -errno;
+	copy_path(&name, size, facts->local_path);
 	size = sizeof(name);
-	if (getpeername(fd, (struct sockaddr *)&name, &size) == 0) {
-		facts->connected = true;
+	r = get_peer(fd, (struct sockaddr *)&name, &size, &facts->connected);
+	if (facts->connected)
 		copy_path(&name, size, facts->peer_path);
-	}
+	return r;
 }
 
 int socket_describe(int fd, struct socket_facts *ret_facts)
 {
-	int domain, type, protocol, listening = 0, reuse = 0, r;
+	int domain = 0, type = 0, protocol = 0, listening = 0, reuse = 0, r;
 
 	r = get_option(fd, SO_DOMAIN, &domain);
 	if (r == 0)
@@ -112,15 +124,18 @@ int socket_describe(int fd, struct socket_facts *ret_facts)
 	memset(ret_facts, 0, sizeof(*ret_facts));
 	if (type != SOCK_STREAM)
 		return 0;
-	(void)get_option(fd, SO_ACCEPTCONN, &listening);
-	(void)get_option(fd, SO_REUSEADDR, &reuse);
+	r = get_option(fd, SO_ACCEPTCONN, &listening);
+	if (r == 0)
+		r = get_option(fd, SO_REUSEADDR, &reuse);
+	if (r < 0)
+		return r;
 	ret_facts->listening = listening != 0;
 	ret_facts->reuse = reuse != 0;
 	if ((domain == AF_INET || domain == AF_INET6) && protocol == IPPROTO_TCP)
-		describe_tcp(fd, ret_facts);
+		r = describe_tcp(fd, ret_facts);
 	else if (domain == AF_UNIX)
-		describe_unix(fd, ret_facts);
-	return 0;
+		r = describe_unix(fd, ret_facts);
+	return r;
 }
 
 int socket_cookie(int fd, uint64_t *ret_cookie)

@@ -38,7 +38,8 @@ static int borrow_all(int pidfd, const struct process_descriptors *descriptors,
 		if (descriptor->target != TARGET_SOCKET || has_inode(sockets, descriptor->inode))
 			continue;
 		r = read_row(pidfd, descriptor, row);
-		if (r == -EPERM || r == -ESRCH || r == -EMFILE || r == -ENFILE)
+		/* Only one that was closed meanwhile may be missing. */
+		if (r < 0 && r != -EBADF && r != -ENOTSOCK)
 			return r;
 		if (r == 0 && row->facts.family != SOCKET_OTHER)
 			sockets->n++;

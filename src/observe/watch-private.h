@@ -46,7 +46,8 @@ struct watch {
 	uint32_t troubles_seen, troubles_said;
 	int fd; /* the connection's socket in the ledger process */
 	int pidfd;
-	bool listed; /* the last attempt to read the channels was complete */
+	bool listed;	      /* the last attempt to read the channels was complete */
+	bool forwards_unread; /* what they moved is not known */
 };
 
 void watch_note_trouble(struct watch *watch, enum trouble trouble);

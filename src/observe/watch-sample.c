@@ -62,7 +62,7 @@ static int count_socket(struct watch *watch, struct socket_counters *ret_counter
 
 static int read_socket(struct watch *watch, struct sample *sample)
 {
-	struct socket_counters counters;
+	struct socket_counters counters = { 0 };
 	int r = count_socket(watch, &counters);
 
 	if (r < 0)
@@ -322,9 +322,11 @@ static void sample_forwards(struct watch *watch, struct sample *sample, const st
 {
 	int r = 0;
 
-	/* A forwarded socket cannot move without the process's counters. */
-	if (moves->net)
+	/* A forwarded socket cannot move without the process's counters; but it may have moved when it
+	 * could not be read. */
+	if (moves->net || watch->forwards_unread)
 		r = forward_read(&watch->forward, watch->pidfd);
+	watch->forwards_unread = r < 0 && r != -ESTALE;
 	sample->forward_written = watch->forward.written;
 	sample->forward_read = watch->forward.read;
 	sample->forward_opened = watch->forward.opened;
@@ -333,7 +335,7 @@ static void sample_forwards(struct watch *watch, struct sample *sample, const st
 		watch->listed = false;
 	/* Nothing was counted on a unix socket, but nothing moved there either if the ledger stands
 	 * still. */
-	if (!watch->channels.unmeasured || !moves->plain)
+	if (!watch->forwards_unread && (!watch->channels.unmeasured || !moves->plain))
 		sample->known |= SAMPLE_FORWARDS;
 }
 

@@ -135,7 +135,7 @@ const char *watch_trouble(struct watch *watch)
 static int borrow_number(const struct watch *watch, int number, int *ret_fd)
 {
 	auto_close int fd = -1;
-	uint64_t cookie;
+	uint64_t cookie = 0;
 	int r = process_borrow(watch->pidfd, number, &fd);
 
 	if (r == 0)
@@ -188,7 +188,7 @@ int watch_borrow_socket(const struct watch *watch, int *ret_fd)
 static int borrow_master_number(const struct watch *watch, int number, int32_t tty, int *ret_fd)
 {
 	auto_close int fd = -1;
-	int32_t is_tty;
+	int32_t is_tty = -1;
 	int r = process_borrow(watch->pidfd, number, &fd);
 
 	if (r == 0)

@@ -15,7 +15,7 @@ static int visit_one(int32_t pid, struct process_list *list, work_visit_fn *visi
 	if (r < 0)
 		return r;
 	r = process_children(pid, stat.n_threads, list);
-	return r == -ENOMEM ? r : 0;
+	return r == -ESRCH ? 0 : r;
 }
 
 int work_walk(int32_t root, work_visit_fn *visit, void *context)

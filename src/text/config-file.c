@@ -72,7 +72,7 @@ static void include_file(struct config_parser *parser, const char *path)
 {
 	auto_free char *text = NULL;
 	char shown[CONFIG_FILE_NAME_BYTES];
-	size_t length;
+	size_t length = 0;
 	const int r = config_file_read(path, &text, &length);
 
 	text_escape(path, false, shown, sizeof(shown));

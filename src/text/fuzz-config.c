@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "text/config-rules.h"
 #include "text/config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -48,6 +49,24 @@ static void reparse(const struct config *config)
 	free(text);
 }
 
+/* Whoever asks for rules can ask for those of one address each. */
+static void rules(const char *text, size_t size)
+{
+	struct config_problems problems = { 0 };
+	struct config *parsed;
+
+	if (config_rules_parse(&(struct config_text){ "r", text, size }, &problems, &parsed) == 0) {
+		assert(parsed->n_blocks > 1 && parsed->n_blocks <= CONFIG_RULES_BLOCKS_MAX + 1);
+		for (size_t block = 1; block < parsed->n_blocks; block++)
+			assert(config_rules_address(parsed, block));
+		(void)config_rules_concern(parsed, "10.0.0.7");
+		config_free(parsed);
+	} else {
+		assert(problems.n_errors > 0);
+	}
+	config_problems_deinit(&problems);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct policy_query query = { .user = "alice", .address = "10.0.0.7" };
@@ -69,5 +88,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 		config_problems_deinit(&problems);
 	}
+	rules((const char *)data, size);
 	return 0;
 }

@@ -94,7 +94,7 @@ static int take_line(const struct place *place, const json_t *value, const char 
 /* What stands in a line of the log without quotes. */
 static int take_id(const struct place *place, const json_t *value, const char **ret_id)
 {
-	const char *text;
+	const char *text = "";
 	int r = take_line(place, value, &text);
 
 	if (r < 0)

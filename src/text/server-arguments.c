@@ -41,7 +41,7 @@ static bool next_option(const struct server_arguments *arguments, const char *wi
 	return false;
 }
 
-static void add_word(struct server_arguments *arguments, char *word)
+static void add_word(struct server_arguments *arguments, const char *word)
 {
 	if (arguments->n == SERVER_ARGUMENTS_MAX)
 		arguments->is_cut_off = true;

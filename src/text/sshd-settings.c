@@ -136,7 +136,7 @@ static bool next_line(const char **at, const char *end, char ret_line[static LIN
 int sshd_settings_parse(const char *text, size_t size, struct settings_openssh *settings)
 {
 	const char *at = text;
-	char line[LINE_BYTES];
+	char line[LINE_BYTES] = "";
 	bool disabled = false;
 
 	settings->client_alive_interval_ns = SETTING_UNKNOWN;

@@ -11,12 +11,13 @@
 
 static void test_head_and_bytes(void **state)
 {
-	uint8_t buffer[FRAME_HEAD_BYTES + 5];
+	static const uint8_t hello[5] = { 'h', 'e', 'l', 'l', 'o' };
+	uint8_t buffer[FRAME_HEAD_BYTES + sizeof(hello)];
 	struct frame frame;
 
 	(void)state;
 	frame_head(FRAME_INPUT, 5, buffer);
-	memcpy(buffer + FRAME_HEAD_BYTES, "hello", 5);
+	memcpy(buffer + FRAME_HEAD_BYTES, hello, sizeof(hello));
 	for (size_t n = 0; n < sizeof(buffer); n++)
 		assert_int_equal(frame_parse(buffer, n, &frame), 0);
 	assert_int_equal(frame_parse(buffer, sizeof(buffer), &frame), 1);

@@ -94,9 +94,9 @@ static void refuses_what_is_not_a_stat(void **state)
 					     "42 () ",
 					     "42 )( S 1",
 					     "x (y) S 1",
-					     "0 (y) " FIELDS,
+					     ("0 (y) " FIELDS),
 					     "42 (bash) S 1 2 3 4 5 6",
-					     "99999999999 (x) " FIELDS };
+					     ("99999999999 (x) " FIELDS) };
 	struct procstat stat = { .pid = -7 };
 
 	(void)state;

@@ -287,6 +287,8 @@ int main(int argc, char **argv)
 	if (argc < 10)
 		return 2;
 	world.keeper = argv[1];
+	if (!world.keeper)
+		fail("usage");
 	world.start.id = (uint32_t)number(argv[3]);
 	world.start.uid = (uint32_t)number(argv[5]);
 	world.gid = (gid_t)number(argv[6]);

@@ -111,11 +111,12 @@ static void print_sample(struct seen *seen, const struct sample *sample, bool ch
 
 	if (has_step)
 		(void)json_object_update_new(
-			line, json_pack("{s:I,s:I,s:I,s:I,s:b}", "in", (json_int_t)step.in_bytes,
-					"out", (json_int_t)step.out_bytes, "traffic",
-					(json_int_t)step.traffic_bytes, "net",
-					(json_int_t)(step.net_in_bytes + step.net_out_bytes),
-					"reaped", step.reaped));
+			line,
+			json_pack("{s:I,s:I,s:I,s:I,s:b}", "in", (json_int_t)step.in_bytes, "out",
+				  (json_int_t)step.out_bytes, "traffic",
+				  (json_int_t)step.traffic_bytes, "net",
+				  (json_int_t)step.net_in_bytes + (json_int_t)step.net_out_bytes,
+				  "reaped", step.reaped));
 	(void)json_object_update_new(line,
 				     json_pack("{s:I,s:i,s:i}", "cost", (json_int_t)seen->cost_ns,
 					       "processes", count_processes(seen->watch), "opened",

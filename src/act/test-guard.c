@@ -1,0 +1,90 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+
+#include "act/guard.h"
+
+#define VERDICT_NS (1000 * NS_PER_S)
+#define LOOK_NS	   (VERDICT_NS + 50 * NS_PER_MS)
+
+static const struct order_guard input = { .plain_in = 100,
+					  .observed_at_ns = VERDICT_NS,
+					  .uses = USE_BIT(USE_INPUT) };
+
+/* Of a session with 100 + `more` bytes of input, the last of them `after` the verdict's sample. */
+static struct sample sample_of(uint64_t more, int64_t after_ns)
+{
+	return (struct sample){ .at_ns = LOOK_NS,
+				.known = SAMPLE_LEDGER | SAMPLE_CHANNELS,
+				.wchar = 600 + more,
+				.sent = 500,
+				.last_data_recv_ns = LOOK_NS - (VERDICT_NS + after_ns) };
+}
+
+static int judge(uint64_t more, int64_t after_ns)
+{
+	const struct sample sample = sample_of(more, after_ns);
+
+	return guard_judge(&sample, false, &input);
+}
+
+static void nothing_came(void **state)
+{
+	(void)state;
+	assert_int_equal(judge(0, -5 * NS_PER_S), 0);
+	/* Whatever the ledger says: the server's own writing. */
+	assert_int_equal(judge(7, -5 * NS_PER_S), 0);
+}
+
+/* An age is rounded to ticks of up to 10 ms: a key that comes a moment after the verdict's sample
+ * may look as if it had come before. */
+static void a_key_comes(void **state)
+{
+	(void)state;
+	assert_int_equal(judge(1, 40 * NS_PER_MS), -EBUSY);
+	assert_int_equal(judge(1, 1), -EBUSY);
+	assert_int_equal(judge(1, -4 * NS_PER_MS), -EBUSY);
+	assert_int_equal(judge(1, -10 * NS_PER_MS), -EBUSY);
+	assert_int_equal(judge(0, -4 * NS_PER_MS), 0);
+}
+
+/* Unknown is not idle. */
+static void what_cannot_be_read(void **state)
+{
+	struct sample sample = sample_of(0, NS_PER_MS);
+
+	(void)state;
+	assert_int_equal(guard_judge(&sample, true, &input), -EBUSY);
+	for (uint32_t known = 0; known < (SAMPLE_LEDGER | SAMPLE_CHANNELS); known++) {
+		sample.known = known;
+		assert_int_equal(guard_judge(&sample, false, &input), -EBUSY);
+	}
+}
+
+static void a_host_answers(void **state)
+{
+	const struct order_guard host = { .observed_at_ns = VERDICT_NS, .alive = ORDER_ALIVE_HOST };
+	struct sample sample = sample_of(0, -5 * NS_PER_S);
+
+	(void)state;
+	sample.last_ack_recv_ns = LOOK_NS - (VERDICT_NS - 5 * NS_PER_S);
+	assert_int_equal(guard_judge(&sample, false, &host), 0);
+	sample.last_ack_recv_ns = LOOK_NS - (VERDICT_NS - 4 * NS_PER_MS);
+	assert_int_equal(guard_judge(&sample, false, &host), -EBUSY);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_came),
+		cmocka_unit_test(a_key_comes),
+		cmocka_unit_test(what_cannot_be_read),
+		cmocka_unit_test(a_host_answers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
