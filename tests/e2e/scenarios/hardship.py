@@ -43,8 +43,10 @@ def told_once(own, pattern):
 
 def busy_and_idle(play, **options):
     """Two shells: one will be typed into, one not."""
-    return play.together(lambda: play.shell(name="busy", **options),
-                         lambda: play.shell(name="idle", **options))
+    busy, idle = play.together(lambda: play.shell(name="busy", **options),
+                               lambda: play.shell(name="idle", **options))
+    busy.type("b")  # the other login may have taken long
+    return busy, idle
 
 
 def idle_ends_busy_lives(play, busy, idle, warned=None):
@@ -280,8 +282,9 @@ def suspend_before_the_start(play):
     own.start()
     own.watch()
     started = time.monotonic()
-    play.listed(busy, "shell", [busy.tty])
-    play.listed(idle, "shell", [idle.tty])
+    for one in (busy, idle):
+        busy.type("b")
+        play.listed(one, "shell", [one.tty])
     idle.used = (idle.used[0], started)
     idle_ends_busy_lives(play, busy, idle)
 
