@@ -287,16 +287,27 @@ static void list_forward(struct listing *listing)
 		(void)add_channel(listing, KIND_NONE, -1, -1);
 }
 
-/* Gives back the memory that the rows do not need: a daemon holds thousands of lists. */
-static void shrink(struct channels *channels)
+/*
+ * Moves what there is to memory of its size: a daemon holds thousands of lists. Shrunk in place each would
+ * stand at the head of a hole that the next list, as large as any, does not fit into.
+ */
+static int shrink(struct channels *channels)
 {
-	struct channel_facts *rows = reallocarray(channels->rows, channels->n, sizeof(*rows));
-	int32_t *masters = reallocarray(channels->masters, channels->n, sizeof(*masters));
+	struct channel_facts *rows = calloc(channels->n, sizeof(*rows));
+	int32_t *masters = calloc(channels->n, sizeof(*masters));
 
-	if (rows)
-		channels->rows = rows;
-	if (masters)
-		channels->masters = masters;
+	if (!rows || !masters) {
+		free(rows);
+		free(masters);
+		return -ENOMEM;
+	}
+	memcpy(rows, channels->rows, channels->n * sizeof(*rows));
+	memcpy(masters, channels->masters, channels->n * sizeof(*masters));
+	free(channels->rows);
+	free(channels->masters);
+	channels->rows = rows;
+	channels->masters = masters;
+	return 0;
 }
 
 static int listing_read(struct listing *listing)
@@ -323,8 +334,7 @@ static int listing_read(struct listing *listing)
 		return r;
 	list_sockets(listing);
 	list_forward(listing);
-	shrink(channels);
-	return 0;
+	return shrink(channels);
 }
 
 int channels_read(const struct channels_query *query, struct channels *ret_channels)

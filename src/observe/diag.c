@@ -13,10 +13,20 @@
 #include "base/cleanup.h"
 
 /* States of include/net/tcp_states.h, for unix sockets too. */
-enum { STATE_ESTABLISHED = 1, STATE_CLOSE_WAIT = 8, STATE_LISTEN = 10 };
+enum {
+	STATE_ESTABLISHED = 1,
+	STATE_FIN_WAIT1 = 4,
+	STATE_FIN_WAIT2 = 5,
+	STATE_CLOSE_WAIT = 8,
+	STATE_LAST_ACK = 9,
+	STATE_LISTEN = 10,
+	STATE_CLOSING = 11,
+};
 
-#define CONNECTED_STATES (1U << STATE_ESTABLISHED | 1U << STATE_CLOSE_WAIT)
-#define LISTEN_STATES	 (1U << STATE_LISTEN)
+#define CONNECTED_STATES                                                           \
+	(1U << STATE_ESTABLISHED | 1U << STATE_FIN_WAIT1 | 1U << STATE_FIN_WAIT2 | \
+	 1U << STATE_CLOSE_WAIT | 1U << STATE_LAST_ACK | 1U << STATE_CLOSING)
+#define LISTEN_STATES (1U << STATE_LISTEN)
 
 /* What the kernel makes of its buffers for a dump is at most that. */
 #define ANSWER_BYTES 32768

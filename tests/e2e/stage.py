@@ -36,6 +36,9 @@ TTY_STEP_S = 8
 PROVE_ONLY = os.environ.get("SSHIDLE_E2E_PROVE") == "1"
 BUILD = os.environ.get("SSHIDLE_BUILD")
 
+# Loaded into the daemon; see other-host.c.
+OTHER_HOST = f"{BUILD}/tests/e2e/other-host.so"
+
 PROMPT = r"[$#] "
 ASK_UP = "echo up-$((40+2)) $(tty) $$\r"
 
@@ -54,13 +57,16 @@ class Proved(Exception):
 class Scenario:
     """A scenario function with what it needs; see scenario()."""
 
-    def __init__(self, play, needs, policy, listen, inner, own, private, restarts):
+    def __init__(self, play, needs, policy, listen, inner, own, private, restarts, plain):
         self.play, self.name, self.needs = play, play.__name__, needs
         self.policy, self.listen, self.inner = policy, listen, inner
         self.own, self.private, self.restarts = own, private or own, restarts
+        self.plain = plain
 
     def obstacle(self, server_class):
         """Why it cannot be played with that server, or None."""
+        if self.plain and BUILD and not os.path.exists(OTHER_HOST):
+            return "not for builds with a sanitizer"
         for need in self.needs:
             if need in server_class.cannot:
                 return server_class.cannot[need]
@@ -71,7 +77,7 @@ class Scenario:
 
 
 def scenario(*, needs=(), policy=LIMITED, listen=None, inner=False, own=False,
-             private=False, restarts=True):
+             private=False, restarts=True, plain=False):
     """Marks a function as a scenario.
 
     needs     what the server must be able to do (Server.cannot)
@@ -82,10 +88,11 @@ def scenario(*, needs=(), policy=LIMITED, listen=None, inner=False, own=False,
     private   has a listener of its own
     own       the same, and starts a daemon of its own (Play.own_daemon)
     restarts  makes sense also while the daemon is killed and restarted
+    plain     needs programs that were built without a sanitizer
     """
     def mark(function):
         return Scenario(function, needs, policy, listen or {}, inner, own, private,
-                        restarts)
+                        restarts, plain)
     return mark
 
 

@@ -238,7 +238,7 @@ def keep_in_use(typing, printing, over):
 # -- sessions that come and go --------------------------------------------------------------
 
 
-@scenario(own=True)
+@scenario(own=True, plain=True)
 def churn(play):
     """So many connections that run one short command each: afterwards the daemon has no more memory
     and no more descriptors than before.

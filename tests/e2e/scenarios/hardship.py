@@ -17,10 +17,9 @@ import threading
 import time
 
 from clients import drive
-from stage import BUILD, LIMIT_S, LIMITED, TTY_STEP_S, collect, scenario
+from stage import LIMIT_S, LIMITED, OTHER_HOST, TTY_STEP_S, collect, scenario
 from world import kill, wait_until
 
-OTHER_HOST = f"{BUILD}/tests/e2e/other-host.so"
 REFUSE = os.path.join(os.path.dirname(__file__), "..", "refuse.py")
 NS_PER_S = 10 ** 9
 HOUR_S, DAY_S = 3600, 86400
@@ -44,8 +43,10 @@ def told_once(own, pattern):
 
 def busy_and_idle(play, **options):
     """Two shells: one will be typed into, one not."""
-    return play.together(lambda: play.shell(name="busy", **options),
-                         lambda: play.shell(name="idle", **options))
+    busy, idle = play.together(lambda: play.shell(name="busy", **options),
+                               lambda: play.shell(name="idle", **options))
+    busy.type("b")  # the other login may have taken long
+    return busy, idle
 
 
 def idle_ends_busy_lives(play, busy, idle, warned=None):
@@ -210,7 +211,7 @@ def shifted(play):
     return (*busy_and_idle(play), clocks)
 
 
-@scenario(own=True)
+@scenario(own=True, plain=True)
 def wall_clock_forward(play):
     """The wall clock is set forward by a day."""
     busy, idle, clocks = shifted(play)
@@ -222,7 +223,7 @@ def wall_clock_forward(play):
     idle_ends_busy_lives(play, busy, idle)
 
 
-@scenario(own=True)
+@scenario(own=True, plain=True)
 def wall_clock_back(play):
     """It is set back by a day, after the warning: that one holds."""
     busy, idle, clocks = shifted(play)
@@ -236,7 +237,7 @@ def wall_clock_back(play):
     idle_ends_busy_lives(play, busy, idle)
 
 
-@scenario(own=True)
+@scenario(own=True, plain=True)
 def wall_clock_back_and_killed(play):
     """Set back by a day while no daemon runs."""
     busy, idle, clocks = shifted(play)
@@ -248,7 +249,7 @@ def wall_clock_back_and_killed(play):
     idle_ends_busy_lives(play, busy, idle)
 
 
-@scenario(own=True)
+@scenario(own=True, plain=True)
 def suspend(play):
     """An hour of sleep is no idle time, and no use either."""
     busy, idle, clocks = shifted(play)
@@ -258,7 +259,7 @@ def suspend(play):
     idle_ends_busy_lives(play, busy, idle)
 
 
-@scenario(own=True)
+@scenario(own=True, plain=True)
 def suspend_and_killed(play):
     """The host sleeps while no daemon runs: start times of processes then lie an hour too early."""
     busy, idle, clocks = shifted(play)
@@ -270,7 +271,7 @@ def suspend_and_killed(play):
     idle_ends_busy_lives(play, busy, idle)
 
 
-@scenario(own=True)
+@scenario(own=True, plain=True)
 def suspend_before_the_start(play):
     """A daemon that was never there before: nobody is taken for idle for the length of a sleep."""
     busy, idle = (play.shell(name=name, listed=False) for name in ("busy", "idle"))
@@ -281,8 +282,9 @@ def suspend_before_the_start(play):
     own.start()
     own.watch()
     started = time.monotonic()
-    play.listed(busy, "shell", [busy.tty])
-    play.listed(idle, "shell", [idle.tty])
+    for one in (busy, idle):
+        busy.type("b")
+        play.listed(one, "shell", [one.tty])
     idle.used = (idle.used[0], started)
     idle_ends_busy_lives(play, busy, idle)
 
@@ -311,7 +313,7 @@ def mounts_of(pid):
         return [row for row in file if row.split()[1] == "/proc"][-1]
 
 
-@scenario(own=True)
+@scenario(own=True, plain=True)
 def no_io_counts(play):
     """A kernel without /proc/PID/io: whatever comes from the client counts as use; where nothing comes at
     all nobody types either, and the session ends in time."""
