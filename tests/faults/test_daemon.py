@@ -64,7 +64,8 @@ class Faulty(Daemon):
         return inner[0], engines[0]
 
     def signal(self, number):
-        os.kill(self.pids()[0], number)
+        for pid in tree_of(self.process.pid)[1:2]:
+            os.kill(pid, number)
 
     def own_pid(self):
         """The monitor's pid as it knows it."""
@@ -74,8 +75,9 @@ class Faulty(Daemon):
     def supervise(self):
         """Starts it again if it has ended, which it may do for want of memory alone.  Returns whether
         it had."""
-        if self.process.poll() is None:
+        if self.process.poll() is None and len(tree_of(self.process.pid)) > 2:
             return False
+        self.process.wait(10)
         assert self.find("out of memory|cannot start"), self.tail()
         self.start()
         return True
@@ -86,7 +88,11 @@ def play_faults(faults, daemon, dice):
     played, restarts = [], 0
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
-        faults.arm(daemon.own_pid(), dice.randrange(1, 150), dice.randrange(8))
+        try:
+            faults.arm(daemon.own_pid(), dice.randrange(1, 150), dice.randrange(8))
+        except (IndexError, OSError):  # it is ending
+            restarts += daemon.supervise()
+            continue
         deadline = time.monotonic() + 1
         while not faults.shared.failed and time.monotonic() < deadline:
             time.sleep(0.005)
