@@ -14,7 +14,7 @@ from daemon import Daemon
 from test_faults import SEED
 from world import tree_of, wait_until
 
-SECONDS = float(os.environ.get("FAULTS_SECONDS", "15"))
+SECONDS = float(os.environ.get("FAULTS_SECONDS", "10"))
 LIMIT_S = 3
 
 CONFIG = """\
