@@ -168,7 +168,8 @@ static void start_keeper(struct world *world)
 		(void)setsid();
 		become(world);
 		put_fds(fds, world->start.has_leader ? 4 : 3);
-		(void)execve(world->keeper, arguments, environment);
+		if (world->keeper)
+			(void)execve(world->keeper, arguments, environment);
 		_exit(127);
 	}
 	(void)close(pair[1]);
@@ -287,8 +288,6 @@ int main(int argc, char **argv)
 	if (argc < 10)
 		return 2;
 	world.keeper = argv[1];
-	if (!world.keeper)
-		fail("usage");
 	world.start.id = (uint32_t)number(argv[3]);
 	world.start.uid = (uint32_t)number(argv[5]);
 	world.gid = (gid_t)number(argv[6]);
