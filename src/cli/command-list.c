@@ -215,7 +215,8 @@ static void print_listing(struct listing *listing)
 		json_decref(reply);
 		return;
 	}
-	qsort(listing->places, table->n_rows, sizeof(*listing->places), compare);
+	if (table->n_rows > 0)
+		qsort(listing->places, table->n_rows, sizeof(*listing->places), compare);
 	table_start(table);
 	for (size_t i = 0; i < table->n_rows; i++)
 		table_print_row(table, listing->places[i].row);
