@@ -317,7 +317,9 @@ static int listing_read(struct listing *listing)
 	int r = process_descriptors(query->pid, &listing->descriptors);
 
 	if (r == 0)
-		r = sockets_read(query->pidfd, &listing->descriptors, &listing->sockets);
+		r = sockets_read(query->pidfd, &listing->descriptors,
+				 query->refused ? SOCKETS_LOOK_UP : SOCKETS_BORROW,
+				 &listing->sockets);
 	if (r < 0)
 		return r;
 	channels->rows = calloc(FACTS_CHANNELS_MAX, sizeof(*channels->rows));

@@ -19,6 +19,7 @@ struct channels_query {
 	int32_t pid; /* of the ledger process */
 	int pidfd;
 	uint64_t inode; /* of the connection's own socket */
+	bool refused;	/* borrowing was refused when the session was found */
 	const struct server *server;
 	enum server_id server_id;
 	const struct process_list *children;

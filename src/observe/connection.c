@@ -381,7 +381,8 @@ static int family_read(struct family *family, enum connection_state *state)
 	if (r < 0)
 		return r == -ENOENT || r == -EINVAL ? -ESRCH : r;
 	family->n_holders = 1;
-	r = sockets_read(family->pidfd, &family->holders[0].descriptors, &family->sockets);
+	r = sockets_read(family->pidfd, &family->holders[0].descriptors, SOCKETS_EITHER,
+			 &family->sockets);
 	if (r < 0)
 		return r;
 	count_connected(family);

@@ -96,17 +96,18 @@ static int look_up_all(const struct process_descriptors *descriptors, struct soc
 	return r;
 }
 
-int sockets_read(int pidfd, const struct process_descriptors *descriptors,
+int sockets_read(int pidfd, const struct process_descriptors *descriptors, enum sockets_way way,
 		 struct sockets *ret_sockets)
 {
 	struct sockets sockets = { 0 };
-	int r;
+	int r = 0;
 
 	sockets.rows = calloc(descriptors->n + 1, sizeof(*sockets.rows));
 	if (!sockets.rows)
 		return -ENOMEM;
-	r = borrow_all(pidfd, descriptors, &sockets);
-	if (r == -EPERM)
+	if (way != SOCKETS_LOOK_UP)
+		r = borrow_all(pidfd, descriptors, &sockets);
+	if (way == SOCKETS_LOOK_UP || (way == SOCKETS_EITHER && r == -EPERM))
 		r = look_up_all(descriptors, &sockets);
 	if (r < 0) {
 		sockets_deinit(&sockets);

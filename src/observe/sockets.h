@@ -22,8 +22,15 @@ struct sockets {
 	bool refused; /* borrowing is refused, they were read through INET_DIAG (observe/diag.h) */
 };
 
-/* Borrows each socket for a moment. One that was closed meanwhile is left out. */
-int sockets_read(int pidfd, const struct process_descriptors *descriptors,
+/* How to come to know them. */
+enum sockets_way {
+	SOCKETS_BORROW,	 /* -EPERM where that is refused */
+	SOCKETS_LOOK_UP, /* through INET_DIAG */
+	SOCKETS_EITHER,	 /* through INET_DIAG where borrowing is refused */
+};
+
+/* Borrowed, each is held for a moment. One that was closed meanwhile is left out. */
+int sockets_read(int pidfd, const struct process_descriptors *descriptors, enum sockets_way way,
 		 struct sockets *ret_sockets);
 void sockets_deinit(struct sockets *sockets);
 

@@ -275,6 +275,7 @@ static int list_channels(struct watch *watch, bool *changed)
 		.pid = watch->facts.identity.pid,
 		.pidfd = watch->pidfd,
 		.inode = watch->inode,
+		.refused = watch->diag != NULL,
 		.server = server_get((enum server_id)watch->facts.server),
 		.server_id = (enum server_id)watch->facts.server,
 		.children = &watch->children,
