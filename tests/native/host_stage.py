@@ -32,8 +32,9 @@ SETUP = """\
 set -eu
 mount -t tmpfs -o mode=755 tmpfs "$1"
 mkdir "$1/etc" "$1/upper" "$1/work"
-# A copy: others may make users in the real one meanwhile, which an overlay would show.
-cp -a /etc/. "$1/etc"
+# A copy: others may make users in the real one meanwhile, which an overlay would show; their lock files
+# may go before they are copied.
+lost=$(LC_ALL=C cp -a /etc/. "$1/etc" 2>&1 | grep -v 'No such file or directory$') && { echo "$lost" >&2; exit 1; }
 mount --bind "$1/etc" /etc
 mount -t overlay overlay -o "lowerdir=/usr/sbin,upperdir=$1/upper,workdir=$1/work" /usr/sbin
 mount -t tmpfs -o mode=755 tmpfs /run
