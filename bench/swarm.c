@@ -295,7 +295,8 @@ static void bury(struct swarm *swarm)
 	const int64_t at_ns = now_ns();
 	pid_t pid;
 
-	(void)read(swarm->children, &info, sizeof(info));
+	while (read(swarm->children, &info, sizeof(info)) > 0)
+		;
 	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
 		for (size_t i = 0; i < swarm->n; i++)
 			if (swarm->pids[i] == pid)
