@@ -23,9 +23,9 @@ pytest.register_assert_rewrite("panes")
 
 from panes import WITHIN_S, Tmux, environment, is_alive, wait_for  # noqa: E402
 
-SSHIDLE = os.environ.get("SSHIDLE", "sshidle")
-KEEPER = os.environ.get("SSHIDLE_KEEPER", "sshidle-keeper")
-PARK = os.environ.get("PARK", "park")
+BUILD = os.environ.get("SSHIDLE_BUILD", "build")
+SSHIDLE, KEEPER, PARK = (f"{BUILD}/{program}" for program in
+                         ("src/cli/sshidle", "src/keeper/sshidle-keeper", "tests/keeper/park"))
 
 
 class Parked:
