@@ -1,6 +1,5 @@
 """The real keeper and the real command.  tests/keeper/park.c stands for the server and the daemon: it
-starts a command on a pseudo terminal and hands it over.  SSHIDLE, SSHIDLE_KEEPER and PARK name the
-programs."""
+starts a command on a pseudo terminal and hands it over.  SSHIDLE_BUILD is the build directory."""
 
 import fcntl
 import json
