@@ -116,9 +116,9 @@ static void start_shell(int master, const char *name)
 
 	if (ptsname_r(master, tty, sizeof(tty)) != 0)
 		fail("ptsname");
-	pid = vfork();
+	pid = fork();
 	if (pid < 0)
-		fail("vfork");
+		fail("fork");
 	if (pid == 0) {
 		int slave;
 
@@ -313,12 +313,13 @@ static void send_to(const struct swarm *swarm, size_t from, size_t n, const char
 	(void)printf("typed %zu %zu %lld\n", from, n, (long long)began_ns);
 }
 
-static void take_command(struct swarm *swarm, const char *line)
+static void take_command(struct swarm *swarm, char *line)
 {
-	unsigned long from = 0, n = 0;
-	char word[16] = "";
+	const char *word = strsep(&line, " \n");
+	const unsigned long from = line ? strtoul(line, &line, 10) : 0;
+	const unsigned long n = line ? strtoul(line, NULL, 10) : 0;
 
-	if (sscanf(line, "%15s %lu %lu", word, &from, &n) < 1)
+	if (!word)
 		return;
 	if (strcmp(word, "type") == 0)
 		send_to(swarm, from, n, "x");

@@ -60,7 +60,7 @@ int table_add(struct table *table, const char *const *cells, enum output_style s
 			table->widest[i] = width;
 		used += strlen(cell) + 1;
 	}
-	table->rows[table->n_rows] = malloc(used);
+	table->rows[table->n_rows] = malloc(used + 1); /* there may be no column */
 	if (!table->rows[table->n_rows])
 		return -ENOMEM;
 	memcpy(table->rows[table->n_rows], row, used);

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 
@@ -9,7 +10,7 @@ import pytest
 from bench import KEEPER, LIMIT_S, lives
 from servers import Dropbear
 from test_handover import ended
-from world import kill, wait_until
+from world import wait_until
 
 ROUNDS = int(os.environ.get("SSHIDLE_PARK_ROUNDS", "1"))
 
@@ -107,14 +108,14 @@ class DropbearRoot(Dropbear):
 
 @pytest.mark.parametrize("server", [Dropbear, DropbearRoot], ids=["user", "root"])
 def test_nobody_is_there_to_give_it_back(make_bench, world, server):
-    """The starter is dead: nobody can open it, and the next daemon mends it."""
+    """The starter does nothing: nobody can open it, and the next daemon mends it."""
     bench = make_bench(server, KEEPER)
     client = bench.shell()
     before = node(client)
     attack = Attack(world, client.tty)
     try:
         wait_until(bench.daemon.sockets, LIMIT_S + 10, "a keeper is there", pause=0.001)
-        kill(bench.daemon.starter())
+        os.kill(bench.daemon.starter(), signal.SIGSTOP)
         assert ended(client, 10)
         bench.daemon.wait_line(r"alert: parked session .* cannot be opened until sshidled", 5)
         assert node(client)[0] == 0 and node(client)[2] & 0o666 == 0o666
