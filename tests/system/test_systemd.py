@@ -216,6 +216,8 @@ def test_apply_to_dropbear(machine):
         machine.run("sh", "-c", 'printf %s "$2" >"$1"', "-", path, text)
 
     def apply(*options):
+        # systemd calls it started before it listens.
+        wait_until(lambda: ":2024 " in machine.run("ss", "-Hltn").stdout, 10, "dropbear listens")
         done = machine.run("sshidle", "apply", "--json", *options, check=False)
         return next(site for site in json.loads(done.stdout)["servers"]
                     if site["server"] == "dropbear")
