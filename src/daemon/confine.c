@@ -40,6 +40,9 @@ static const struct sandbox_row engine_rows[] = {
 	CALL("rename"),
 	CALL("renameat"),
 	CALL("renameat2"),
+	/* a piece of it that found no room on the disk */
+	CALL("unlink"),
+	CALL("unlinkat"),
 	/* to the background */
 	CALL("dup2"),
 	CALL("dup3"),
