@@ -7,6 +7,7 @@ import pytest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
+import servers  # noqa: E402
 from world import World  # noqa: E402
 
 
@@ -24,3 +25,12 @@ def world(build):
     own = World()
     yield own
     own.close()
+
+
+@pytest.fixture
+def server(world):
+    if not os.path.exists("/usr/sbin/sshd"):
+        pytest.skip("openssh-server is not installed")
+    own = servers.OpenSSH(world)
+    yield own
+    own.stop()

@@ -10,7 +10,6 @@ import subprocess
 import threading
 
 import pytest
-import servers
 from clients import Terminal, ssh_argv
 from world import wait_until
 
@@ -64,15 +63,6 @@ def forge(build, world):
     yield own
     if own.process.poll() is None:
         assert own.close() == 0, own.errors
-
-
-@pytest.fixture
-def server(world):
-    if not os.path.exists("/usr/sbin/sshd"):
-        pytest.skip("openssh-server is not installed")
-    own = servers.OpenSSH(world)
-    yield own
-    own.stop()
 
 
 @pytest.fixture

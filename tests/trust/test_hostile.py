@@ -9,7 +9,6 @@ import subprocess
 import time
 
 import pytest
-import servers
 from clients import Terminal, drive, ssh_argv
 from daemon import Daemon
 from world import is_alive, kill, wait_until
@@ -31,15 +30,6 @@ for name in {names!r}:
         time.sleep(60)
         os._exit(0)
 """
-
-
-@pytest.fixture
-def server(world):
-    if not os.path.exists("/usr/sbin/sshd"):
-        pytest.skip("openssh-server is not installed")
-    own = servers.OpenSSH(world)
-    yield own
-    own.stop()
 
 
 @pytest.fixture
