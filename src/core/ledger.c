@@ -156,6 +156,14 @@ void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns)
 	ledger->notice_until_ns = now_ns + NOTICE_FOR_NS;
 }
 
+void ledger_resume(struct ledger *ledger, int64_t observed_at_ns, int64_t now_ns)
+{
+	if (ledger->notice_until_ns < observed_at_ns)
+		ledger->notice_bytes = 0;
+	if (ledger->notice_bytes > 0)
+		ledger->notice_until_ns = now_ns + NOTICE_FOR_NS;
+}
+
 static void step_take_notice(struct ledger *ledger, const struct ledger_traits *traits,
 			     int64_t now_ns, struct ledger_step *step)
 {

@@ -93,6 +93,10 @@ int64_t ledger_plain_out(const struct sample *sample);
  * are its own. */
 void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns);
 
+/* The ledger is taken up at `now_ns` as it was after the sample of `observed_at_ns`: a notice that was to
+ * come out then is still to come, or came out meanwhile. */
+void ledger_resume(struct ledger *ledger, int64_t observed_at_ns, int64_t now_ns);
+
 /*
  * True when the sample was taken inside a system call of the server and says nothing: it is not to be
  * taken in. After too many of them in a row the ledger is called unusable instead.

@@ -264,6 +264,29 @@ static void a_notice_is_no_output(void **state)
 	assert_int_equal(step.out_bytes, 0);
 }
 
+/* It comes out while no daemon is there to see it. */
+static void a_notice_outlives_the_daemon(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	ledger_expect_notice(&ledger, 100, 10 * NS_PER_S);
+	ledger_resume(&ledger, 9 * NS_PER_S, 40 * NS_PER_S);
+	sample.rchar += 101;
+	sample.at_ns = 40 * NS_PER_S;
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_int_equal(step.out_bytes, 1);
+	/* A sample later than its time had been taken: what it did not find does not come. */
+	ledger_expect_notice(&ledger, 100, 50 * NS_PER_S);
+	ledger_resume(&ledger, 53 * NS_PER_S, 60 * NS_PER_S);
+	sample.rchar += 100;
+	sample.at_ns = 60 * NS_PER_S;
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_int_equal(step.out_bytes, 100);
+}
+
 static void a_reaped_child_does_not_hide_keys(void **state)
 {
 	struct ledger ledger;
@@ -327,6 +350,7 @@ int main(void)
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),
+		cmocka_unit_test(a_notice_outlives_the_daemon),
 		cmocka_unit_test(a_reaped_child_does_not_hide_keys),
 		cmocka_unit_test(a_ledger_that_does_not_fit_is_noticed),
 	};

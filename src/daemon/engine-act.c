@@ -337,6 +337,7 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	ledger_expect_notice(&session->ledger, done->notice_bytes, engine_now_ns());
 	free(session->record);
 	session->record = NULL;
+	engine_save_record(entry->engine);
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	if (entry->ending.rule != RULE_ASKED)
 		brake_take_back(rules_brake(entry));

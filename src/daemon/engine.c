@@ -171,19 +171,21 @@ static int take_channels(void *context, const void *message)
 }
 
 /* Taken up from before: forwarded sockets are counted anew, so what moved meanwhile may have been
- * theirs too. */
+ * theirs too; all but a notice of ours. */
 static void settle_restored(struct entry *entry, const struct sample *sample)
 {
 	struct session *session = &entry->session;
-	uint32_t ledger = SAMPLE_IO | SAMPLE_SOCKET;
+	struct ledger *ledger = &session->ledger;
+	uint32_t known = SAMPLE_IO | SAMPLE_SOCKET;
 
 	entry->restored = false;
+	ledger_resume(ledger, session->observed_at_ns, sample->at_ns);
 	session->forward_opened = sample->forward_opened;
-	session->ledger.last.forward_written = sample->forward_written;
-	session->ledger.last.forward_read = sample->forward_read;
-	if ((sample->known & ledger) == ledger && session->ledger.primed &&
-	    (ledger_plain_in(sample) > session->ledger.high_in ||
-	     ledger_plain_out(sample) > session->ledger.high_out))
+	ledger->last.forward_written = sample->forward_written;
+	ledger->last.forward_read = sample->forward_read;
+	if ((sample->known & known) == known && ledger->primed &&
+	    (ledger_plain_in(sample) > ledger->high_in ||
+	     ledger_plain_out(sample) > ledger->high_out + (int64_t)ledger->notice_bytes))
 		bounds_use(&session->uses[USE_TRAFFIC], session->observed_at_ns, sample->at_ns);
 }
 
@@ -245,6 +247,8 @@ static int take_warned(void *context, const void *message)
 	if (!entry)
 		return 0;
 	ledger_expect_notice(&entry->session.ledger, warned->bytes, clock_now_ns());
+	/* A daemon that took over without knowing of it would call it use. */
+	engine_save_record(entry->engine);
 	if (warned->missed > 0)
 		log_info("session %u: the warning did not reach %u of %u terminals (stopped or "
 			 "full)",

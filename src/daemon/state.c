@@ -75,14 +75,15 @@ static json_t *ledger_json(const struct ledger *ledger)
 
 	if (!ledger->primed)
 		return json_null();
-	return json_pack("{sI sI sI sI sI sI sI sI sb so}", "high_in",
-			 ledger->high_in + (json_int_t)last->forward_written, "high_out",
-			 ledger->high_out + (json_int_t)last->forward_read, "wchar",
-			 (json_int_t)last->wchar, "rchar", (json_int_t)last->rchar, "sent",
-			 (json_int_t)last->sent, "received", (json_int_t)last->received,
-			 "segments_in", (json_int_t)last->segments_in, "waiting",
-			 (json_int_t)last->waiting, "unusable", ledger->unusable, "rekeys",
-			 rekeys_json(ledger));
+	return json_pack(
+		"{sI sI sI sI sI sI sI sI sI sI sb so}", "high_in",
+		ledger->high_in + (json_int_t)last->forward_written, "high_out",
+		ledger->high_out + (json_int_t)last->forward_read, "wchar", (json_int_t)last->wchar,
+		"rchar", (json_int_t)last->rchar, "sent", (json_int_t)last->sent, "received",
+		(json_int_t)last->received, "segments_in", (json_int_t)last->segments_in, "waiting",
+		(json_int_t)last->waiting, "notice_until", (json_int_t)ledger->notice_until_ns,
+		"notice_bytes", (json_int_t)ledger->notice_bytes, "unusable", ledger->unusable,
+		"rekeys", rekeys_json(ledger));
 }
 
 static json_t *channel_json(const struct channel *channel)
@@ -284,6 +285,8 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	ledger->last.received = (uint64_t)get_int(saved, "received");
 	ledger->last.segments_in = (uint64_t)get_int(saved, "segments_in");
 	ledger->last.waiting = (uint64_t)get_int(saved, "waiting");
+	ledger->notice_until_ns = get_int(saved, "notice_until");
+	ledger->notice_bytes = (uint64_t)get_int(saved, "notice_bytes");
 	ledger->unusable = json_is_true(json_object_get(saved, "unusable"));
 	for (size_t i = 0; i < json_array_size(rekeys) && i < LEDGER_REKEYS_MAX; i++) {
 		const json_t *pair = json_array_get(rekeys, i);

@@ -62,6 +62,8 @@ static void use_it(struct session *session)
 	session->ledger.last.forward_written = 100;
 	session->ledger.last.forward_read = 200;
 	session->ledger.last.received = UINT64_C(1) << 40;
+	session->ledger.notice_until_ns = 501 * S;
+	session->ledger.notice_bytes = 80;
 	session->ledger.n_rekeys = 1;
 	session->ledger.rekeys[0] = (struct ledger_rekey){ 96, 92, 2 };
 	session->liveness.answered[0] = 52;
@@ -103,6 +105,7 @@ static void everything_comes_back(void **context)
 	assert_int_equal(session.ledger.high_in, 5100);
 	assert_int_equal(session.ledger.high_out, 9200);
 	assert_true(session.ledger.last.received == UINT64_C(1) << 40);
+	assert_true(session.ledger.notice_until_ns == 501 * S && session.ledger.notice_bytes == 80);
 	assert_int_equal(session.ledger.rekeys[0].seen, 2);
 	assert_true(session.liveness.answered[0] == 52 && session.liveness.answered[1] == 0);
 	assert_int_equal(session.liveness.next_answered, 1);

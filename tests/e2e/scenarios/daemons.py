@@ -1,6 +1,7 @@
 """What a daemon does as a whole: restarts, the brake, its control socket, its privileges, the
 command.  Each scenario has a daemon of its own."""
 
+import contextlib
 import json
 import os
 import random
@@ -13,6 +14,7 @@ import time
 
 from clients import Pipe, Terminal, UP, drive
 from daemon import Varlink, VarlinkError, pairs_of
+from scenarios.channels import connect, listens
 from stage import BUILD, LIMIT_S, LIMITED, collect, scenario
 from world import is_alive, kill, wait_until
 
@@ -87,6 +89,38 @@ def down_before_the_limit(play):
     play.ends(idle, others=[busy])
     # The key fell into the time without a daemon: it is only known to lie in it.
     play.ends(busy, used=(busy.used[0], idle.used[1] + 0.6 * play.limit))
+
+
+def notice_is_saved(own):
+    """Whether the saved state knows of output that is a line of the daemon's own."""
+    with contextlib.suppress(FileNotFoundError), \
+            open(f"{own.runtime}/state/state.json", encoding="utf-8") as file:
+        return any(one["ledger"] and one["ledger"]["notice_bytes"] > 0
+                   for one in json.load(file)["sessions"])
+    return False
+
+
+EVERYTHING_COUNTS = LIMITED + """
+    CountsAsUse shell=input,output forward=traffic
+"""
+
+
+@scenario(own=True, policy=EVERYTHING_COUNTS)
+def killed_after_its_warning(play):
+    """kill -9 while its own warning is not accounted for: the next daemon takes it for no use, neither
+    of a terminal whose output counts nor of a forward."""
+    own = play.own_daemon()
+    port = play.world.port()
+    term = play.shell(forward=[f"127.0.0.1:{port}:127.0.0.1:{play.world.echo_port}"])
+    wait_until(lambda: listens(term.pid, port), 10, f"{term} listens")
+    connect(play, term, port)
+    play.prove([term])
+    until = term.used[1] + play.limit
+    while not notice_is_saved(own):
+        assert time.monotonic() < until, "no notice was saved"
+        drive([term], time.monotonic() + 0.02)
+    own.kill_and_restart("monitor", "engine")
+    play.ends(term)
 
 
 @scenario(own=True)
