@@ -18,15 +18,6 @@
 
 #define PATH_BYTES 512
 
-#define CALL(name)               \
-	{                        \
-		name, 0, 0, 0, 0 \
-	}
-#define END                      \
-	{                        \
-		NULL, 0, 0, 0, 0 \
-	}
-
 /* With which the C libraries cancel a thread; glibc and musl. */
 #define SIGNAL_CANCEL_GLIBC 32
 #define SIGNAL_CANCEL_MUSL  33
@@ -37,12 +28,6 @@
 static const struct sandbox_row engine_rows[] = {
 	CALL("accept"),
 	CALL("accept4"),
-	CALL("rename"),
-	CALL("renameat"),
-	CALL("renameat2"),
-	/* a piece of it that found no room on the disk */
-	CALL("unlink"),
-	CALL("unlinkat"),
 	/* to the background */
 	CALL("dup2"),
 	CALL("dup3"),
@@ -150,12 +135,12 @@ static const struct sandbox_row starter_rows[] = {
 
 static const struct sandbox_row *const tables[][12] = {
 	[CONFINE_ENGINE] = { sandbox_basics, sandbox_streams, sandbox_loop, sandbox_reading,
-			     sandbox_local, engine_rows, sandbox_sanitizers },
+			     sandbox_local, sandbox_replacing, engine_rows, sandbox_sanitizers },
 	[CONFINE_MONITOR] = { sandbox_basics, sandbox_streams, sandbox_loop, sandbox_reading,
 			      monitor_rows, sandbox_sanitizers },
 	[CONFINE_STARTER] = { sandbox_basics, sandbox_streams, sandbox_loop, sandbox_reading,
 			      sandbox_local, sandbox_children, sandbox_execution, sandbox_keeper,
-			      starter_rows, sandbox_sanitizers },
+			      sandbox_replacing, starter_rows, sandbox_sanitizers },
 };
 
 static const char *const names[] = {

@@ -25,15 +25,6 @@
 #define PIDFD_IOCTLS 0xff00 /* linux/pidfd.h: type 0xff */
 #define IOCTL_TYPE   0xff00
 
-#define CALL(name)               \
-	{                        \
-		name, 0, 0, 0, 0 \
-	}
-#define END                      \
-	{                        \
-		NULL, 0, 0, 0, 0 \
-	}
-
 /* Several names for one thing: what a 32-bit machine, musl or another version of glibc calls. */
 const struct sandbox_row sandbox_basics[] = {
 	/* malloc: grows, moves and gives back */
@@ -197,8 +188,13 @@ const struct sandbox_row sandbox_execution[] = {
 	CALL("execve"), CALL("arch_prctl"), CALL("set_tls"), CALL("uname"), END,
 };
 
+/* What takes its place when it is whole, or is taken away when it is not. */
+const struct sandbox_row sandbox_replacing[] = {
+	CALL("rename"), CALL("renameat"), CALL("renameat2"), CALL("unlink"), CALL("unlinkat"), END,
+};
+
 const struct sandbox_row sandbox_keeper[] = {
-	/* its socket, in a directory that only its user can enter */
+	/* its socket, in a directory that only its user can enter; sandbox_replacing gives it its names */
 	CALL("bind"),
 	CALL("listen"),
 	CALL("accept"),
@@ -207,12 +203,6 @@ const struct sandbox_row sandbox_keeper[] = {
 	CALL("chmod"),
 	CALL("fchmodat"),
 	CALL("fchmodat2"),
-	CALL("unlink"),
-	CALL("unlinkat"),
-	/* it gets its name when it listens, and another one when the shell has ended */
-	CALL("rename"),
-	CALL("renameat"),
-	CALL("renameat2"),
 	/* the terminal: its other side, size, program in front, output stopped and let go on */
 	SANDBOX_ONLY("ioctl", 1, TIOCGPTPEER),
 	SANDBOX_ONLY("ioctl", 1, TIOCSWINSZ),
@@ -263,6 +253,7 @@ const struct sandbox_row sandbox_sanitizers[] = {
 };
 
 const struct sandbox_row *const sandbox_keeper_tables[] = {
-	sandbox_basics, sandbox_streams, sandbox_loop,	     sandbox_reading,
-	sandbox_local,	sandbox_keeper,	 sandbox_sanitizers, NULL,
+	sandbox_basics,	   sandbox_streams,    sandbox_loop,
+	sandbox_reading,   sandbox_local,      sandbox_keeper,
+	sandbox_replacing, sandbox_sanitizers, NULL,
 };

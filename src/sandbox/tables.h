@@ -3,6 +3,18 @@
 
 #include "sandbox/sandbox.h"
 
+/* A call with whatever arguments. */
+#define CALL(name)               \
+	{                        \
+		name, 0, 0, 0, 0 \
+	}
+
+/* The last row of a table. */
+#define END                      \
+	{                        \
+		NULL, 0, 0, 0, 0 \
+	}
+
 /* One value of an argument: requests of ioctl(2), options of prctl(2), address families. */
 #define SANDBOX_ONLY(call, argument, value)                      \
 	{                                                        \
@@ -22,6 +34,7 @@ extern const struct sandbox_row sandbox_reading[];    /* opening files, looking 
 extern const struct sandbox_row sandbox_local[];      /* clients of local sockets: syslog, NSS */
 extern const struct sandbox_row sandbox_children[];   /* forking, threads */
 extern const struct sandbox_row sandbox_execution[];  /* starting a program */
+extern const struct sandbox_row sandbox_replacing[];  /* a file of its own renamed and removed */
 extern const struct sandbox_row sandbox_keeper[];     /* what only a keeper does */
 extern const struct sandbox_row sandbox_sanitizers[]; /* empty, unless compiled with them */
 
