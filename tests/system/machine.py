@@ -10,6 +10,7 @@ import tempfile
 import time
 
 import pexpect
+import pytest
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -58,6 +59,11 @@ useradd --system --uid 61701 --user-group --no-create-home --home-dir /nonexiste
 USER = """\
 useradd -M --uid 61702 -d / -s /bin/sh -p '*' sshidle-test
 """
+
+
+# What a machine takes from the host, and the packages that have it.
+TOOLS = {"systemd-nspawn": "systemd-container", "/usr/lib/systemd/systemd": "systemd",
+         "/usr/sbin/sshd": "openssh-server", "meson": "meson", "nsenter": "util-linux"}
 
 
 class NotBooted(Exception):
@@ -227,3 +233,29 @@ def wait_until(condition, seconds, what):
     while not condition():
         assert time.monotonic() < deadline, f"after {seconds} s still not: {what}"
         time.sleep(0.1)
+
+
+@contextlib.contextmanager
+def booted(build, config, tools=None, logind=None):
+    """A machine with the build, for as long as it is needed; or the test is skipped with the reason.
+
+    `tools`: more of what TOOLS has. With the text of a logind.conf, logind runs as well.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it boots a container")
+    missing = [package for tool, package in {**TOOLS, **(tools or {})}.items()
+               if not shutil.which(tool)]
+    if missing:
+        pytest.skip("not installed: " + ", ".join(missing))
+    try:
+        machine = Machine(build, config)
+    except NotBooted as reason:
+        pytest.skip(f"systemd-nspawn cannot boot here: {reason}")
+    try:
+        if logind:
+            machine.run("sh", "-c", 'mkdir -p /etc/systemd/logind.conf.d && '
+                        'printf "$1" >/etc/systemd/logind.conf.d/test.conf', "-", logind)
+            machine.run("systemctl", "start", "dbus", "systemd-logind")
+        yield machine
+    finally:
+        machine.close()

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import sys
 import time
 
@@ -12,15 +11,13 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from machine import Machine, NotBooted, ROOT, lives, wait_until  # noqa: E402
+from machine import ROOT, booted, lives, wait_until  # noqa: E402
 
 BUILD = os.environ.get("SSHIDLE_BUILD", str(ROOT / "build"))
 STOP_S, ACTION_S = 20, 12
 LATE_S = 2.0
 
 LOGIND = f"[Login]\nStopIdleSessionSec={STOP_S}\nIdleActionSec={ACTION_S}\n"
-TOOLS = {"systemd-nspawn": "systemd-container", "dbus-daemon": "dbus", "meson": "meson",
-         "/usr/sbin/sshd": "openssh-server", "tmux": "tmux"}
 
 # Situation -> what is typed, and what shows that it has begun.
 TYPED = {
@@ -33,22 +30,8 @@ TYPED = {
 
 @pytest.fixture(scope="module")
 def machine():
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it boots a container")
-    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
-    if missing:
-        pytest.skip("not installed: " + ", ".join(missing))
-    try:
-        own = Machine(BUILD, "IdleTimeout none\n")
-    except NotBooted as reason:
-        pytest.skip(f"systemd-nspawn cannot boot here: {reason}")
-    try:
-        own.run("sh", "-c", 'mkdir -p /etc/systemd/logind.conf.d && '
-                'printf "$1" >/etc/systemd/logind.conf.d/test.conf', "-", LOGIND)
-        own.run("systemctl", "start", "dbus", "systemd-logind")
+    with booted(BUILD, "IdleTimeout none\n", {"dbus-daemon": "dbus", "tmux": "tmux"}, LOGIND) as own:
         yield own
-    finally:
-        own.close()
 
 
 class Begun:

@@ -4,7 +4,6 @@ KillUserProcesses=yes, and every stop, restart and crash of the unit."""
 import json
 import os
 import re
-import shutil
 import sys
 import time
 
@@ -12,7 +11,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from machine import Machine, NotBooted, ROOT, ended_after, wait_until  # noqa: E402
+from machine import ROOT, booted, ended_after, wait_until  # noqa: E402
 
 BUILD = os.environ.get("SSHIDLE_BUILD", str(ROOT / "build"))
 LIMIT_S = 4
@@ -21,30 +20,13 @@ UID = 61702
 CONFIG = f"IdleTimeout {LIMIT_S}s\nIdleWarning 0\nIdleAction park\nParkMax 20\n"
 LOGIND = "[Login]\nKillUserProcesses=yes\nUserStopDelaySec=0\n"
 
-TOOLS = {"systemd-nspawn": "systemd-container", "dbus-daemon": "dbus", "meson": "meson",
-         "/usr/sbin/sshd": "openssh-server"}
-
 
 @pytest.fixture(scope="module")
 def machine():
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it boots a container")
-    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
-    if missing:
-        pytest.skip("not installed: " + ", ".join(missing))
     if not os.path.exists(f"{BUILD}/src/keeper/sshidle-keeper"):
         pytest.skip("park is not in this build (libvterm is missing)")
-    try:
-        own = Machine(BUILD, CONFIG)
-    except NotBooted as reason:
-        pytest.skip(f"systemd-nspawn cannot boot here: {reason}")
-    try:
-        own.run("sh", "-c", 'mkdir -p /etc/systemd/logind.conf.d && '
-                'printf "$1" >/etc/systemd/logind.conf.d/test.conf', "-", LOGIND)
-        own.run("systemctl", "start", "dbus", "systemd-logind")
+    with booted(BUILD, CONFIG, {"dbus-daemon": "dbus"}, LOGIND) as own:
         yield own
-    finally:
-        own.close()
 
 
 class Parked:

@@ -14,7 +14,7 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 
-from machine import Machine, NotBooted, ROOT, ended_after, lives, wait_until  # noqa: E402
+from machine import ROOT, booted, ended_after, lives, wait_until  # noqa: E402
 
 BUILD = os.environ.get("SSHIDLE_BUILD", str(ROOT / "build"))
 LIMIT_S, WARNING_S = 10, 3
@@ -23,23 +23,11 @@ LATE_S = 2.0
 
 CONFIG = f"IdleTimeout {LIMIT_S}s\nIdleWarning {WARNING_S}s\n"
 
-TOOLS = {"systemd-nspawn": "systemd-container", "/usr/lib/systemd/systemd": "systemd",
-         "/usr/sbin/sshd": "openssh-server", "meson": "meson", "nsenter": "util-linux"}
-
 
 @pytest.fixture(scope="module")
 def machine():
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it boots a container")
-    missing = [package for tool, package in TOOLS.items() if not shutil.which(tool)]
-    if missing:
-        pytest.skip("not installed: " + ", ".join(missing))
-    try:
-        own = Machine(BUILD, CONFIG)
-    except NotBooted as reason:
-        pytest.skip(f"systemd-nspawn cannot boot here: {reason}")
-    yield own
-    own.close()
+    with booted(BUILD, CONFIG) as own:
+        yield own
 
 
 def status_of(machine, pid=None):
