@@ -81,6 +81,14 @@ static int take_message(struct link *link, struct evbuffer *input)
 	return row->handler(link->setup.context, link->message.bytes) < 0 ? -EPROTO : 1;
 }
 
+/* Whatever else it sent is not taken: what is not allowed once may be anything. */
+static void link_lose(struct link *link)
+{
+	bufferevent_setcb(link->stream, NULL, NULL, NULL, NULL);
+	(void)bufferevent_disable(link->stream, EV_READ);
+	link->setup.lost(link->setup.context);
+}
+
 static void link_readable(struct bufferevent *stream, void *context)
 {
 	struct link *link = context;
@@ -91,7 +99,7 @@ static void link_readable(struct bufferevent *stream, void *context)
 	} while (taken > 0);
 	if (taken < 0) {
 		log_error("the other process of sshidled sent a message that is not allowed");
-		link->setup.lost(link->setup.context);
+		link_lose(link);
 	}
 }
 
@@ -101,7 +109,7 @@ static void link_event(struct bufferevent *stream, short what, void *context)
 
 	(void)stream;
 	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
-		link->setup.lost(link->setup.context);
+		link_lose(link);
 }
 
 int link_new(struct event_base *base, const struct link_setup *setup, struct link **ret_link)
