@@ -415,6 +415,27 @@ static bool repeats_nothing(struct screen *screen, const char *bytes, size_t n)
 	return bytes[1] == '[' && bytes[n - 1] == 'b' && !screen->repeats;
 }
 
+/*
+ * DECRQSS (DCS $ q ... ST), all that libvterm 0.1.4 knows of DCS: for a setting that it does not know it
+ * gives printf the length for the string, so it gets only those that it knows.
+ */
+static bool asks_unknown(struct screen *screen, const char *bytes, size_t n)
+{
+	static const char *const known[] = { "m", "r", "s", " q", "\"q" };
+	static const char invalid[] = "\033P0$r\033\\";
+	size_t end = bytes[n - 1] == '\a' ? n - 1 : n - 2;
+
+	if (bytes[1] != 'P')
+		return false;
+	if (end < 4 || memcmp(bytes + 2, "$q", 2) != 0)
+		return true;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (end - 4 == strlen(known[i]) && memcmp(bytes + 4, known[i], end - 4) == 0)
+			return false;
+	on_output(invalid, sizeof(invalid) - 1, screen);
+	return true;
+}
+
 static void on_sequence(const char *bytes, size_t n, void *user)
 {
 	struct screen *screen = user;
@@ -423,7 +444,8 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 		take_attributes(screen, bytes, n);
 		return;
 	}
-	if (changes_nothing(screen, bytes, n) || repeats_nothing(screen, bytes, n))
+	if (changes_nothing(screen, bytes, n) || repeats_nothing(screen, bytes, n) ||
+	    asks_unknown(screen, bytes, n))
 		return;
 	screen->at_edge = false;
 	(void)vterm_input_write(screen->vterm, bytes, n);

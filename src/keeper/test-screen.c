@@ -264,6 +264,25 @@ static void test_answers(void **state)
 	screen_deinit(&screen);
 }
 
+/* The cursor's shape is answered, what no screen has is refused, what is no question is not. */
+static void test_settings_asked(void **state)
+{
+	struct screen screen;
+
+	(void)state;
+	make(&screen, 5, 20, "\033[3 q");
+	screen.answers = true;
+	screen_feed(&screen, "\033P$q q\033\\", 8);
+	assert_string_equal(answered, "\033P1$r3 q\033\\");
+	answered[0] = '\0';
+	screen_feed(&screen, "\033P$q#0\033\\", 8);
+	assert_string_equal(answered, "\033P0$r\033\\");
+	answered[0] = '\0';
+	screen_feed(&screen, "\033P$q\a\033Pq#0\033\\\033P\a", 16);
+	assert_string_equal(answered, "\033P0$r\033\\");
+	screen_deinit(&screen);
+}
+
 static void test_title(void **state)
 {
 	struct screen screen;
@@ -331,6 +350,7 @@ int main(void)
 		cmocka_unit_test(test_lower_keeps_what_is_written),
 		cmocka_unit_test(test_both_screens_change_size),
 		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_settings_asked),
 		cmocka_unit_test(test_title),
 		cmocka_unit_test(test_leave),
 		cmocka_unit_test(test_repeats_what_has_a_width),
