@@ -250,13 +250,17 @@ static void tell(const struct park_terminal *terminal, enum keeper_word word)
 		(void)send(terminal->link, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
-void park_terminal_commit(struct park_terminal *terminal, bool exclusive)
+void park_terminal_exclude(struct park_terminal *terminal)
 {
 	int before = 0;
 
 	/* One that its user made so stays so. */
-	if (exclusive && ioctl(terminal->slave, TIOCGEXCL, &before) == 0 && before == 0)
+	if (ioctl(terminal->slave, TIOCGEXCL, &before) == 0 && before == 0)
 		terminal->exclusive = ioctl(terminal->slave, TIOCEXCL) == 0;
+}
+
+void park_terminal_commit(const struct park_terminal *terminal)
+{
 	tell(terminal, KEEPER_COMMIT);
 }
 

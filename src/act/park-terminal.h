@@ -59,12 +59,14 @@ int park_terminal_stop(struct park_terminal *terminal);
 void park_terminal_go_on(struct park_terminal *terminal);
 
 /*
- * The end of the server is certain.  `exclusive`: nobody may open the terminal until
- * park_terminal_share(), as the server will leave it to everybody (TIOCEXCL holds for all but
- * CAP_SYS_ADMIN).  What is open stays open; a program that opens /dev/tty in these milliseconds gets EBUSY.
+ * Nobody may open the terminal until park_terminal_share(), for a server that will leave it to everybody
+ * (TIOCEXCL holds for all but CAP_SYS_ADMIN).  What is open stays open; a program that opens /dev/tty in these
+ * milliseconds gets EBUSY.
  */
-void park_terminal_commit(struct park_terminal *terminal, bool exclusive);
+void park_terminal_exclude(struct park_terminal *terminal);
 void park_terminal_share(struct park_terminal *terminal);
+/* The connection has been cut: the keeper waits long for the end of the server. */
+void park_terminal_commit(const struct park_terminal *terminal);
 /* Output goes on, the keeper lets go. */
 void park_terminal_cancel(struct park_terminal *terminal);
 

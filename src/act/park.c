@@ -276,20 +276,7 @@ static int look(struct park *park, struct park_look *ret_look)
 	return 0;
 }
 
-static int begin_cut(struct park *park, int64_t now_ns)
-{
-	const bool exclusive = watch_facts(park->watch)->server == SERVER_DROPBEAR;
-	struct order_cut order = { .hang_up = park->order.hang_up };
-	int r = cut_new(park->watch, &order, now_ns, &park->cut);
-
-	if (r < 0)
-		return r;
-	for (size_t i = 0; i < park->n; i++)
-		park_terminal_commit(&park->terminals[i], exclusive);
-	park->stage = STAGE_CUT;
-	park->cut_at_ns = now_ns;
-	return 0;
-}
+static int64_t begin_cut(struct park *park, bool server_ended, int64_t now_ns);
 
 static int64_t step_drain(struct park *park, int64_t now_ns)
 {
@@ -311,8 +298,7 @@ static int64_t step_drain(struct park *park, int64_t now_ns)
 		if (!park_terminal_is_held(&park->terminals[i]))
 			return fail(park, -EPIPE, "the keeper of pts/%d has ended",
 				    park->terminals[i].channel.tty);
-	r = begin_cut(park, now_ns);
-	return r < 0 ? give_up(park, r) : now_ns;
+	return begin_cut(park, false, now_ns);
 }
 
 /* --- after the cut --- */
@@ -366,9 +352,9 @@ static int64_t step_terminals(struct park *park, bool server_ended, int64_t now_
 									       : MEND_RARE_NS);
 }
 
-static int64_t step_cut(struct park *park, bool server_ended, int64_t now_ns)
+/* `cut_ns`: when the cut is to be looked at again. */
+static int64_t step_with(struct park *park, int64_t cut_ns, bool server_ended, int64_t now_ns)
 {
-	int64_t cut_ns = cut_step(park->cut, server_ended, now_ns);
 	int64_t terminals_ns = step_terminals(park, server_ended, now_ns);
 
 	/* A server that nothing ends. */
@@ -377,15 +363,37 @@ static int64_t step_cut(struct park *park, bool server_ended, int64_t now_ns)
 	return cut_ns < terminals_ns ? cut_ns : terminals_ns;
 }
 
+static int64_t step_cut(struct park *park, bool server_ended, int64_t now_ns)
+{
+	return step_with(park, cut_step(park->cut, server_ended, now_ns), server_ended, now_ns);
+}
+
+/* In one go: a SIGTERM finds the output going on, or the connection cut.  The keepers, which hold the output
+ * stopped for long once they are told, are told after that, so a kill -9 does too. */
+static int64_t begin_cut(struct park *park, bool server_ended, int64_t now_ns)
+{
+	const bool exclusive = watch_facts(park->watch)->server == SERVER_DROPBEAR;
+	struct order_cut order = { .hang_up = park->order.hang_up };
+	int64_t cut_ns;
+	int r = cut_new(park->watch, &order, now_ns, &park->cut);
+
+	if (r < 0)
+		return give_up(park, r);
+	park->stage = STAGE_CUT;
+	park->cut_at_ns = now_ns;
+	for (size_t i = 0; exclusive && i < park->n; i++)
+		park_terminal_exclude(&park->terminals[i]);
+	cut_ns = cut_step(park->cut, server_ended, now_ns);
+	for (size_t i = 0; i < park->n; i++)
+		park_terminal_commit(&park->terminals[i]);
+	return step_with(park, cut_ns, server_ended, now_ns);
+}
+
 /* Its end came by itself before the cut: what a keeper was asked to hold stays. */
 static int64_t step_ended(struct park *park, int64_t now_ns)
 {
-	int r;
-
 	park_stop_end(&park->stop);
-	r = begin_cut(park, now_ns);
-
-	return r < 0 ? give_up(park, r) : step_cut(park, true, now_ns);
+	return begin_cut(park, true, now_ns);
 }
 
 int64_t park_step(struct park *park, bool server_ended, int64_t now_ns)

@@ -118,8 +118,9 @@ int link_new(struct event_base *base, const struct link_setup *setup, struct lin
 
 	if (!link)
 		return -ENOMEM;
-	link->stream = bufferevent_socket_new(base, setup->fd,
-					      BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+	/* Callbacks at once: one that is deferred holds the stream, and a loop that is broken off
+	 * before it leaves the descriptor open for good; the peer would wait for its end. */
+	link->stream = bufferevent_socket_new(base, setup->fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!link->stream) {
 		free(link);
 		return -ENOMEM;

@@ -2,19 +2,27 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "act/notice.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/clock.h"
 #include "daemon/confine.h"
 #include "daemon/monitored.h"
+#include "observe/process.h"
+
+/* An engine saves what it knows within a second, also of 10,000 sessions. One that is stopped, or waits for
+ * a database of users, would never be done. */
+#define ENGINE_ENDS_MS 8000
 
 void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size)
 {
@@ -407,6 +415,23 @@ static void monitor_deinit(struct monitor *monitor, struct event *signals[3])
 		event_base_free(monitor->base);
 }
 
+/* It must not live on: it would write its state over that of the next daemon's. */
+static void bury_engine(int pid)
+{
+	struct pollfd ended = { .events = POLLIN };
+	auto_close int pidfd = -1;
+
+	if (process_open(pid, &pidfd) < 0)
+		return;
+	ended.fd = pidfd;
+	if (poll(&ended, 1, ENGINE_ENDS_MS) == 0) {
+		log_warning("the engine process did not end in time and is killed; idle times are "
+			    "known as they were saved last");
+		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	}
+	(void)waitpid(pid, NULL, 0);
+}
+
 int monitor_run(const struct monitor_options *options)
 {
 	struct monitor monitor = { .options = options, .result = 1 };
@@ -418,7 +443,7 @@ int monitor_run(const struct monitor_options *options)
 	else
 		(void)event_base_dispatch(monitor.base);
 	monitor_deinit(&monitor, signals);
-	(void)waitpid(options->engine_pid, NULL, 0);
+	bury_engine(options->engine_pid);
 	confine_tell(CONFINE_ENGINE, options->witnesses);
 	return monitor.result;
 }

@@ -1,5 +1,6 @@
 /*
- * care: watches all sessions ten times a second and does to them what its input says, a line each:
+ * care FIRST LAST: watches all sessions at these local ports ten times a second and does to them what its
+ * input says, a line each:
  *
  *   ping PORT
  *   tune PORT ON IDLE INTERVAL COUNT USER-TIMEOUT
@@ -23,7 +24,7 @@
 #include "observe/destroyed.h"
 #include "observe/finder.h"
 
-#define SESSIONS_MAX 64
+#define SESSIONS_MAX 256
 #define RHYTHM_MS    100
 
 struct seen {
@@ -33,6 +34,7 @@ struct seen {
 
 static struct seen sessions[SESSIONS_MAX];
 static struct destroyed *destroyed;
+static long first_port, last_port;
 
 static int64_t now_ns(void)
 {
@@ -55,6 +57,10 @@ static void on_found(void *context, struct watch *watch)
 	const struct session_facts *facts = watch_facts(watch);
 
 	(void)context;
+	if (facts->local_port < first_port || facts->local_port > last_port) {
+		watch_free(watch);
+		return;
+	}
 	if (destroyed_add(destroyed, facts->identity.cookie, facts->local_port) < 0)
 		abort();
 	for (size_t i = 0; i < SESSIONS_MAX; i++) {
@@ -183,12 +189,16 @@ static void look(struct finder *finder)
 			look_at_session(finder, &sessions[i]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct pollfd inputs[2] = { { .fd = 0, .events = POLLIN }, { .events = POLLIN } };
 	struct finder *finder;
 	char line[128];
 
+	if (argc != 3)
+		return 2;
+	first_port = strtol(argv[1], NULL, 10);
+	last_port = strtol(argv[2], NULL, 10);
 	/* Unbuffered: what poll() says is all there is. */
 	(void)setvbuf(stdin, NULL, _IONBF, 0);
 	if (destroyed_new(&destroyed) < 0 || finder_new(on_found, NULL, &finder) < 0)

@@ -1,6 +1,6 @@
 /*
- * look [SECONDS]: runs the finder and samples each session once a second; one JSON line for each
- * sample, with the step of the ledger since the one before.  Stops when its input ends.
+ * look SECONDS FIRST LAST: runs the finder and samples each session at these local ports so often; one JSON
+ * line for each sample, with the step of the ledger since the one before.  Stops when its input ends.
  */
 #include <inttypes.h>
 #include <poll.h>
@@ -24,6 +24,7 @@ struct seen {
 };
 
 static struct seen sessions[SESSIONS_MAX];
+static long first_port, last_port;
 
 static const char *const kinds[KIND_N] = { "shell", "sftp", "exec", "forward", "none" };
 
@@ -42,7 +43,13 @@ static int64_t now_ns(void)
 
 static void on_found(void *context, struct watch *watch)
 {
+	const uint16_t port = watch_facts(watch)->local_port;
+
 	(void)context;
+	if (port < first_port || port > last_port) {
+		watch_free(watch);
+		return;
+	}
 	watch_set_work_rhythm(watch, 1);
 	for (size_t i = 0; i < SESSIONS_MAX; i++) {
 		if (sessions[i].watch)
@@ -159,10 +166,15 @@ static void look_at_session(struct finder *finder, struct seen *seen)
 
 int main(int argc, char **argv)
 {
-	int rhythm_ms = argc > 1 ? (int)(strtod(argv[1], NULL) * 1000) : 1000;
 	struct pollfd input = { .fd = 0, .events = POLLIN };
 	struct finder *finder;
+	int rhythm_ms;
 
+	if (argc != 4)
+		return 2;
+	rhythm_ms = (int)(strtod(argv[1], NULL) * 1000);
+	first_port = strtol(argv[2], NULL, 10);
+	last_port = strtol(argv[3], NULL, 10);
 	if (finder_new(on_found, NULL, &finder) < 0)
 		return 1;
 	while (poll(&input, 1, rhythm_ms) == 0) {

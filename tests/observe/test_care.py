@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 import servers  # noqa: E402
 from away import place_of  # noqa: E402
 from clients import Terminal, drive, ssh_argv  # noqa: E402
-from world import World, kill, tree_of, wait_until  # noqa: E402
+from world import PORTS, World, kill, tree_of, wait_until  # noqa: E402
 
 SAMPLE_DESCRIPTORS = 0x80
 MS, S = 1_000_000, 1_000_000_000
@@ -38,7 +38,8 @@ class Care(threading.Thread):
     def __init__(self, wrap=()):
         super().__init__(daemon=True)
         self.process = subprocess.Popen(
-            [*wrap, os.path.join(os.environ["SSHIDLE_BUILD"], "tests/observe/care")],
+            [*wrap, os.path.join(os.environ["SSHIDLE_BUILD"], "tests/observe/care"),
+             str(PORTS.start), str(PORTS.stop - 1)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lines, self.words = {}, {}
         self.start()
@@ -59,8 +60,12 @@ class Care(threading.Thread):
         return (self.said(port, "cookie") or [{}])[-1]
 
     def wait(self, port, condition, what, seconds=8):
-        return wait_until(lambda: self.latest(port) and condition(self.latest(port)) and
-                          self.latest(port), seconds, f"{what}; last seen {self.latest(port)}")
+        try:
+            return wait_until(lambda: self.latest(port) and condition(self.latest(port)) and
+                              self.latest(port), seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; last seen {self.latest(port)}; the program's status: "
+                                 f"{self.process.poll()}") from None
 
     def do(self, word, port, *numbers):
         """One line of input; returns what came of it."""

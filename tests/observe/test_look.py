@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
 
 import servers  # noqa: E402
 from clients import Pipe, Terminal, copy_options, host_of, ssh_argv  # noqa: E402
-from world import World, wait_until  # noqa: E402
+from world import PORTS, World, wait_until  # noqa: E402
 
 SAMPLE_COMPLETE, SAMPLE_AGENT = 0x0f, 0x20
 TERMINAL_KNOWN, TERMINAL_WORK = 0x1, 0x8
@@ -39,7 +39,8 @@ class Look(threading.Thread):
     def __init__(self, rhythm_s="0.1"):
         super().__init__(daemon=True)
         self.process = subprocess.Popen(
-            [os.path.join(os.environ["SSHIDLE_BUILD"], "tests/observe/look"), rhythm_s],
+            [os.path.join(os.environ["SSHIDLE_BUILD"], "tests/observe/look"), rhythm_s,
+             str(PORTS.start), str(PORTS.stop - 1)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.lock = threading.Lock()
         self.lines, self.looks, self.troubles = {}, 0, []
@@ -68,8 +69,12 @@ class Look(threading.Thread):
         return (self.seen(port) or [{}])[-1]
 
     def wait(self, port, condition, what, seconds=8):
-        return wait_until(lambda: self.seen(port) and condition(self.latest(port)) and
-                          self.latest(port), seconds, f"{what}; last seen {self.latest(port)}")
+        try:
+            return wait_until(lambda: self.seen(port) and condition(self.latest(port)) and
+                              self.latest(port), seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; last seen {self.latest(port)}; the program's status: "
+                                 f"{self.process.poll()}") from None
 
     def wait_kinds(self, port, kinds):
         return self.wait(port, lambda line: kinds_of(line) == kinds, f"channels {kinds}")

@@ -1,8 +1,10 @@
-"""kill -9 of the daemon's processes in the middle of a park: the session is what it was, with its output
+"""SIGTERM, and kill -9 of the daemon's processes, in the middle of a park: the session is what it was, with its output
 going on, or it is parked; it is never lost, and no byte of it is."""
 
+import itertools
 import os
 import random
+import signal
 import time
 
 import pytest
@@ -20,10 +22,12 @@ PATIENCE_S = 10
 
 
 def kill_them(daemon, roles):
-    """All at once; those that are left go by themselves."""
+    """All at once; those that are left go by themselves.  None: SIGTERM."""
     pids = dict(zip(("monitor", "engine"), daemon.pids()))
     pids["starter"] = daemon.starter()
     everything = tree_of(daemon.process.pid)
+    if not roles:
+        daemon.signal(signal.SIGTERM)
     for role in roles:
         kill(pids[role])
     if "starter" not in roles or len(roles) > 1:
@@ -54,9 +58,12 @@ def outcome(bench, client, dump):
     raise AssertionError("the session's output is stopped")
 
 
-@pytest.mark.parametrize("roles", [("monitor",), ("engine",), ("monitor", "engine"), ("starter",),
-                                   ("monitor", "engine", "starter")], ids="+".join)
-@pytest.mark.parametrize("server", [OpenSSH, Dropbear], ids=["openssh", "dropbear"])
+KILLED = [("monitor",), ("engine",), ("monitor", "engine"), ("starter",), ("monitor", "engine", "starter")]
+CASES = [(OpenSSH, ()), *itertools.product((OpenSSH, Dropbear), KILLED)]
+
+
+@pytest.mark.parametrize("server, roles", CASES,
+                         ids=[f"{one.name}-{'+'.join(roles) or 'SIGTERM'}" for one, roles in CASES])
 def test_killed_on_the_way(make_bench, world, server, roles, record_property):
     became = []
     for number in range(ROUNDS):
@@ -79,4 +86,4 @@ def test_killed_on_the_way(make_bench, world, server, roles, record_property):
         shown = NOTICE.sub(b"", client.bytes())
         numbers_from(shown + kept, f"round {number}, {became[-1]}")
         bench.close()
-    record_property(f"{server.name}, {'+'.join(roles)}", " ".join(became))
+    record_property(f"{server.name}, {'+'.join(roles) or 'SIGTERM'}", " ".join(became))

@@ -28,9 +28,10 @@ def world(build):
 
 
 @pytest.fixture
-def server(world):
+def server(world, request):
+    """Of OpenSSH's flavours the test's parameter, or the usual one."""
     if not os.path.exists("/usr/sbin/sshd"):
         pytest.skip("openssh-server is not installed")
-    own = servers.OpenSSH(world)
+    own = getattr(request, "param", servers.OpenSSH)(world)
     yield own
     own.stop()

@@ -11,7 +11,8 @@ import time
 import pytest
 from clients import Terminal, drive, ssh_argv
 from daemon import Daemon
-from world import is_alive, kill, wait_until
+from servers import OpenSSH
+from world import kill, wait_until
 
 LIMIT_S, WARNING_S, LATE_S = 6, 2, 3
 
@@ -128,21 +129,32 @@ def test_terminals_in_a_namespace_of_their_own(daemon, log_in):
     assert "Press any key" not in victim.text and "sshidle: " not in victim.text and not victim.ended
 
 
-def test_terminal_of_somebody_else_by_now(daemon, log_in):
+class OwnTerminals(OpenSSH):
+    """Numbers its terminals by itself: nobody else on this host takes one."""
+
+    def in_namespace(self, argv):
+        own = ("mount -t devpts -o newinstance,ptmxmode=666,mode=620,gid=tty devpts /dev/pts && "
+               "mount --bind /dev/pts/ptmx /dev/ptmx && exec \"$@\"")
+        return ["unshare", "-m", "sh", "-c", own, "sh", *argv]
+
+
+@pytest.mark.parametrize("server", [OwnTerminals], indirect=True, ids=["own-terminals"])
+def test_terminal_of_somebody_else_by_now(server, daemon, log_in):
     """The next one on the same terminal has the whole limit."""
     first = log_in("alice")
     time_left = time.monotonic() + LIMIT_S - WARNING_S - 1
     drive([first], time_left)
     first.close()
+    node = f"/proc/{server.listeners[0].pid}/root/dev/{first.tty}"
+    wait_until(lambda: not os.path.exists(node), 5, f"{first.tty} is free")
     second = log_in("mallory")
-    if second.tty != first.tty:
-        pytest.skip(f"{first.tty} was taken by somebody else in between")
+    assert second.tty == first.tty
     ends_in_time(second)
     assert second.text.count("Press any key") == 1
 
 
 def reuse(pid):
-    """A process with this pid, which must be free; None: somebody else got it."""
+    """A process with this pid; None: somebody else has got it, and keeps it."""
     for _ in range(300):
         with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as file:
             file.write(str(pid - 1))
@@ -151,8 +163,6 @@ def reuse(pid):
             return process
         process.kill()
         process.wait()
-        if is_alive(pid):
-            return None
     return None
 
 

@@ -51,6 +51,21 @@ def two_daemons(play):
 
 
 @scenario(own=True)
+def sigterm_with_a_stopped_engine(play):
+    """The monitor does not wait for ever for an engine that does not end, and leaves none behind."""
+    own = play.own_daemon()
+    play.prove([])
+    monitor, engine = own.pids()
+    kill(engine, signal.SIGSTOP)
+    play.later(kill, engine)
+    own.signal(signal.SIGTERM)
+    assert own.process.wait(15) == 0
+    assert own.process.pid == monitor and not is_alive(engine)
+    own.wait_line("the engine process did not end in time and is killed")
+    own.start()
+
+
+@scenario(own=True)
 def sigterm_leaves_sessions(play):
     """SIGTERM touches no session; the idle time goes on counting while no daemon runs, and a warning
     stands before the end even if one was given before."""
