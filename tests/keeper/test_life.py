@@ -3,6 +3,7 @@
 import os
 import pathlib
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -450,6 +451,43 @@ def test_a_terminal_is_not_shown_on_itself(host):
     client.write(" ".join(host.command("resume", "1", "--steal")) + "\r")
     client.expect("this very terminal")
     assert parked.alive()
+
+
+def test_a_terminal_is_not_shown_within_itself(host):
+    """Its tmux shows the pane that would show it; one that shows it no more may, and another one's may."""
+    name = f"inside-{os.getpid()}"
+    tmux = ["tmux", "-L", name, "-f", "/dev/null"]
+
+    def pane():
+        return subprocess.run([*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False).stdout
+
+    def typed(*arguments):
+        subprocess.run([*tmux, "send-keys", " ".join(host.command("resume", *arguments)), "Enter"], check=True)
+
+    parked = host.start("sh", "-c", f"{' '.join(tmux)} new-session 'bash --norc'; exec cat", columns=200)
+    try:
+        wait_for(lambda: re.search(r"[#$]", pane()), "the shell of its pane")
+        parked.park()
+        typed("1")
+        wait_for(lambda: re.search(r"1 shows tmux: server \(pid \d+\), and this runs inside", pane()), "the refusal")
+        assert not parked.info()["attached"]
+        subprocess.run([*tmux, "detach-client"], check=True)
+        wait_for(lambda: parked.info()["program"] == "cat", "its end")
+        typed("1")
+        wait_for(lambda: parked.info()["attached"], "the client")
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False)
+
+
+def test_a_terminal_is_not_shown_within_itself_by_script(host):
+    """Who looks at it is inside of whatever makes a terminal there."""
+    bash(host).park()
+    client = host.resume(columns=200)
+    client.expect("$ ")
+    client.write("PS1=; exec script -q /dev/null\r")
+    client.expect("$ ")
+    client.write(" ".join(host.command("resume", "1", "--steal")) + "\r")
+    client.expect("1 shows script (pid ")
 
 
 def test_size_follows(host):
