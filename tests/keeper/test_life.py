@@ -417,6 +417,22 @@ def test_nobody_is_taken_for_another(host, other_users):
     wait_for(lambda: not parked.alive(), "the hang-up")
 
 
+def test_a_client_that_breaks_the_rules_and_never_reads(host):
+    """It is gone within seconds, also from who is attached, so that the lifetime goes on."""
+    parked = host.start("sh", "-c", "read x; seq 1 200000; exec cat", lifetime_ms=600000).park()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(parked.socket))
+        client.sendall(b'{"method":"io.sshidle.keeper.Attach","parameters":{"rows":24,"cols":80}}\0')
+        wait_for(lambda: parked.info()["attached"], "the client")
+        # More than the socket holds waits for it; then a frame that is longer than any.
+        client.sendall(b"\x10\x01\0\0\r")
+        wait_for(lambda: parked.info()["bytes_kept"] > 1 << 20, "the output")
+        assert parked.info()["expires_in_s"] is None
+        client.sendall(b"\x10\xff\xff\xff")
+        wait_for(lambda: parked.info()["expires_in_s"], "the end of the client", within=5)
+        assert "let go by its client" in parked.said()
+
+
 # -- The command ---------------------------------------------------------------------------------
 
 
