@@ -4,6 +4,7 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -574,20 +575,24 @@ def test_started_while_somebody_looks(host):
         os.kill(parked.command_pid, signal.SIGKILL)
 
 
-def test_line_at_login(host, tmp_path):
-    """packaging/sshidle-parked.sh: one line for an interactive shell if something is parked."""
+@pytest.fixture
+def snippet(host, tmp_path):
+    """packaging/sshidle-parked.sh with its places filled in; the command is found in PATH as well."""
     root = pathlib.Path(__file__).resolve().parents[2]
-    snippet = tmp_path / "snippet.sh"
-    places = {"@RUNTIMEDIR@": str(host.runtime), "@BINDIR@": str(tmp_path / "bin")}
     text = (root / "packaging" / "sshidle-parked.sh").read_text()
-    for name, place in places.items():
-        text = text.replace(name, place)
-    snippet.write_text(text)
+    for name, place in (("@RUNTIMEDIR@", host.runtime), ("@BINDIR@", tmp_path / "bin")):
+        text = text.replace(name, str(place))
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "sshidle"
     script.write_text(f"#!/bin/sh\nexec {' '.join(host.command())} \"$@\"\n")
     script.chmod(0o755)
+    path = tmp_path / "snippet.sh"
+    path.write_text(text)
+    return path
 
+
+def test_line_at_login(host, snippet):
+    """One line for an interactive shell if something is parked."""
     def login(*options, **more):
         return subprocess.run(["sh", *options, "-c", f". {snippet}"], env=environment(**more), text=True,
                               capture_output=True, check=True, timeout=20).stdout
@@ -596,3 +601,38 @@ def test_line_at_login(host, tmp_path):
     bash(host).park()
     assert "sshidle resume brings it back" in login("-i") and login("-i").count("\n") == 1
     assert login() == "" and login("-i", SSHIDLE_QUIET="1") == ""
+
+
+# What sshidle(1) has their users write, and where.
+OTHER_SHELLS = {
+    "zsh": (".zprofile", ". {snippet}\n"),
+    "fish": (".config/fish/config.fish", "status is-login; and status is-interactive; and sshidle parked --notice\n"),
+}
+
+
+@pytest.mark.parametrize("shell", OTHER_SHELLS)
+def test_line_at_login_of_other_shells(host, snippet, shell):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is missing: install {shell}")
+    home = snippet.parent / "home"
+    place, line = OTHER_SHELLS[shell]
+    (home / place).parent.mkdir(parents=True)
+    (home / place).write_text(line.replace("{snippet}", str(snippet)))
+    command = ["env", f"HOME={home}", f"PATH={snippet.parent / 'bin'}:{os.environ['PATH']}", shell]
+
+    def shown(*options):
+        """Whether the line comes before the first answer."""
+        client = Client([*command, *options], columns=200)
+        host.closing.append(client)
+        client.write("echo here; exit\r")
+        client.wait()
+        assert b"here" in client.got
+        return client.got.count(b"sshidle resume brings it back")
+
+    assert shown("-l") == 0
+    bash(host).park()
+    assert shown("-l") == 1 and shown() == 0
+    # A command, as of scp(1).
+    done = subprocess.run([*command, "-l", "-c", "echo here"], text=True, capture_output=True, check=True,
+                          timeout=20, env=environment())
+    assert done.stdout == "here\n" and done.stderr == ""
