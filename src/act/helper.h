@@ -28,6 +28,7 @@ struct helper_request {
 	uint32_t id;   /* of what is parked */
 	uint32_t most; /* of this user, this one included: else -EDQUOT */
 	int32_t leader_pid;
+	uint64_t leader_ticks; /* when it started, since boot */
 	/* HELPER_MEND */
 	uint32_t gid, mode;
 };

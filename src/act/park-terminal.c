@@ -174,7 +174,8 @@ int park_terminal_ask(struct park_terminal *terminal, const struct watch *watch,
 					  .pty = (uint32_t)terminal->channel.tty,
 					  .id = terminal->id,
 					  .most = order->most,
-					  .leader_pid = terminal->channel.pid };
+					  .leader_pid = terminal->channel.pid,
+					  .leader_ticks = terminal->channel.start_ticks };
 	uint32_t uid = watch_facts(watch)->uid;
 	auto_close int far_end = -1;
 	struct keeper_start start;

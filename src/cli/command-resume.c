@@ -9,6 +9,7 @@
 #include "cli/attach.h"
 #include "cli/command.h"
 #include "cli/escape.h"
+#include "cli/inside.h"
 #include "cli/output.h"
 #include "cli/parked.h"
 #include "core/order.h"
@@ -40,16 +41,34 @@ static const struct parked *choose(const struct parked_list *list,
 	return NULL;
 }
 
-/* A terminal shown on itself would show itself without end. */
-static bool is_our_terminal(const struct parked *parked)
+static bool is_our_terminal(const char *tty)
 {
 	char name[128];
+
+	return ttyname_r(STDIN_FILENO, name, sizeof(name)) == 0 && text_starts(name, "/dev/") &&
+	       text_equal(name + strlen("/dev/"), tty);
+}
+
+/* A terminal shown on itself would show itself without end. True: it has been said. */
+static bool would_show_itself(const struct parked *parked)
+{
+	const bool attached = json_is_true(json_object_get(parked->info, "attached"));
+	const char *tty = string_of(parked->info, "tty");
+	struct inside inside;
 
 	/* What has ended has none any more, and we may have got its number. */
 	if (json_is_true(json_object_get(parked->info, "ended")))
 		return false;
-	return ttyname_r(STDIN_FILENO, name, sizeof(name)) == 0 && text_starts(name, "/dev/") &&
-	       text_equal(name + strlen("/dev/"), string_of(parked->info, "tty"));
+	if (is_our_terminal(tty)) {
+		output_error("%u is this very terminal", parked->id);
+		return true;
+	}
+	if (!inside_find(tty, attached, &inside))
+		return false;
+	output_error(
+		"%u shows %s (pid %d), and this runs inside of that; resume it from another terminal",
+		parked->id, inside.name, (int)inside.pid);
+	return true;
 }
 
 /* What scrolls off first when it is painted. */
@@ -110,10 +129,8 @@ static enum command_exit resume(const struct parked *parked, bool steal, int esc
 		output_error("resume needs a terminal on standard input and output");
 		return result;
 	}
-	if (is_our_terminal(parked)) {
-		output_error("%u is this very terminal", parked->id);
+	if (would_show_itself(parked))
 		return result;
-	}
 	r = parked_connect(parked, &fd);
 	if (r < 0) {
 		output_error("cannot reach the keeper of %u: %s", parked->id, strerror(-r));

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "observe/kin.h"
 
 /* systemd's own socket: it is there without a D-Bus daemon, and open to root alone. */
 #define MANAGER_ADDRESS "unix:path=/run/systemd/private"
@@ -180,7 +179,8 @@ static int wait_for(const struct scope *scope, const struct process_list *pids)
 }
 
 /* Those of the terminal that are not in it yet. */
-static int find_outside(const struct scope *scope, int32_t leader, struct process_list *ret_pids)
+static int find_outside(const struct scope *scope, const struct kin_leader *leader,
+			struct process_list *ret_pids)
 {
 	struct process_list all = { 0 };
 	int r = kin_find(leader, &all);
@@ -193,7 +193,7 @@ static int find_outside(const struct scope *scope, int32_t leader, struct proces
 }
 
 /* 1: all that was outside has been moved; 0: nobody is outside. */
-static int move_round(const struct scope *scope, int32_t leader, bool started)
+static int move_round(const struct scope *scope, const struct kin_leader *leader, bool started)
 {
 	struct process_list pids = { 0 };
 	int r = started ? 0 : process_list_push(&pids, getpid());
@@ -211,7 +211,7 @@ static int move_round(const struct scope *scope, int32_t leader, bool started)
 	return r;
 }
 
-static int move_all(const struct scope *scope, int32_t leader)
+static int move_all(const struct scope *scope, const struct kin_leader *leader)
 {
 	bool started = false;
 
@@ -226,7 +226,7 @@ static int move_all(const struct scope *scope, int32_t leader)
 	return -ETIMEDOUT;
 }
 
-int scope_make(uint32_t id, uint32_t uid, int32_t leader)
+int scope_make(uint32_t id, uint32_t uid, const struct kin_leader *leader)
 {
 	struct scope scope = { 0 };
 	int r;
@@ -236,7 +236,8 @@ int scope_make(uint32_t id, uint32_t uid, int32_t leader)
 	/* With our own pid: the scope of a park that was cancelled stays, with the shell in it. */
 	(void)snprintf(scope.name, sizeof(scope.name), "sshidle-parked-%u-%d.scope", id, getpid());
 	(void)snprintf(scope.slice, sizeof(scope.slice), "user-%u.slice", uid);
-	if (!read_cgroup(leader, scope.home))
+	/* Whether that is still the leader's is seen by kin_find(). */
+	if (!read_cgroup(leader->pid, scope.home))
 		return -ESRCH;
 	r = sd_bus_new(&scope.bus);
 	if (r >= 0)
@@ -251,7 +252,7 @@ int scope_make(uint32_t id, uint32_t uid, int32_t leader)
 
 #else
 
-int scope_make(uint32_t id, uint32_t uid, int32_t leader)
+int scope_make(uint32_t id, uint32_t uid, const struct kin_leader *leader)
 {
 	(void)id;
 	(void)uid;

@@ -11,9 +11,11 @@
 
 #include <stdint.h>
 
+#include "observe/kin.h"
+
 /*
  * Moves this process and those of the terminal whose session leader is `leader`; returns when all
  * are there.  0 also where systemd is not process 1, or was not there when this was built: then
- * nothing has to be done.  -ETIMEDOUT, -errno.
+ * nothing has to be done.  -ESRCH: the leader has ended; -ETIMEDOUT, -errno.
  */
-int scope_make(uint32_t id, uint32_t uid, int32_t leader);
+int scope_make(uint32_t id, uint32_t uid, const struct kin_leader *leader);

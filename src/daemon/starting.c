@@ -176,7 +176,9 @@ static int become(const struct helper_request *request, const int fds[static STA
 {
 	char *const arguments[] = { (char *)(uintptr_t) "sshidle-keeper", NULL };
 	char *const environment[] = { (char *)(uintptr_t) "PATH=/usr/bin:/bin", NULL };
-	int r = scope_make(request->id, user->pw_uid, request->leader_pid);
+	const struct kin_leader leader = { .start_ticks = request->leader_ticks,
+					   .pid = request->leader_pid };
+	int r = scope_make(request->id, user->pw_uid, &leader);
 
 	if (r < 0) {
 		log_error("the terminal cannot be moved to a scope of its own: %s", strerror(-r));

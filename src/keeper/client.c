@@ -172,9 +172,19 @@ bool client_has_gone(const struct client *client)
 	return client->closing || poll(&poll_for, 1, 0) > 0;
 }
 
-void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n)
+/* What is queued may still reach it, if it takes it. */
+static void end_soon(struct client *client)
 {
 	const struct timeval closing = { .tv_sec = CLOSING_S };
+
+	client->closing = true;
+	hold_up(client, false);
+	(void)bufferevent_disable(client->stream, EV_READ);
+	(void)bufferevent_set_timeouts(client->stream, NULL, &closing);
+}
+
+void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n)
+{
 	struct paint_text text;
 
 	if (client->closing)
@@ -185,10 +195,7 @@ void client_let_go(struct client *client, enum frame_type type, const void *byte
 		paint_text_deinit(&text);
 	}
 	client_send_frame(client, type, bytes, n);
-	client->closing = true;
-	hold_up(client, false);
-	(void)bufferevent_disable(client->stream, EV_READ);
-	(void)bufferevent_set_timeouts(client->stream, NULL, &closing);
+	end_soon(client);
 }
 
 static void take_frame(struct client *client, const struct frame *frame)
@@ -235,7 +242,7 @@ static bool next_frame(struct client *client)
 	r = frame_parse(length <= n ? evbuffer_pullup(input, (ev_ssize_t)length) : head,
 			length <= n ? length : sizeof(head), &frame);
 	if (r < 0)
-		client->closing = true;
+		end_soon(client);
 	if (r <= 0)
 		return false;
 	take_frame(client, &frame);

@@ -79,21 +79,28 @@ static int add_generation(const struct family *family, int32_t leader, struct pr
 	return found;
 }
 
-int kin_find(int32_t leader, struct process_list *list)
+static int check_leader(const struct kin_leader *leader)
+{
+	struct procstat stat;
+	int r = process_stat(leader->pid, &stat);
+
+	return r == 0 && (stat.state == 'Z' || stat.start_ticks != leader->start_ticks) ? -ESRCH
+											: r;
+}
+
+int kin_find(const struct kin_leader *leader, struct process_list *list)
 {
 	struct family family = { 0 };
-	struct procstat stat;
-	int r = process_stat(leader, &stat);
+	int r = process_list_push(list, leader->pid);
 
-	if (r == 0 && stat.state == 'Z')
-		r = -ESRCH;
-	if (r == 0)
-		r = process_list_push(list, leader);
 	if (r == 0)
 		r = family_read(&family);
+	/* Afterwards: alive now, it was so while the others were read. */
+	if (r == 0)
+		r = check_leader(leader);
 	if (r == 0) {
 		do {
-			r = add_generation(&family, leader, list);
+			r = add_generation(&family, leader->pid, list);
 		} while (r > 0);
 	}
 	free(family.rows);

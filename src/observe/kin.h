@@ -8,5 +8,11 @@
 
 #include "observe/process.h"
 
-/* Appends their pids, the leader's first. -ESRCH: the leader has ended. */
-int kin_find(int32_t leader, struct process_list *list);
+/* Who it is, also when its pid has become that of another process. */
+struct kin_leader {
+	uint64_t start_ticks;
+	int32_t pid;
+};
+
+/* Appends their pids, the leader's first. -ESRCH: the leader has ended; the list is of no use then. */
+int kin_find(const struct kin_leader *leader, struct process_list *list);

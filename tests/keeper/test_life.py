@@ -3,6 +3,8 @@
 import os
 import pathlib
 import pwd
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -416,6 +418,22 @@ def test_nobody_is_taken_for_another(host, other_users):
     wait_for(lambda: not parked.alive(), "the hang-up")
 
 
+def test_a_client_that_breaks_the_rules_and_never_reads(host):
+    """It is gone within seconds, also from who is attached, so that the lifetime goes on."""
+    parked = host.start("sh", "-c", "read x; seq 1 200000; exec cat", lifetime_ms=600000).park()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(parked.socket))
+        client.sendall(b'{"method":"io.sshidle.keeper.Attach","parameters":{"rows":24,"cols":80}}\0')
+        wait_for(lambda: parked.info()["attached"], "the client")
+        # More than the socket holds waits for it; then a frame that is longer than any.
+        client.sendall(b"\x10\x01\0\0\r")
+        wait_for(lambda: parked.info()["bytes_kept"] > 1 << 20, "the output")
+        assert parked.info()["expires_in_s"] is None
+        client.sendall(b"\x10\xff\xff\xff")
+        wait_for(lambda: parked.info()["expires_in_s"], "the end of the client", within=5)
+        assert "let go by its client" in parked.said()
+
+
 # -- The command ---------------------------------------------------------------------------------
 
 
@@ -450,6 +468,43 @@ def test_a_terminal_is_not_shown_on_itself(host):
     client.write(" ".join(host.command("resume", "1", "--steal")) + "\r")
     client.expect("this very terminal")
     assert parked.alive()
+
+
+def test_a_terminal_is_not_shown_within_itself(host):
+    """Its tmux shows the pane that would show it; one that shows it no more may, and another one's may."""
+    name = f"inside-{os.getpid()}"
+    tmux = ["tmux", "-L", name, "-f", "/dev/null"]
+
+    def pane():
+        return subprocess.run([*tmux, "capture-pane", "-p"], capture_output=True, text=True, check=False).stdout
+
+    def typed(*arguments):
+        subprocess.run([*tmux, "send-keys", " ".join(host.command("resume", *arguments)), "Enter"], check=True)
+
+    parked = host.start("sh", "-c", f"{' '.join(tmux)} new-session 'bash --norc'; exec cat", columns=200)
+    try:
+        wait_for(lambda: re.search(r"[#$]", pane()), "the shell of its pane")
+        parked.park()
+        typed("1")
+        wait_for(lambda: re.search(r"1 shows tmux: server \(pid \d+\), and this runs inside", pane()), "the refusal")
+        assert not parked.info()["attached"]
+        subprocess.run([*tmux, "detach-client"], check=True)
+        wait_for(lambda: parked.info()["program"] == "cat", "its end")
+        typed("1")
+        wait_for(lambda: parked.info()["attached"], "the client")
+    finally:
+        subprocess.run([*tmux, "kill-server"], check=False)
+
+
+def test_a_terminal_is_not_shown_within_itself_by_script(host):
+    """Who looks at it is inside of whatever makes a terminal there."""
+    bash(host).park()
+    client = host.resume(columns=200)
+    client.expect("$ ")
+    client.write("PS1=; exec script -q /dev/null\r")
+    client.expect("$ ")
+    client.write(" ".join(host.command("resume", "1", "--steal")) + "\r")
+    client.expect("1 shows script (pid ")
 
 
 def test_size_follows(host):
@@ -520,20 +575,24 @@ def test_started_while_somebody_looks(host):
         os.kill(parked.command_pid, signal.SIGKILL)
 
 
-def test_line_at_login(host, tmp_path):
-    """packaging/sshidle-parked.sh: one line for an interactive shell if something is parked."""
+@pytest.fixture
+def snippet(host, tmp_path):
+    """packaging/sshidle-parked.sh with its places filled in; the command is found in PATH as well."""
     root = pathlib.Path(__file__).resolve().parents[2]
-    snippet = tmp_path / "snippet.sh"
-    places = {"@RUNTIMEDIR@": str(host.runtime), "@BINDIR@": str(tmp_path / "bin")}
     text = (root / "packaging" / "sshidle-parked.sh").read_text()
-    for name, place in places.items():
-        text = text.replace(name, place)
-    snippet.write_text(text)
+    for name, place in (("@RUNTIMEDIR@", host.runtime), ("@BINDIR@", tmp_path / "bin")):
+        text = text.replace(name, str(place))
     (tmp_path / "bin").mkdir()
     script = tmp_path / "bin" / "sshidle"
     script.write_text(f"#!/bin/sh\nexec {' '.join(host.command())} \"$@\"\n")
     script.chmod(0o755)
+    path = tmp_path / "snippet.sh"
+    path.write_text(text)
+    return path
 
+
+def test_line_at_login(host, snippet):
+    """One line for an interactive shell if something is parked."""
     def login(*options, **more):
         return subprocess.run(["sh", *options, "-c", f". {snippet}"], env=environment(**more), text=True,
                               capture_output=True, check=True, timeout=20).stdout
@@ -542,3 +601,38 @@ def test_line_at_login(host, tmp_path):
     bash(host).park()
     assert "sshidle resume brings it back" in login("-i") and login("-i").count("\n") == 1
     assert login() == "" and login("-i", SSHIDLE_QUIET="1") == ""
+
+
+# What sshidle(1) has their users write, and where.
+OTHER_SHELLS = {
+    "zsh": (".zprofile", ". {snippet}\n"),
+    "fish": (".config/fish/config.fish", "status is-login; and status is-interactive; and sshidle parked --notice\n"),
+}
+
+
+@pytest.mark.parametrize("shell", OTHER_SHELLS)
+def test_line_at_login_of_other_shells(host, snippet, shell):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is missing: install {shell}")
+    home = snippet.parent / "home"
+    place, line = OTHER_SHELLS[shell]
+    (home / place).parent.mkdir(parents=True)
+    (home / place).write_text(line.replace("{snippet}", str(snippet)))
+    command = ["env", f"HOME={home}", f"PATH={snippet.parent / 'bin'}:{os.environ['PATH']}", shell]
+
+    def shown(*options):
+        """Whether the line comes before the first answer."""
+        client = Client([*command, *options], columns=200)
+        host.closing.append(client)
+        client.write("echo here; exit\r")
+        client.wait()
+        assert b"here" in client.got
+        return client.got.count(b"sshidle resume brings it back")
+
+    assert shown("-l") == 0
+    bash(host).park()
+    assert shown("-l") == 1 and shown() == 0
+    # A command, as of scp(1).
+    done = subprocess.run([*command, "-l", "-c", "echo here"], text=True, capture_output=True, check=True,
+                          timeout=20, env=environment())
+    assert done.stdout == "here\n" and done.stderr == ""

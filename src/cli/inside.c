@@ -1,0 +1,67 @@
+#include "cli/inside.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+
+enum { ANCESTORS_MAX = 64, STAT_BYTES = 1024 };
+
+static bool read_process(int32_t pid, struct procstat *ret_process)
+{
+	char path[64], text[STAT_BYTES];
+	auto_close int fd = -1;
+	ssize_t n;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	return n > 0 && procstat_parse(text, (size_t)n, ret_process) == 0;
+}
+
+/* By its node, as another container may have one of the same name. */
+static bool has_open(int32_t pid, const struct stat *node)
+{
+	const struct dirent *entry;
+	struct stat status;
+	bool found = false;
+	char path[64];
+	DIR *list;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	list = opendir(path);
+	while (list && !found && (entry = readdir(list)) != NULL)
+		found = fstatat(dirfd(list), entry->d_name, &status, 0) == 0 &&
+			status.st_dev == node->st_dev && status.st_ino == node->st_ino;
+	if (list)
+		(void)closedir(list);
+	return found;
+}
+
+bool inside_find(const char *tty, bool attached, struct inside *ret_inside)
+{
+	int32_t pid = (int32_t)getppid();
+	char path[64] = "";
+	struct procstat process;
+	struct stat node;
+	uint64_t number;
+
+	if (!text_starts(tty, "pts/") ||
+	    text_to_u64(tty + strlen("pts/"), INT32_MAX, &number) < 0 ||
+	    !text_append(path, sizeof(path), "/dev/%s", tty) || stat(path, &node) < 0)
+		return false;
+	for (int i = 0; i < ANCESTORS_MAX && pid > 1 && read_process(pid, &process); i++) {
+		if ((attached || process.tty != (int32_t)number) && has_open(pid, &node)) {
+			ret_inside->pid = pid;
+			memcpy(ret_inside->name, process.name, sizeof(ret_inside->name));
+			return true;
+		}
+		pid = process.parent;
+	}
+	return false;
+}
