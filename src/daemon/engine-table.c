@@ -87,6 +87,7 @@ static void entry_free(struct entry *entry)
 	for (size_t i = 0; i < entry->n_groups; i++)
 		free(entry->groups[i]);
 	free(entry->groups);
+	free(entry->ending);
 	session_deinit(&entry->session);
 	free(entry);
 }

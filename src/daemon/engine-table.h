@@ -23,6 +23,14 @@ struct config_problems;
 #define TAGS_BYTES	 512
 #define ENGINE_RULES_MAX 16
 
+/* The end of a session, or of one of its terminals, that is under way or was last ordered. */
+struct ending {
+	struct verdict verdict;
+	int64_t last_use_at_ns;
+	bool parking;			    /* with its terminals kept */
+	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
+};
+
 struct entry {
 	struct session session; /* first: the control socket's pointers are entries */
 	struct engine *engine;
@@ -36,11 +44,7 @@ struct entry {
 	bool held;	/* told once that the brake holds it */
 	bool temporary; /* temporary rules concern it */
 	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
-	/* The end that is under way or was last asked for. */
-	struct verdict ending;
-	bool parking;			    /* with its terminals kept */
-	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
-	int64_t last_use_at_ns;
+	struct ending *ending; /* owned; NULL: none was ordered yet */
 	/* The kernel's keepalive, as it was last ordered; zeroed: not changed. */
 	struct order_keepalive wanted;
 	int64_t ping_asked_at_ns;
