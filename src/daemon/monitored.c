@@ -119,7 +119,7 @@ static void send_channels(struct monitored *monitored, const struct sample *samp
 	struct link_channels message = { .handle = monitored->handle,
 					 .from_ns = sample->from_ns,
 					 .at_ns = sample->at_ns };
-	const struct channel_facts *channels;
+	const struct watch_channel *channels;
 	size_t n;
 
 	channels = watch_channels(monitored->watch, &n);
@@ -127,11 +127,16 @@ static void send_channels(struct monitored *monitored, const struct sample *samp
 		n = FACTS_CHANNELS_MAX;
 	message.uid = watch_facts(monitored->watch)->uid;
 	message.n_channels = (uint32_t)n;
-	memcpy(message.channels, channels, n * sizeof(*channels));
-	for (size_t i = 0; i < n; i++)
-		if (channels[i].pid != 0)
-			message.channels[i].started_at_ns =
-				clock_now_ns() - process_age_ns(channels[i].start_ticks);
+	for (size_t i = 0; i < n; i++) {
+		struct link_channel *row = &message.channels[i];
+
+		row->facts = channels[i].facts;
+		if (row->facts.pid != 0)
+			row->facts.started_at_ns =
+				clock_now_ns() - process_age_ns(row->facts.start_ticks);
+		if (channels[i].command)
+			(void)text_copy(channels[i].command, row->command, sizeof(row->command));
+	}
 	monitor_send(monitored->monitor, LINK_CHANNELS, &message,
 		     link_channels_bytes(message.n_channels));
 }
