@@ -35,6 +35,7 @@ static void free_channels(struct session *session)
 void session_deinit(struct session *session)
 {
 	free_channels(session);
+	ledger_deinit(&session->ledger);
 	free(session->record);
 	session->channels = NULL;
 	session->record = NULL;

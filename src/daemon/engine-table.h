@@ -13,6 +13,7 @@
 #include "daemon/engine.h"
 #include "daemon/link.h"
 #include "daemon/state.h"
+#include "daemon/timers.h"
 #include "text/config-file.h"
 
 struct config_problems;
@@ -34,7 +35,7 @@ struct ending {
 struct entry {
 	struct session session; /* first: the control socket's pointers are entries */
 	struct engine *engine;
-	struct event *look; /* timer: the next sample */
+	struct timer look; /* the next sample */
 	struct verdict verdict;
 	char **groups; /* of the user, owned; n_groups of them */
 	size_t n_groups;
@@ -73,6 +74,7 @@ struct engine {
 	uint32_t next_rules_id;
 	struct state *state;
 	struct event *save; /* timer */
+	struct timers *looks;
 	struct brake brake;
 	struct brake asked;	/* as the monitor holds it: ends that users ask for */
 	struct entry **entries; /* in order of their ids */
@@ -90,6 +92,7 @@ struct engine {
 };
 
 /* engine-table.c */
+int table_init(struct engine *engine);
 int table_add(struct engine *engine, const struct link_opened *opened, struct entry **ret_entry);
 void table_remove(struct engine *engine, struct entry *entry);
 void table_deinit(struct engine *engine);

@@ -76,9 +76,7 @@ void engine_look_now(struct entry *entry)
 
 static void look_at(struct entry *entry, int64_t at_ns)
 {
-	struct timeval after = clock_until(at_ns);
-
-	(void)event_add(entry->look, &after);
+	timers_set(entry->engine->looks, &entry->look, at_ns);
 }
 
 static int64_t look_together_ns(const struct verdict *verdict)
@@ -510,6 +508,8 @@ static int engine_init(struct engine *engine)
 	if (!engine->base)
 		return -ENOMEM;
 	r = save_init(engine);
+	if (r == 0)
+		r = table_init(engine);
 	if (r < 0)
 		return r;
 	setup.fd = engine->options->link_fd;
