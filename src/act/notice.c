@@ -44,7 +44,7 @@ static bool notice_write(const struct watch *watch, int32_t tty, const char *lin
 struct notice_result notice_show(const struct watch *watch, int32_t tty, const char *text)
 {
 	struct notice_result result = { 0 };
-	const struct channel_facts *channels;
+	const struct watch_channel *channels;
 	char line[NOTICE_BYTES];
 	size_t n;
 
@@ -54,9 +54,9 @@ struct notice_result notice_show(const struct watch *watch, int32_t tty, const c
 	(void)snprintf(line, sizeof(line), "\r\n\a%s\r\n", text);
 	channels = watch_channels(watch, &n);
 	for (size_t i = 0; i < n; i++) {
-		if (channels[i].tty < 0 || (tty >= 0 && channels[i].tty != tty))
+		if (channels[i].facts.tty < 0 || (tty >= 0 && channels[i].facts.tty != tty))
 			continue;
-		if (notice_write(watch, channels[i].tty, line, &result.bytes))
+		if (notice_write(watch, channels[i].facts.tty, line, &result.bytes))
 			result.reached++;
 		else
 			result.missed++;
@@ -76,14 +76,14 @@ static bool terminal_is_empty(const struct watch *watch, int32_t tty)
 
 bool notice_is_out(const struct watch *watch)
 {
-	const struct channel_facts *channels;
+	const struct watch_channel *channels;
 	auto_close int fd = -1;
 	int unsent = 0;
 	size_t n;
 
 	channels = watch_channels(watch, &n);
 	for (size_t i = 0; i < n; i++)
-		if (channels[i].tty >= 0 && !terminal_is_empty(watch, channels[i].tty))
+		if (channels[i].facts.tty >= 0 && !terminal_is_empty(watch, channels[i].facts.tty))
 			return false;
 	if (watch_borrow_socket(watch, &fd) < 0 || ioctl(fd, SIOCOUTQ, &unsent) < 0)
 		return true;

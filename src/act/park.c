@@ -108,7 +108,7 @@ void park_free(struct park *park)
 /* Those that are worth it. */
 static int open_terminals(struct park *park)
 {
-	const struct channel_facts *channels;
+	const struct watch_channel *channels;
 	size_t n;
 
 	channels = watch_channels(park->watch, &n);
@@ -116,9 +116,9 @@ static int open_terminals(struct park *park)
 		struct park_terminal *terminal = &park->terminals[park->n];
 		int r;
 
-		if (channels[i].tty < 0)
+		if (channels[i].facts.tty < 0)
 			continue;
-		r = park_terminal_open(terminal, park->watch, &channels[i]);
+		r = park_terminal_open(terminal, park->watch, &channels[i].facts);
 		if (r == -ESRCH || r == -EALREADY)
 			continue;
 		if (r < 0)

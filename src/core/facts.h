@@ -27,6 +27,8 @@
  * more of them the rest is unknown, and the connection counts as in use. */
 #define FACTS_CHANNELS_MAX 32
 
+/* The command line of an exec channel as text, cut off at the end.  Foreign bytes: escape before
+ * print. */
 #define FACTS_COMMAND_BYTES 192
 #define FACTS_ADDRESS_BYTES 48
 
@@ -62,15 +64,12 @@ struct session_facts {
 
 /* One open channel.  Kinds shell, sftp and exec have a child process; forward and none have not. */
 struct channel_facts {
-	uint64_t start_ticks;		   /* of the child, 0 without one */
-	int64_t started_at_ns;		   /* the same as a time, 0 when not known */
-	int32_t pid;			   /* direct child of the ledger process, 0 without one */
-	int32_t tty;			   /* N of /dev/pts/N, -1 without a terminal */
-	uint32_t kind;			   /* enum channel_kind */
-	uint32_t reserved;		   /* 0 */
-	char command[FACTS_COMMAND_BYTES]; /* of an exec channel: its command line as text, cut off
-					      at the end; else empty.  Foreign bytes: escape before
-					      print */
+	uint64_t start_ticks;  /* of the child, 0 without one */
+	int64_t started_at_ns; /* the same as a time, 0 when not known */
+	int32_t pid;	       /* direct child of the ledger process, 0 without one */
+	int32_t tty;	       /* N of /dev/pts/N, -1 without a terminal */
+	uint32_t kind;	       /* enum channel_kind */
+	uint32_t reserved;     /* 0 */
 };
 
 enum sample_known {

@@ -1,5 +1,8 @@
 #include "core/ledger.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 /*
  * A rekey, told from everything else: so much protocol on the net each way, not counting what so
  * many segments with a key, a keepalive or a request have (measured on OpenSSH 9.2 and 10.5: keys
@@ -23,6 +26,13 @@
 /* A packet without user data, as tinyssh sends and receives for a client's keepalive. */
 #define KEEPALIVE_OUT_BYTES 52
 #define KEEPALIVE_IN_BYTES  44
+
+void ledger_deinit(struct ledger *ledger)
+{
+	free(ledger->rekeys);
+	ledger->rekeys = NULL;
+	ledger->n_rekeys = 0;
+}
 
 int64_t ledger_plain_in(const struct sample *sample)
 {
@@ -116,8 +126,25 @@ static void rekey_compare(const struct ledger *ledger, struct ledger_step *step)
 	step->rekey = in_seen >= LEDGER_REKEY_TRUST;
 }
 
+int ledger_add_rekey(struct ledger *ledger, const struct ledger_rekey *rekey)
+{
+	if (!ledger->rekeys)
+		ledger->rekeys = calloc(LEDGER_REKEYS_MAX, sizeof(*ledger->rekeys));
+	if (!ledger->rekeys)
+		return -ENOMEM;
+	ledger->rekeys[ledger->next_rekey] = *rekey;
+	ledger->next_rekey = (ledger->next_rekey + 1) % LEDGER_REKEYS_MAX;
+	if (ledger->n_rekeys < LEDGER_REKEYS_MAX)
+		ledger->n_rekeys++;
+	return 0;
+}
+
 static void rekey_remember(struct ledger *ledger, const struct ledger_step *step)
 {
+	struct ledger_rekey new = { .in_bytes = (uint32_t)step->in_bytes,
+				    .out_bytes = (uint32_t)step->out_bytes,
+				    .seen = 1 };
+
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++) {
 		struct ledger_rekey *rekey = &ledger->rekeys[i];
 
@@ -126,13 +153,8 @@ static void rekey_remember(struct ledger *ledger, const struct ledger_step *step
 			return;
 		}
 	}
-	ledger->rekeys[ledger->next_rekey] =
-		(struct ledger_rekey){ .in_bytes = (uint32_t)step->in_bytes,
-				       .out_bytes = (uint32_t)step->out_bytes,
-				       .seen = 1 };
-	ledger->next_rekey = (ledger->next_rekey + 1) % LEDGER_REKEYS_MAX;
-	if (ledger->n_rekeys < LEDGER_REKEYS_MAX)
-		ledger->n_rekeys++;
+	/* What is not remembered counts as use. */
+	(void)ledger_add_rekey(ledger, &new);
 }
 
 /* A known amount in a rekey's shape is no use.  A key in the same step changes the amount, and then

@@ -72,7 +72,7 @@ struct ledger_step {
 };
 
 struct ledger {
-	struct ledger_rekey rekeys[LEDGER_REKEYS_MAX];
+	struct ledger_rekey *rekeys; /* owned, LEDGER_REKEYS_MAX; NULL: none was seen yet */
 	struct ledger_counts last;
 	int64_t high_in, high_out;
 	int64_t notice_until_ns; /* so long is output taken for a notice of ours ... */
@@ -84,6 +84,11 @@ struct ledger {
 	bool primed;	    /* `last` is valid */
 	bool unusable;	    /* from now on: this server's I/O is not counted by the kernel */
 };
+
+void ledger_deinit(struct ledger *ledger);
+
+/* In the place of the oldest when there are too many. -ENOMEM. */
+int ledger_add_rekey(struct ledger *ledger, const struct ledger_rekey *rekey);
 
 /* plain_in and plain_out as the sample has them, before the high-water mark. */
 int64_t ledger_plain_in(const struct sample *sample);

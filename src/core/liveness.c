@@ -172,7 +172,7 @@ static bool was_answered(const struct liveness *liveness, uint64_t bytes)
 	return false;
 }
 
-static void note_answered(struct liveness *liveness, uint64_t bytes)
+static void note_answered(struct liveness *liveness, uint32_t bytes)
 {
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++)
 		if (liveness->answered[i] == bytes)
@@ -181,7 +181,7 @@ static void note_answered(struct liveness *liveness, uint64_t bytes)
 	liveness->next_answered = (liveness->next_answered + 1) % LIVENESS_SIZES_MAX;
 }
 
-static void note_probe(struct liveness *liveness, const struct sample *sample, uint64_t bytes)
+static void note_probe(struct liveness *liveness, const struct sample *sample, uint32_t bytes)
 {
 	struct liveness_probe *probe = NULL;
 
@@ -189,7 +189,7 @@ static void note_probe(struct liveness *liveness, const struct sample *sample, u
 		if (is_multiple(bytes, liveness->probes[i].bytes))
 			probe = &liveness->probes[i];
 	if (probe) {
-		probe->n += (uint32_t)(bytes / probe->bytes);
+		probe->n += bytes / probe->bytes;
 		return;
 	}
 	if (liveness->n_probes == LIVENESS_SIZES_MAX)
@@ -213,11 +213,11 @@ void liveness_step(struct liveness *liveness, const struct sample *sample,
 		   const struct ledger_step *step)
 {
 	if (is_probe(liveness, sample, step))
-		note_probe(liveness, sample, step->net_out_bytes);
+		note_probe(liveness, sample, (uint32_t)step->net_out_bytes);
 	else if (step->quiet && step->net_in_bytes > 0 &&
 		 step->net_out_bytes > step->net_in_bytes &&
 		 step->net_out_bytes <= PROBE_BYTES_MOST)
-		note_answered(liveness, step->net_out_bytes);
+		note_answered(liveness, (uint32_t)step->net_out_bytes);
 	liveness->still = step->quiet;
 	liveness->n_descriptors = sample->n_descriptors;
 	liveness->descriptors_known = (sample->known & SAMPLE_DESCRIPTORS) != 0;

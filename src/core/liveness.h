@@ -37,7 +37,7 @@
 
 /* Probes of one size (or its multiples) since the program was last heard of. */
 struct liveness_probe {
-	uint64_t bytes;
+	uint32_t bytes;
 	uint32_t n;
 	int64_t delivered_at_ns; /* the first was acknowledged by then; 0: not yet */
 };
@@ -54,7 +54,7 @@ struct liveness {
 	int64_t full_since_ns;
 	uint64_t acked; /* ... and nothing acknowledged since this */
 	uint64_t received;
-	uint64_t answered[LIVENESS_SIZES_MAX]; /* sizes that were answered; 0: none */
+	uint32_t answered[LIVENESS_SIZES_MAX]; /* sizes that were answered; 0: none */
 	struct liveness_probe probes[LIVENESS_SIZES_MAX];
 	uint64_t n_descriptors;
 	uint32_t n_probes; /* in use */

@@ -25,9 +25,17 @@ void session_init(struct session *session, const struct session_facts *facts, in
 	session->observed_at_ns = facts->started_at_ns;
 }
 
+static void free_channels(struct session *session)
+{
+	for (size_t i = 0; i < session->n_channels; i++)
+		free(session->channels[i].command);
+	free(session->channels);
+}
+
 void session_deinit(struct session *session)
 {
-	free(session->channels);
+	free_channels(session);
+	ledger_deinit(&session->ledger);
 	free(session->record);
 	session->channels = NULL;
 	session->record = NULL;
@@ -40,8 +48,8 @@ static bool channel_same(const struct channel_facts *a, const struct channel_fac
 	       a->start_ticks == b->start_ticks;
 }
 
-static const struct channel *channel_before(const struct session *session,
-					    const struct channel_facts *facts)
+static struct channel *channel_before(const struct session *session,
+				      const struct channel_facts *facts)
 {
 	for (size_t i = 0; i < session->n_channels; i++)
 		if (channel_same(&session->channels[i].facts, facts))
@@ -73,18 +81,36 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 	if (session->n_channels == 0)
 		now.earliest_ns = session->facts.started_at_ns;
 	for (size_t i = 0; i < n; i++) {
-		const struct channel *before = channel_before(session, &facts[i]);
+		struct channel *before = channel_before(session, &facts[i]);
 
 		if (before)
 			channels[i] = *before;
 		else
 			channels[i] = channel_opened(&facts[i], now);
 		channels[i].facts = facts[i];
+		if (before)
+			before->command = NULL;
 	}
-	free(session->channels);
+	free_channels(session);
 	session->channels = channels;
 	session->n_channels = n;
 	session->liveness.relisted = true;
+	return 0;
+}
+
+int session_set_command(struct channel *channel, const char *command)
+{
+	char *copy = NULL;
+
+	if (channel->command && strcmp(channel->command, command) == 0)
+		return 0;
+	if (*command != '\0') {
+		copy = strdup(command);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(channel->command);
+	channel->command = copy;
 	return 0;
 }
 

@@ -27,6 +27,7 @@
 
 struct channel {
 	struct channel_facts facts;
+	char *command; /* owned, of an exec channel; NULL: none.  Foreign text */
 	struct policy policy;
 	struct bounds opened; /* an opening counts as use of any kind of channel */
 	struct bounds input;  /* of a terminal; others share the connection's */
@@ -87,6 +88,9 @@ void session_deinit(struct session *session);
  */
 int session_set_channels(struct session *session, const struct channel_facts *facts, size_t n,
 			 int64_t from_ns, int64_t at_ns);
+
+/* "" is none. -ENOMEM leaves the old one. */
+int session_set_command(struct channel *channel, const char *command);
 
 /*
  * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken

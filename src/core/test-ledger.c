@@ -52,6 +52,7 @@ static void keys_are_exact(void **state)
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 0);
 	assert_int_equal(step.out_bytes, 0);
+	ledger_deinit(&ledger);
 }
 
 /* A sample inside a write is too small and says nothing; the next one is no use, and hides none. */
@@ -75,6 +76,7 @@ static void a_sample_inside_a_call_says_nothing(void **state)
 	sample.wchar += 1;
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 1);
+	ledger_deinit(&ledger);
 }
 
 static void what_waits_is_not_read(void **state)
@@ -92,6 +94,7 @@ static void what_waits_is_not_read(void **state)
 	sample.rchar += 44;
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 0);
+	ledger_deinit(&ledger);
 }
 
 /* Read after io, forwarded bytes may run ahead of it; a key beside them is not lost. */
@@ -111,6 +114,7 @@ static void forwards_do_not_hide_keys(void **state)
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 1);
 	assert_int_equal(step.traffic_bytes, 0);
+	ledger_deinit(&ledger);
 }
 
 static void rekey(struct sample *sample, uint64_t in, uint64_t out)
@@ -155,6 +159,7 @@ static void a_rekey_is_learned(void **state)
 	rekey(&sample, 96, 92);
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_TOUCHED, &step));
 	assert_false(step.rekey);
+	ledger_deinit(&ledger);
 }
 
 /* The first one is known for what it is where nothing but terminals takes input, and none got any. */
@@ -178,6 +183,7 @@ static void a_rekey_that_terminals_prove(void **state)
 	sample.wchar += 96;
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
 	assert_false(step.rekey);
+	ledger_deinit(&ledger);
 }
 
 /* Keepalives in the same step do not blur it, and its halves wait for each other. */
@@ -215,6 +221,7 @@ static void a_rekey_under_way(void **state)
 	for (int i = 0; i < 50; i++)
 		assert_true(ledger_is_mid_rekey(&ledger, &sample));
 	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	ledger_deinit(&ledger);
 }
 
 static void padding_is_no_output(void **state)
@@ -232,6 +239,7 @@ static void padding_is_no_output(void **state)
 	sample.rchar += 32 + 200;
 	assert_true(ledger_step(&ledger, &padding, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 232);
+	ledger_deinit(&ledger);
 }
 
 /* What the daemon writes to a terminal is not the session's output. */
@@ -262,6 +270,7 @@ static void a_notice_is_no_output(void **state)
 	sample.rchar += 100 + 2 * 32;
 	assert_true(ledger_step(&ledger, &padding, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 0);
+	ledger_deinit(&ledger);
 }
 
 /* It comes out while no daemon is there to see it. */
@@ -285,6 +294,7 @@ static void a_notice_outlives_the_daemon(void **state)
 	sample.at_ns = 60 * NS_PER_S;
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.out_bytes, 100);
+	ledger_deinit(&ledger);
 }
 
 static void a_reaped_child_does_not_hide_keys(void **state)
@@ -303,6 +313,7 @@ static void a_reaped_child_does_not_hide_keys(void **state)
 	sample.wchar += 1;
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_int_equal(step.in_bytes, 1);
+	ledger_deinit(&ledger);
 }
 
 /* A server that moves its data with recv(2) and send(2): the counters stand while data flows. */
@@ -322,6 +333,7 @@ static void a_ledger_that_does_not_fit_is_noticed(void **state)
 	net(&sample, 100, 100, 1);
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_true(step.unusable);
+	ledger_deinit(&ledger);
 }
 
 static void behind_for_ever_is_unusable(void **state)
@@ -335,6 +347,7 @@ static void behind_for_ever_is_unusable(void **state)
 		assert_true(ledger_is_behind(&ledger, &sample));
 	assert_false(ledger_is_behind(&ledger, &sample));
 	assert_true(ledger.unusable);
+	ledger_deinit(&ledger);
 }
 
 int main(void)

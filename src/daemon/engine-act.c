@@ -107,19 +107,28 @@ static void cancel_warnings(struct entry *entry, const struct verdict *verdict)
 	engine_tell(entry, EVENT_CANCELLED, verdict->rule, -1, why);
 }
 
-static void begin_end(struct entry *entry, const struct verdict *verdict)
+/* -ENOMEM: nothing is to be ordered now. */
+static int begin_end(struct entry *entry, const struct verdict *verdict)
 {
 	const struct session *session = &entry->session;
+	struct ending *ending = entry->ending ? entry->ending : malloc(sizeof(*ending));
 
-	entry->ending = *verdict;
-	entry->last_use_at_ns =
+	if (!ending) {
+		log_error("out of memory; session %u is not ended", session->id);
+		entry->retry_at_ns = engine_now_ns() + NS_PER_S;
+		return -ENOMEM;
+	}
+	*ending = (struct ending){ .verdict = *verdict };
+	entry->ending = ending;
+	ending->last_use_at_ns =
 		session_channel_last_use(session, &session->channels[verdict->channel]).latest_ns;
 	if (verdict->rule == RULE_UNRESPONSIVE_HOST)
-		entry->last_use_at_ns = session->liveness.host.latest_ns;
+		ending->last_use_at_ns = session->liveness.host.latest_ns;
 	if (verdict->rule == RULE_UNRESPONSIVE_PROGRAM)
-		entry->last_use_at_ns = session->liveness.program.latest_ns;
+		ending->last_use_at_ns = session->liveness.program.latest_ns;
 	if (verdict->rule != RULE_ASKED)
-		record_lack(session, verdict, entry->reason, sizeof(entry->reason));
+		record_lack(session, verdict, ending->reason, sizeof(ending->reason));
+	return 0;
 }
 
 /* Made before the order is given, as the list of channels may be another one when it is done, and
@@ -141,15 +150,15 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 	const struct policy *policy = &session->channels[verdict->channel].policy;
 	struct order_cut order = { .handle = entry->handle };
 
+	if (begin_end(entry, verdict) < 0)
+		return;
 	order.guard = record_is_unresponsive(verdict) ? guard_of_life(session, verdict->rule)
 						      : guard_of(session, NULL);
 	order.hang_up = policy->after_cut == AFTER_HANGUP;
-	begin_end(entry, verdict);
 	/* Who does not answer reads nothing. */
 	if (!record_is_unresponsive(verdict))
 		(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.",
-			       entry->reason);
-	entry->parking = false;
+			       entry->ending->reason);
 	if (verdict->action == VERDICT_PARK)
 		park_fill(entry, &order);
 	open_record(entry);
@@ -168,11 +177,11 @@ int act_cut_asked(struct entry *entry, const char *who, const char *message)
 		return -EALREADY;
 	if (brake_on(&entry->engine->asked, engine_now_ns()))
 		return -EDQUOT;
+	if (begin_end(entry, &verdict) < 0)
+		return -ENOMEM;
 	text_escape(message ? message : "", false, said, sizeof(said));
 	order.hang_up = entry->session.channels[0].policy.after_cut == AFTER_HANGUP;
-	entry->parking = false;
-	begin_end(entry, &verdict);
-	(void)snprintf(entry->reason, sizeof(entry->reason), "asked by %s%s%s", who,
+	(void)snprintf(entry->ending->reason, sizeof(entry->ending->reason), "asked by %s%s%s", who,
 		       said[0] != '\0' ? ": " : "", said);
 	open_record(entry);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended by %s%s%s", who,
@@ -189,10 +198,11 @@ static void order_hangup(struct entry *entry, const struct verdict *verdict)
 	struct channel *channel = &session->channels[verdict->channel];
 	struct order_hangup order = { .handle = entry->handle, .tty = channel->facts.tty };
 
+	if (begin_end(entry, verdict) < 0)
+		return;
 	order.guard = guard_of(session, channel);
-	begin_end(entry, verdict);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.",
-		       entry->reason);
+		       entry->ending->reason);
 	channel->hung_up_at_ns = engine_now_ns();
 	brake_note_cut(rules_brake(entry), channel->hung_up_at_ns);
 	engine_send(entry->engine, LINK_HANGUP, &order, sizeof(order));
@@ -293,41 +303,43 @@ static void log_cut(const struct entry *entry, const struct order_cut_done *done
 		park_words(done, parked, sizeof(parked));
 		(void)text_append(parked, sizeof(parked), " drained=%s",
 				  done->drained ? "yes" : "no");
-	} else if (entry->parking && session->record) {
+	} else if (entry->ending->parking && session->record) {
 		record = session->record + strlen("parked ");
 	}
 	record_processes(done->hung_up, done->n_hung_up, hung_up, sizeof(hung_up));
 	record_processes(done->survivors, done->n_survivors, survivors, sizeof(survivors));
 	log_info("%s%s%s%s signal=%u hung-up=%s lives-on=%s",
-		 entry->parking && done->n_parked == 0 && session->record ? "cut " : "", record,
-		 done->n_parked > 0 ? " parked=" : "", done->n_parked > 0 ? parked : "",
+		 entry->ending->parking && done->n_parked == 0 && session->record ? "cut " : "",
+		 record, done->n_parked > 0 ? " parked=" : "", done->n_parked > 0 ? parked : "",
 		 done->signal, hung_up, survivors);
 }
 
 static void tell_cut(struct entry *entry, const struct order_cut_done *done)
 {
 	char parked[ORDER_TEXT_BYTES / 2], reason[ORDER_TEXT_BYTES + sizeof(parked)];
+	const struct ending *ending = entry->ending;
 
 	entry->told = true;
 	log_cut(entry, done);
 	park_alarm(entry, done);
 	if (done->n_parked == 0) {
 		entry->engine->cuts++;
-		engine_tell(entry, EVENT_CUT, entry->ending.rule, -1, entry->reason);
+		engine_tell(entry, EVENT_CUT, ending->verdict.rule, -1, ending->reason);
 		return;
 	}
 	entry->engine->parks++;
 	park_words(done, parked, sizeof(parked));
-	(void)snprintf(reason, sizeof(reason), "%s; parked as %s", entry->reason, parked);
-	engine_tell(entry, EVENT_PARKED, entry->ending.rule, -1, reason);
+	(void)snprintf(reason, sizeof(reason), "%s; parked as %s", ending->reason, parked);
+	engine_tell(entry, EVENT_PARKED, ending->verdict.rule, -1, reason);
 }
 
 void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 {
 	struct session *session = &entry->session;
+	const struct ending *ending = entry->ending;
 	char who[NAME_BYTES];
 
-	if (done->n_parked > FACTS_CHANNELS_MAX)
+	if (!ending || done->n_parked > FACTS_CHANNELS_MAX)
 		return;
 	if (done->result == 0) {
 		tell_cut(entry, done);
@@ -339,23 +351,23 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	session->record = NULL;
 	engine_save_record(entry->engine);
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
-	if (entry->ending.rule != RULE_ASKED)
+	if (ending->verdict.rule != RULE_ASKED)
 		brake_take_back(rules_brake(entry));
 	else
 		brake_take_back(&entry->engine->asked);
 	if (park_refused(entry, done))
 		return;
 	/* The monitor's own count is a moment behind, or its rate lower after a reload. */
-	if (done->result == -EDQUOT && entry->ending.rule != RULE_ASKED) {
+	if (done->result == -EDQUOT && ending->verdict.rule != RULE_ASKED) {
 		entry->retry_at_ns = engine_now_ns() + NS_PER_S;
 		return;
 	}
 	record_name(session, who);
 	if (done->result == -EBUSY && entry->refused++ == 0)
 		log_info("session %s %s at the last moment and is not %s", who,
-			 record_is_unresponsive(&entry->ending) ? "gave a sign of life"
-								: "was used",
-			 entry->parking ? "parked" : "cut");
+			 record_is_unresponsive(&ending->verdict) ? "gave a sign of life"
+								  : "was used",
+			 ending->parking ? "parked" : "cut");
 	else if (done->result != -EBUSY)
 		log_error("session %s could not be ended: %s", who, strerror(-done->result));
 }
@@ -363,8 +375,11 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 {
 	const struct session *session = &entry->session;
+	const struct ending *ending = entry->ending;
 	char who[NAME_BYTES], tags[TAGS_BYTES], last[CLOCK_TEXT_BYTES];
 
+	if (!ending)
+		return;
 	record_name(session, who);
 	if (done->result != 0) {
 		entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
@@ -382,11 +397,11 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 		return;
 	}
 	record_tags(session, tags);
-	clock_format_utc(entry->last_use_at_ns, last);
+	clock_format_utc(ending->last_use_at_ns, last);
 	entry->engine->cuts++;
 	log_info("hung up pts/%d of session %s: %s  rule=%d %s last=%s signal=%u", done->tty, who,
-		 entry->reason, entry->ending.rule, tags, last, done->signal);
-	engine_tell(entry, EVENT_HUNG_UP, entry->ending.rule, done->tty, entry->reason);
+		 ending->reason, ending->verdict.rule, tags, last, done->signal);
+	engine_tell(entry, EVENT_HUNG_UP, ending->verdict.rule, done->tty, ending->reason);
 }
 
 void act_opened(struct entry *entry)

@@ -43,12 +43,12 @@ void park_fill(struct entry *entry, struct order_cut *order)
 	};
 	entry->engine->next_id += n - 1;
 	(void)text_copy(session->user, order->park.user, sizeof(order->park.user));
-	entry->parking = true;
+	entry->ending->parking = true;
 	/* Who does not answer reads nothing. */
 	if (order->text[0] == '\0')
 		return;
 	(void)text_copy("sshidle: session parked: ", order->text, sizeof(order->text));
-	(void)text_append(order->text, sizeof(order->text), "%.160s", entry->reason);
+	(void)text_append(order->text, sizeof(order->text), "%.160s", entry->ending->reason);
 	if (n == 1)
 		(void)text_append(order->text, sizeof(order->text),
 				  ". It goes on; sshidle resume %u brings it back. ", session->id);

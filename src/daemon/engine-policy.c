@@ -97,7 +97,7 @@ void policy_apply(struct entry *entry)
 		struct channel *channel = &session->channels[i];
 
 		query.kind = (enum channel_kind)channel->facts.kind;
-		query.command = channel->facts.command;
+		query.command = channel->command;
 		policy_resolve(engine->config, &query, &channel->policy);
 	}
 	alive_tune(entry);

@@ -171,8 +171,8 @@ static void clock_words(const struct bounds *last, int64_t now_ns,
 static void clocks_words(const struct entry *entry, char *ret_text, size_t size)
 {
 	const struct session *session = &entry->session;
-	const struct bounds idle =
-		session_channel_last_use(session, &session->channels[entry->ending.channel]);
+	const struct bounds idle = session_channel_last_use(
+		session, &session->channels[entry->ending->verdict.channel]);
 	char idle_for[CLOCK_WORDS_BYTES], host[CLOCK_WORDS_BYTES] = "unknown";
 	char program[CLOCK_WORDS_BYTES] = "unknown";
 	int64_t now_ns = engine_now_ns();
@@ -189,11 +189,11 @@ static void clocks_words(const struct entry *entry, char *ret_text, size_t size)
 static void cause_words(const struct entry *entry, char *ret_text, size_t size)
 {
 	const struct session *session = &entry->session;
-	const struct policy *policy = &session->channels[entry->ending.channel].policy;
-	bool unresponsive = record_is_unresponsive(&entry->ending);
+	const struct policy *policy = &session->channels[entry->ending->verdict.channel].policy;
+	bool unresponsive = record_is_unresponsive(&entry->ending->verdict);
 	char last[CLOCK_TEXT_BYTES], limit[DURATION_TEXT_BYTES];
 
-	clock_format_utc(entry->last_use_at_ns, last);
+	clock_format_utc(entry->ending->last_use_at_ns, last);
 	duration_format_exact(
 		unresponsive ? policy_alive_limit_ns(policy) : policy->idle_timeout_ns, limit);
 	(void)snprintf(ret_text, size, "limit=%s last=%s config=%s", limit, last,
@@ -202,20 +202,21 @@ static void cause_words(const struct entry *entry, char *ret_text, size_t size)
 
 char *record_new(const struct entry *entry)
 {
-	bool unresponsive = record_is_unresponsive(&entry->ending);
+	const struct ending *ending = entry->ending;
+	bool unresponsive = record_is_unresponsive(&ending->verdict);
 	const char *control =
 		entry->engine->config->controls[unresponsive ? CONTROL_UNRESPONSIVE : CONTROL_IDLE];
 	char who[NAME_BYTES], tags[TAGS_BYTES], cause[TAGS_BYTES], clocks[TAGS_BYTES];
 	char *record;
 
-	if (entry->ending.rule == RULE_ASKED)
+	if (ending->verdict.rule == RULE_ASKED)
 		control = NULL;
 	record_name(&entry->session, who);
 	record_tags(&entry->session, tags);
 	cause_words(entry, cause, sizeof(cause));
 	clocks_words(entry, clocks, sizeof(clocks));
 	if (asprintf(&record, "%s session %s: %s  rule=%d %s %s %s%s%s",
-		     entry->parking ? "parked" : "cut", who, entry->reason, entry->ending.rule,
+		     ending->parking ? "parked" : "cut", who, ending->reason, ending->verdict.rule,
 		     tags, cause, clocks, control ? " control=" : "", control ? control : "") < 0)
 		return NULL;
 	return record;

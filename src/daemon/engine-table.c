@@ -82,11 +82,11 @@ struct entry *table_find_handle(const struct engine *engine, uint32_t handle)
 
 static void entry_free(struct entry *entry)
 {
-	if (entry->look)
-		event_free(entry->look);
+	timers_drop(entry->engine->looks, &entry->look);
 	for (size_t i = 0; i < entry->n_groups; i++)
 		free(entry->groups[i]);
 	free(entry->groups);
+	free(entry->ending);
 	session_deinit(&entry->session);
 	free(entry);
 }
@@ -100,11 +100,14 @@ static uint32_t pick_id(struct engine *engine, const struct session_identity *id
 	return engine->next_id++;
 }
 
-static void on_look(evutil_socket_t fd, short what, void *context)
+static void on_look(void *context)
 {
-	(void)fd;
-	(void)what;
 	engine_look_now(context);
+}
+
+int table_init(struct engine *engine)
+{
+	return timers_new(engine->base, on_look, &engine->looks);
 }
 
 int table_add(struct engine *engine, const struct link_opened *opened, struct entry **ret_entry)
@@ -114,19 +117,16 @@ int table_add(struct engine *engine, const struct link_opened *opened, struct en
 
 	if (opened->facts.server >= SERVER_N)
 		return -EPROTO;
-	if (grow_entries(engine) < 0 || grow_slots(engine, slot) < 0)
+	if (grow_entries(engine) < 0 || grow_slots(engine, slot) < 0 ||
+	    timers_reserve(engine->looks, engine->n_entries + 1) < 0)
 		return -ENOMEM;
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return -ENOMEM;
 	session_init(&entry->session, &opened->facts, opened->seen_at_ns);
 	entry->session.traits = server_get(opened->facts.server)->traits;
-	entry->look = evtimer_new(engine->base, on_look, entry);
-	if (!entry->look) {
-		entry_free(entry);
-		return -ENOMEM;
-	}
 	entry->engine = engine;
+	entry->look.context = entry;
 	entry->verdict.ping_at_ns = TIME_NEVER;
 	entry->handle = opened->handle;
 	entry->session.id = pick_id(engine, &opened->facts.identity);
@@ -157,6 +157,7 @@ void table_deinit(struct engine *engine)
 		entry_free(engine->entries[i]);
 	free(engine->entries);
 	free(engine->by_slot);
+	timers_free(engine->looks);
 	engine->n_entries = 0;
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/engine.h"
 #include "daemon/link.h"
 #include "daemon/state.h"
+#include "daemon/timers.h"
 #include "text/config-file.h"
 
 struct config_problems;
@@ -23,10 +24,18 @@ struct config_problems;
 #define TAGS_BYTES	 512
 #define ENGINE_RULES_MAX 16
 
+/* The end of a session, or of one of its terminals, that is under way or was last ordered. */
+struct ending {
+	struct verdict verdict;
+	int64_t last_use_at_ns;
+	bool parking;			    /* with its terminals kept */
+	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
+};
+
 struct entry {
 	struct session session; /* first: the control socket's pointers are entries */
 	struct engine *engine;
-	struct event *look; /* timer: the next sample */
+	struct timer look; /* the next sample */
 	struct verdict verdict;
 	char **groups; /* of the user, owned; n_groups of them */
 	size_t n_groups;
@@ -36,11 +45,7 @@ struct entry {
 	bool held;	/* told once that the brake holds it */
 	bool temporary; /* temporary rules concern it */
 	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
-	/* The end that is under way or was last asked for. */
-	struct verdict ending;
-	bool parking;			    /* with its terminals kept */
-	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
-	int64_t last_use_at_ns;
+	struct ending *ending; /* owned; NULL: none was ordered yet */
 	/* The kernel's keepalive, as it was last ordered; zeroed: not changed. */
 	struct order_keepalive wanted;
 	int64_t ping_asked_at_ns;
@@ -69,6 +74,7 @@ struct engine {
 	uint32_t next_rules_id;
 	struct state *state;
 	struct event *save; /* timer */
+	struct timers *looks;
 	struct brake brake;
 	struct brake asked;	/* as the monitor holds it: ends that users ask for */
 	struct entry **entries; /* in order of their ids */
@@ -86,6 +92,7 @@ struct engine {
 };
 
 /* engine-table.c */
+int table_init(struct engine *engine);
 int table_add(struct engine *engine, const struct link_opened *opened, struct entry **ret_entry);
 void table_remove(struct engine *engine, struct entry *entry);
 void table_deinit(struct engine *engine);

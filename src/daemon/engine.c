@@ -76,9 +76,7 @@ void engine_look_now(struct entry *entry)
 
 static void look_at(struct entry *entry, int64_t at_ns)
 {
-	struct timeval after = clock_until(at_ns);
-
-	(void)event_add(entry->look, &after);
+	timers_set(entry->engine->looks, &entry->look, at_ns);
 }
 
 static int64_t look_together_ns(const struct verdict *verdict)
@@ -138,6 +136,23 @@ static int take_opened(void *context, const void *message)
 	return table_add(engine, opened, &entry);
 }
 
+static int set_channels(struct session *session, const struct link_channels *list)
+{
+	struct channel_facts facts[FACTS_CHANNELS_MAX];
+	char command[FACTS_COMMAND_BYTES];
+	int r;
+
+	for (uint32_t i = 0; i < list->n_channels; i++)
+		facts[i] = list->channels[i].facts;
+	r = session_set_channels(session, facts, list->n_channels, list->from_ns, list->at_ns);
+	for (uint32_t i = 0; r == 0 && i < list->n_channels; i++) {
+		memcpy(command, list->channels[i].command, sizeof(command));
+		command[sizeof(command) - 1] = '\0';
+		r = session_set_command(&session->channels[i], command);
+	}
+	return r;
+}
+
 static int take_channels(void *context, const void *message)
 {
 	const struct link_channels *list = message;
@@ -153,8 +168,7 @@ static int take_channels(void *context, const void *message)
 		return 0;
 	session = &entry->session;
 	first = session->n_channels == 0;
-	r = session_set_channels(session, list->channels, list->n_channels, list->from_ns,
-				 list->at_ns);
+	r = set_channels(session, list);
 	if (r < 0)
 		return r;
 	if (entry->verdict.channel >= session->n_channels)
@@ -330,7 +344,7 @@ static int take_reload(void *context, const void *message)
 static const struct link_row engine_rows[] = {
 	{ LINK_OPENED, LINK_RUNNING, sizeof(struct link_opened), 0, 0, take_opened },
 	{ LINK_CHANNELS, LINK_RUNNING, offsetof(struct link_channels, channels),
-	  sizeof(struct channel_facts), offsetof(struct link_channels, n_channels), take_channels },
+	  sizeof(struct link_channel), offsetof(struct link_channels, n_channels), take_channels },
 	{ LINK_SAMPLED, LINK_RUNNING, offsetof(struct link_sampled, sample.channels),
 	  sizeof(struct channel_sample), offsetof(struct link_sampled, sample.n_channels),
 	  take_sampled },
@@ -494,6 +508,8 @@ static int engine_init(struct engine *engine)
 	if (!engine->base)
 		return -ENOMEM;
 	r = save_init(engine);
+	if (r == 0)
+		r = table_init(engine);
 	if (r < 0)
 		return r;
 	setup.fd = engine->options->link_fd;

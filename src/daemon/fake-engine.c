@@ -102,7 +102,8 @@ static void fill_channel(const struct fake_channel *from, int32_t pid, struct ch
 	channel->facts.kind = from->kind;
 	channel->facts.tty = from->tty;
 	channel->facts.pid = from->kind == KIND_FORWARD ? 0 : pid;
-	(void)text_copy(from->command, channel->facts.command, sizeof(channel->facts.command));
+	if (from->command && session_set_command(channel, from->command) < 0)
+		abort();
 	channel->input = last;
 	channel->work = last;
 	channel->policy = (struct policy){ .idle_timeout_ns = from->limit_ns,

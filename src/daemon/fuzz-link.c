@@ -70,7 +70,7 @@ static const struct link_row rows[] = {
 	  take_settings },
 	{ LINK_CUT, LINK_RUNNING, sizeof(struct order_cut), 0, 0, take_cut },
 	{ LINK_CHANNELS, LINK_RUNNING, offsetof(struct link_channels, channels),
-	  sizeof(struct channel_facts), offsetof(struct link_channels, n_channels), take_channels },
+	  sizeof(struct link_channel), offsetof(struct link_channels, n_channels), take_channels },
 	{ LINK_SAMPLED, LINK_RUNNING, offsetof(struct link_sampled, sample.channels),
 	  sizeof(struct channel_sample), offsetof(struct link_sampled, sample.n_channels),
 	  take_sampled },

@@ -32,7 +32,7 @@ struct link {
 
 size_t link_channels_bytes(uint32_t n)
 {
-	return offsetof(struct link_channels, channels) + n * sizeof(struct channel_facts);
+	return offsetof(struct link_channels, channels) + n * sizeof(struct link_channel);
 }
 
 size_t link_sampled_bytes(uint32_t n)

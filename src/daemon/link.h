@@ -57,13 +57,18 @@ struct link_opened {
 	uint32_t reserved;
 };
 
+struct link_channel {
+	struct channel_facts facts;
+	char command[FACTS_COMMAND_BYTES]; /* of an exec channel, else empty */
+};
+
 struct link_channels {
 	int64_t from_ns, at_ns;
 	uint32_t handle;
 	uint32_t uid; /* may have become known */
 	uint32_t n_channels;
 	uint32_t reserved;
-	struct channel_facts channels[FACTS_CHANNELS_MAX];
+	struct link_channel channels[FACTS_CHANNELS_MAX];
 };
 
 struct link_sampled {

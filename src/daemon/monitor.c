@@ -209,8 +209,10 @@ static void begin_end(struct monitored *monitored, const struct order_cut *order
 		refuse_cut(monitored, order, -EDQUOT);
 		return;
 	}
-	r = order->park.wanted ? begin_park(monitored, order)
-			       : cut_new(monitored->watch, order, now_ns, &monitored->cut);
+	r = monitored_make_timer(monitored);
+	if (r == 0)
+		r = order->park.wanted ? begin_park(monitored, order)
+				       : cut_new(monitored->watch, order, now_ns, &monitored->cut);
 	if (r < 0) {
 		limits_give_back(limits, order->asked, facts);
 		refuse_cut(monitored, order, r);
@@ -242,6 +244,8 @@ static int begin_hangup(struct monitored *monitored, const struct order_hangup *
 
 	if (monitored->hangup)
 		return -EBUSY;
+	if (monitored_make_timer(monitored) < 0)
+		return -ENOMEM;
 	if (!limits_take_end(limits, false, facts, now_ns))
 		return -EDQUOT;
 	r = hangup_new(monitored->watch, order, now_ns, &monitored->hangup);
@@ -372,6 +376,8 @@ static int monitor_init(struct monitor *monitor, struct event *signals[3])
 	r = finder_new(on_found, monitor, &monitor->finder);
 	if (r == 0)
 		r = watch_starter(monitor);
+	if (r == 0)
+		r = monitored_listen(monitor);
 	if (r < 0)
 		return r;
 	listen_for_words(monitor);
@@ -397,6 +403,7 @@ static void monitor_deinit(struct monitor *monitor, struct event *signals[3])
 		if (monitor->sessions[slot])
 			monitored_free(monitor->sessions[slot]);
 	free(monitor->sessions);
+	monitored_stop_listening(monitor);
 	for (int i = 0; i < 3; i++)
 		if (signals[i])
 			event_free(signals[i]);
@@ -434,7 +441,7 @@ static void bury_engine(int pid)
 
 int monitor_run(const struct monitor_options *options)
 {
-	struct monitor monitor = { .options = options, .result = 1 };
+	struct monitor monitor = { .options = options, .ended_fd = -1, .result = 1 };
 	struct event *signals[3] = { NULL };
 	int r = monitor_init(&monitor, signals);
 

@@ -5,8 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "act/ping.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/clock.h"
@@ -20,6 +22,9 @@
 /* A handle is a slot and a number that makes it unlike the slot's earlier ones. */
 #define SLOT_BITS 16
 #define SLOT_MASK ((1u << SLOT_BITS) - 1)
+
+/* Those of one turn of the monitor's loop. */
+#define ENDED_AT_ONCE 64
 
 struct monitored *monitored_find(const struct monitor *monitor, uint32_t handle)
 {
@@ -59,13 +64,19 @@ static uint64_t cookie_of(const struct monitored *monitored)
 	return watch_facts(monitored->watch)->identity.cookie;
 }
 
+/* Also while others hold copies of the pidfd. */
+static void forget_end(const struct monitored *monitored)
+{
+	(void)epoll_ctl(monitored->monitor->ended_fd, EPOLL_CTL_DEL, watch_pidfd(monitored->watch),
+			NULL);
+}
+
 void monitored_free(struct monitored *monitored)
 {
 	struct monitor *monitor = monitored->monitor;
 
 	monitor->sessions[monitored->handle & SLOT_MASK] = NULL;
-	if (monitored->ended)
-		event_free(monitored->ended);
+	forget_end(monitored);
 	if (monitored->step)
 		event_free(monitored->step);
 	cut_free(monitored->cut);
@@ -108,7 +119,7 @@ static void send_channels(struct monitored *monitored, const struct sample *samp
 	struct link_channels message = { .handle = monitored->handle,
 					 .from_ns = sample->from_ns,
 					 .at_ns = sample->at_ns };
-	const struct channel_facts *channels;
+	const struct watch_channel *channels;
 	size_t n;
 
 	channels = watch_channels(monitored->watch, &n);
@@ -116,11 +127,16 @@ static void send_channels(struct monitored *monitored, const struct sample *samp
 		n = FACTS_CHANNELS_MAX;
 	message.uid = watch_facts(monitored->watch)->uid;
 	message.n_channels = (uint32_t)n;
-	memcpy(message.channels, channels, n * sizeof(*channels));
-	for (size_t i = 0; i < n; i++)
-		if (channels[i].pid != 0)
-			message.channels[i].started_at_ns =
-				clock_now_ns() - process_age_ns(channels[i].start_ticks);
+	for (size_t i = 0; i < n; i++) {
+		struct link_channel *row = &message.channels[i];
+
+		row->facts = channels[i].facts;
+		if (row->facts.pid != 0)
+			row->facts.started_at_ns =
+				clock_now_ns() - process_age_ns(row->facts.start_ticks);
+		if (channels[i].command)
+			(void)text_copy(channels[i].command, row->command, sizeof(row->command));
+	}
 	monitor_send(monitored->monitor, LINK_CHANNELS, &message,
 		     link_channels_bytes(message.n_channels));
 }
@@ -192,7 +208,7 @@ static void schedule_step(struct monitored *monitored, int64_t at_ns)
 {
 	struct timeval after = clock_until(at_ns);
 
-	if (at_ns != TIME_NEVER)
+	if (at_ns != TIME_NEVER && monitored->step)
 		(void)event_add(monitored->step, &after);
 }
 
@@ -283,6 +299,13 @@ static void on_step(evutil_socket_t fd, short what, void *context)
 	monitored_step(context);
 }
 
+int monitored_make_timer(struct monitored *monitored)
+{
+	if (!monitored->step)
+		monitored->step = evtimer_new(monitored->monitor->base, on_step, monitored);
+	return monitored->step ? 0 : -ENOMEM;
+}
+
 static bool waits_for_words(const struct monitored *monitored)
 {
 	const struct destroyed *destroyed = monitored->monitor->destroyed;
@@ -290,20 +313,48 @@ static bool waits_for_words(const struct monitored *monitored)
 	return destroyed && destroyed_wants(destroyed, cookie_of(monitored));
 }
 
-static void on_ended(evutil_socket_t fd, short what, void *context)
+static void take_end(struct monitored *monitored)
 {
-	struct monitored *monitored = context;
-
-	(void)fd;
-	(void)what;
-	(void)event_del(monitored->ended);
+	forget_end(monitored);
 	monitored->server_ended = true;
 	if (monitored->hangup)
 		finish_hangup(monitored);
-	if (!monitored_is_ending(monitored) && waits_for_words(monitored))
+	if (!monitored_is_ending(monitored) && waits_for_words(monitored) &&
+	    monitored_make_timer(monitored) == 0)
 		schedule_step(monitored, clock_now_ns() + WORDS_FOR_NS);
 	else
 		monitored_step(monitored);
+}
+
+static void on_ended(evutil_socket_t fd, short what, void *context)
+{
+	struct epoll_event events[ENDED_AT_ONCE];
+	int n = epoll_wait(fd, events, ENDED_AT_ONCE, 0);
+
+	(void)what;
+	for (int i = 0; i < n; i++) {
+		struct monitored *monitored = monitored_find(context, events[i].data.u32);
+
+		if (monitored)
+			take_end(monitored);
+	}
+}
+
+int monitored_listen(struct monitor *monitor)
+{
+	monitor->ended_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (monitor->ended_fd < 0)
+		return -errno;
+	monitor->ended = event_new(monitor->base, monitor->ended_fd, EV_READ | EV_PERSIST, on_ended,
+				   monitor);
+	return monitor->ended && event_add(monitor->ended, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+void monitored_stop_listening(struct monitor *monitor)
+{
+	if (monitor->ended)
+		event_free(monitor->ended);
+	cleanup_close(&monitor->ended_fd);
 }
 
 /* Something came after the last look that was neither an acknowledgement nor data: a reset. */
@@ -356,6 +407,7 @@ void monitored_leave(struct monitor *monitor)
 
 int monitored_new(struct monitor *monitor, struct watch *watch, struct monitored **ret_monitored)
 {
+	struct epoll_event readable = { .events = EPOLLIN };
 	struct monitored *monitored;
 	uint32_t slot;
 	int r = new_slot(monitor, &slot);
@@ -365,20 +417,15 @@ int monitored_new(struct monitor *monitor, struct watch *watch, struct monitored
 	monitored = calloc(1, sizeof(*monitored));
 	if (!monitored)
 		return -ENOMEM;
-	monitored->monitor = monitor;
-	monitored->ended = event_new(monitor->base, watch_pidfd(watch), EV_READ | EV_PERSIST,
-				     on_ended, monitored);
-	monitored->step = evtimer_new(monitor->base, on_step, monitored);
-	if (!monitored->ended || !monitored->step || event_add(monitored->ended, NULL) < 0) {
-		if (monitored->ended)
-			event_free(monitored->ended);
-		if (monitored->step)
-			event_free(monitored->step);
-		free(monitored);
-		return -ENOMEM;
-	}
-	monitored->watch = watch;
 	monitored->handle = (++monitor->generation << SLOT_BITS) | slot;
+	readable.data.u32 = monitored->handle;
+	if (epoll_ctl(monitor->ended_fd, EPOLL_CTL_ADD, watch_pidfd(watch), &readable) < 0) {
+		r = -errno;
+		free(monitored);
+		return r;
+	}
+	monitored->monitor = monitor;
+	monitored->watch = watch;
 	monitor->sessions[slot] = monitored;
 	*ret_monitored = monitored;
 	return 0;

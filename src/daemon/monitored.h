@@ -25,8 +25,8 @@ struct monitor_options;
 struct monitored {
 	struct monitor *monitor;
 	struct watch *watch;
-	struct event *ended; /* the pidfd */
-	struct event *step;  /* timer of cut, park or hang-up, and of the wait for last words */
+	struct event
+		*step; /* timer of cut, park or hang-up, and of the wait for last words; or NULL */
 	struct cut *cut;
 	struct park *park;
 	struct hangup *hangup;
@@ -46,6 +46,8 @@ struct monitor {
 	struct event *look;
 	struct event *starter; /* its end */
 	struct event *destroyed_event;
+	struct event *ended; /* a process of a session */
+	int ended_fd;	     /* epoll(7): the pidfds; an event for each would take 200 bytes */
 	struct monitored **sessions; /* by slot; NULL is free */
 	size_t n_slots;
 	const struct monitor_options *options;
@@ -58,6 +60,10 @@ struct monitor {
 
 /* monitor.c; out of memory ends the monitor's loop. */
 void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size);
+
+/* How the monitor hears of their ends. */
+int monitored_listen(struct monitor *monitor);
+void monitored_stop_listening(struct monitor *monitor);
 
 /* Takes over the watch; not on failure. */
 int monitored_new(struct monitor *monitor, struct watch *watch, struct monitored **ret_monitored);
@@ -72,6 +78,9 @@ bool monitored_is_ending(const struct monitored *monitored);
 /* Takes a sample and sends it, with the list of channels before it when that is new or wanted, and
  * with a ping after it where that can be sent. */
 void monitored_sample(struct monitored *monitored, bool with_channels, bool with_ping);
+
+/* Before anything is begun that takes more than one step. -ENOMEM: it must not be begun. */
+int monitored_make_timer(struct monitored *monitored);
 
 /* Goes on with the cut, park or hang-up that was begun, now and by its timer. */
 void monitored_step(struct monitored *monitored);

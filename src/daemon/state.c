@@ -290,13 +290,14 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	ledger->unusable = json_is_true(json_object_get(saved, "unusable"));
 	for (size_t i = 0; i < json_array_size(rekeys) && i < LEDGER_REKEYS_MAX; i++) {
 		const json_t *pair = json_array_get(rekeys, i);
+		struct ledger_rekey rekey = {
+			.in_bytes = (uint32_t)json_integer_value(json_array_get(pair, 0)),
+			.out_bytes = (uint32_t)json_integer_value(json_array_get(pair, 1)),
+			.seen = (uint32_t)json_integer_value(json_array_get(pair, 2)),
+		};
 
-		ledger->rekeys[i].in_bytes = (uint32_t)json_integer_value(json_array_get(pair, 0));
-		ledger->rekeys[i].out_bytes = (uint32_t)json_integer_value(json_array_get(pair, 1));
-		ledger->rekeys[i].seen = (uint32_t)json_integer_value(json_array_get(pair, 2));
-		ledger->n_rekeys = (uint32_t)i + 1;
+		(void)ledger_add_rekey(ledger, &rekey);
 	}
-	ledger->next_rekey = ledger->n_rekeys % LEDGER_REKEYS_MAX;
 	ledger->primed = true;
 }
 
@@ -333,7 +334,7 @@ static void restore_channels(const json_t *saved, struct session *session)
 static void restore_answered(const json_t *saved, struct liveness *liveness)
 {
 	for (size_t i = 0; i < json_array_size(saved) && i < LIVENESS_SIZES_MAX; i++)
-		liveness->answered[i] = (uint64_t)json_integer_value(json_array_get(saved, i));
+		liveness->answered[i] = (uint32_t)json_integer_value(json_array_get(saved, i));
 	liveness->next_answered = (uint32_t)json_array_size(saved) % LIVENESS_SIZES_MAX;
 }
 

@@ -64,8 +64,8 @@ static void use_it(struct session *session)
 	session->ledger.last.received = UINT64_C(1) << 40;
 	session->ledger.notice_until_ns = 501 * S;
 	session->ledger.notice_bytes = 80;
-	session->ledger.n_rekeys = 1;
-	session->ledger.rekeys[0] = (struct ledger_rekey){ 96, 92, 2 };
+	assert_int_equal(ledger_add_rekey(&session->ledger, &(struct ledger_rekey){ 96, 92, 2 }),
+			 0);
 	session->liveness.answered[0] = 52;
 	session->unresponsive_reported_at_ns = 480 * S;
 	session->retuned = true;

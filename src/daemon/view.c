@@ -397,15 +397,16 @@ json_t *view_channel_new(const struct session *session, const struct channel *ch
 
 	if (limit_ns < TIME_NEVER - used_ns)
 		end_ns = used_ns + limit_ns;
-	return json_pack(
-		"{s:s,s:o,s:o,s:o,s:f,s:o,s:o,s:o,s:o,s:o}", "kind",
-		policy_kind_name((enum channel_kind)facts->kind), "tty",
-		facts->tty >= 0 ? tty_new(facts->tty) : json_null(), "pid",
-		facts->pid != 0 ? json_integer(facts->pid) : json_null(), "command",
-		view_foreign_new(facts->command), "idle_s", seconds(age(used_ns, clock)), "limit_s",
-		view_span_new(limit_ns), "ends_in_s", view_span_new(until(end_ns, clock)), "counts",
-		counts_new(channel->policy.counts), "uses", uses_new(session, channel, clock),
-		"source", view_text_new(source ? source : "default"));
+	return json_pack("{s:s,s:o,s:o,s:o,s:f,s:o,s:o,s:o,s:o,s:o}", "kind",
+			 policy_kind_name((enum channel_kind)facts->kind), "tty",
+			 facts->tty >= 0 ? tty_new(facts->tty) : json_null(), "pid",
+			 facts->pid != 0 ? json_integer(facts->pid) : json_null(), "command",
+			 view_foreign_new(channel->command ? channel->command : ""), "idle_s",
+			 seconds(age(used_ns, clock)), "limit_s", view_span_new(limit_ns),
+			 "ends_in_s", view_span_new(until(end_ns, clock)), "counts",
+			 counts_new(channel->policy.counts), "uses",
+			 uses_new(session, channel, clock), "source",
+			 view_text_new(source ? source : "default"));
 }
 
 static json_t *troubles_new(const struct engine_status *status)

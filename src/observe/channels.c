@@ -38,33 +38,34 @@ static void listing_deinit(struct listing *listing)
 
 void channels_deinit(struct channels *channels)
 {
+	for (size_t i = 0; i < channels->n; i++)
+		free(channels->rows[i].command);
 	free(channels->rows);
-	free(channels->masters);
 	free(channels->forwards);
 	memset(channels, 0, sizeof(*channels));
 }
 
-static struct channel_facts *add_channel(struct listing *listing, enum channel_kind kind,
+static struct watch_channel *add_channel(struct listing *listing, enum channel_kind kind,
 					 int32_t tty, int32_t master)
 {
 	struct channels *channels = &listing->channels;
-	struct channel_facts *row;
+	struct watch_channel *row;
 
 	if (channels->n == FACTS_CHANNELS_MAX) {
 		channels->complete = false;
 		return NULL;
 	}
-	row = &channels->rows[channels->n];
-	row->kind = kind;
-	row->tty = tty;
-	channels->masters[channels->n++] = master;
+	row = &channels->rows[channels->n++];
+	row->facts.kind = kind;
+	row->facts.tty = tty;
+	row->master = master;
 	return row;
 }
 
-static struct channel_facts *find_terminal(struct listing *listing, int32_t tty)
+static struct watch_channel *find_terminal(struct listing *listing, int32_t tty)
 {
 	for (size_t i = 0; i < listing->channels.n; i++)
-		if (tty >= 0 && listing->channels.rows[i].tty == tty)
+		if (tty >= 0 && listing->channels.rows[i].facts.tty == tty)
 			return &listing->channels.rows[i];
 	return NULL;
 }
@@ -129,35 +130,46 @@ static bool has_sftp_child(struct listing *listing, const struct procstat *stat)
 	return found;
 }
 
-static void set_child(struct channel_facts *row, const struct procstat *stat)
+static void set_child(struct watch_channel *row, const struct procstat *stat)
 {
-	row->pid = stat->pid;
-	row->start_ticks = stat->start_ticks;
+	row->facts.pid = stat->pid;
+	row->facts.start_ticks = stat->start_ticks;
+}
+
+static void set_command(struct listing *listing, struct watch_channel *row)
+{
+	char command[FACTS_COMMAND_BYTES];
+
+	if (process_command(row->facts.pid, command, sizeof(command)) < 0 || command[0] == '\0')
+		return;
+	row->command = strdup(command);
+	if (!row->command)
+		listing->channels.complete = false;
 }
 
 static void list_command(struct listing *listing, const struct procstat *stat, const char *name)
 {
 	bool sftp = server_is_sftp(name) || has_sftp_child(listing, stat);
-	struct channel_facts *row = add_channel(listing, sftp ? KIND_SFTP : KIND_EXEC, -1, -1);
+	struct watch_channel *row = add_channel(listing, sftp ? KIND_SFTP : KIND_EXEC, -1, -1);
 
 	if (!row)
 		return;
 	set_child(row, stat);
 	if (!sftp)
-		(void)process_command(stat->pid, row->command, sizeof(row->command));
+		set_command(listing, row);
 }
 
 static void list_foreign_child(struct listing *listing, const struct procstat *stat,
 			       const char *name)
 {
-	struct channel_facts *row = find_terminal(listing, stat->tty);
+	struct watch_channel *row = find_terminal(listing, stat->tty);
 	struct procstat_status status;
 
 	if (listing->channels.child_uid == UINT32_MAX && process_status(stat->pid, &status) == 0)
 		listing->channels.child_uid = status.uid;
 	if (!row)
 		list_command(listing, stat, name);
-	else if (row->pid == 0)
+	else if (row->facts.pid == 0)
 		set_child(row, stat);
 }
 
@@ -178,13 +190,13 @@ static bool has_children(const struct procstat *stat)
  */
 static void list_own_child(struct listing *listing, const struct procstat *stat, bool young)
 {
-	struct channel_facts *row = find_terminal(listing, stat->tty);
+	struct watch_channel *row = find_terminal(listing, stat->tty);
 
 	if (young || has_children(stat))
 		listing->channels.complete = false;
 	else if (!row && listing->query->server->internal_sftp)
 		row = add_channel(listing, KIND_SFTP, -1, -1);
-	if (row && row->pid == 0)
+	if (row && row->facts.pid == 0)
 		set_child(row, stat);
 }
 
@@ -293,20 +305,13 @@ static void list_forward(struct listing *listing)
  */
 static int shrink(struct channels *channels)
 {
-	struct channel_facts *rows = calloc(channels->n, sizeof(*rows));
-	int32_t *masters = calloc(channels->n, sizeof(*masters));
+	struct watch_channel *rows = calloc(channels->n, sizeof(*rows));
 
-	if (!rows || !masters) {
-		free(rows);
-		free(masters);
+	if (!rows)
 		return -ENOMEM;
-	}
 	memcpy(rows, channels->rows, channels->n * sizeof(*rows));
-	memcpy(masters, channels->masters, channels->n * sizeof(*masters));
 	free(channels->rows);
-	free(channels->masters);
 	channels->rows = rows;
-	channels->masters = masters;
 	return 0;
 }
 
@@ -323,9 +328,8 @@ static int listing_read(struct listing *listing)
 	if (r < 0)
 		return r;
 	channels->rows = calloc(FACTS_CHANNELS_MAX, sizeof(*channels->rows));
-	channels->masters = calloc(FACTS_CHANNELS_MAX, sizeof(*channels->masters));
 	channels->forwards = calloc(listing->sockets.n + 1, sizeof(*channels->forwards));
-	if (!channels->rows || !channels->masters || !channels->forwards)
+	if (!channels->rows || !channels->forwards)
 		return -ENOMEM;
 	r = list_terminals(listing);
 	if (r < 0)

@@ -10,6 +10,7 @@
 
 #include "core/facts.h"
 #include "observe/process.h"
+#include "observe/watch.h"
 #include "server/server.h"
 
 /* A child that is younger may be between fork and exec, or a shell about to run something else. */
@@ -26,9 +27,7 @@ struct channels_query {
 };
 
 struct channels {
-	struct channel_facts *rows; /* at least one */
-	int32_t *
-		masters; /* descriptor of the master in the ledger process, for each row; -1 none */
+	struct watch_channel *rows; /* at least one */
 	size_t n;
 	int32_t *forwards; /* descriptors of the forwarded TCP sockets */
 	size_t n_forwards;

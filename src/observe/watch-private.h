@@ -24,15 +24,9 @@ struct counters {
 	uint32_t known; /* SAMPLE_IO, SAMPLE_SOCKET */
 };
 
-struct channel_state {
-	struct channel_sample last;
-	uint64_t work_ns;
-};
-
 struct watch {
 	struct session_facts facts;
-	struct channels channels;     /* the last complete list */
-	struct channel_state *states; /* one for each channel */
+	struct channels channels; /* the last complete list */
 	struct process_list children;
 	struct forward forward;
 	struct counters last;

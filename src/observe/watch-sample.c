@@ -217,22 +217,49 @@ static bool count_changed(struct watch *watch, const struct moves *moves)
 
 /* A command keeps the text under which it was seen first, once the shell has had time to become it.
  */
-static void keep_commands(const struct channels *old, struct channels *new)
+static void keep_commands(struct channels *old, struct channels *new)
 {
 	for (size_t i = 0; i < new->n && !old->young; i++) {
-		struct channel_facts *row = &new->rows[i];
+		struct watch_channel *row = &new->rows[i];
 
-		for (size_t j = 0; j < old->n; j++)
-			if (row->kind == KIND_EXEC && old->rows[j].kind == KIND_EXEC &&
-			    row->pid == old->rows[j].pid &&
-			    row->start_ticks == old->rows[j].start_ticks)
-				memcpy(row->command, old->rows[j].command, sizeof(row->command));
+		for (size_t j = 0; j < old->n; j++) {
+			struct watch_channel *before = &old->rows[j];
+
+			if (row->facts.kind != KIND_EXEC || before->facts.kind != KIND_EXEC ||
+			    row->facts.pid != before->facts.pid ||
+			    row->facts.start_ticks != before->facts.start_ticks)
+				continue;
+			free(row->command);
+			row->command = before->command;
+			before->command = NULL;
+		}
 	}
 }
 
-static bool is_same_list(const struct channels *a, const struct channels *b)
+static bool is_same_command(const char *a, const char *b)
 {
-	return a->n == b->n && memcmp(a->rows, b->rows, a->n * sizeof(*a->rows)) == 0;
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Apart from commands that are kept as they were. */
+static bool is_same_list(const struct channels *old, const struct channels *new)
+{
+	for (size_t i = 0; i < old->n && i < new->n; i++) {
+		const struct watch_channel *a = &old->rows[i], *b = &new->rows[i];
+
+		if (memcmp(&a->facts, &b->facts, sizeof(a->facts)) != 0 ||
+		    (old->young && !is_same_command(a->command, b->command)))
+			return false;
+	}
+	return old->n == new->n;
+}
+
+static void keep_samples(const struct channels *old, struct channels *new)
+{
+	for (size_t i = 0; i < new->n; i++) {
+		new->rows[i].last = old->rows[i].last;
+		new->rows[i].work_ns = old->rows[i].work_ns;
+	}
 }
 
 static bool learn_user(struct watch *watch, uint32_t child_uid)
@@ -246,27 +273,20 @@ static bool learn_user(struct watch *watch, uint32_t child_uid)
 }
 
 /* Takes over the new list. */
-static int take_channels(struct watch *watch, struct channels *channels, bool *changed)
+static void take_channels(struct watch *watch, struct channels *channels, bool *changed)
 {
-	struct channel_state *states = NULL;
-
-	keep_commands(&watch->channels, channels);
 	if (learn_user(watch, channels->child_uid))
 		*changed = true;
-	if (!is_same_list(&watch->channels, channels)) {
-		states = calloc(channels->n, sizeof(*states));
-		if (!states)
-			return -ENOMEM;
-		free(watch->states);
-		watch->states = states;
+	if (is_same_list(&watch->channels, channels))
+		keep_samples(&watch->channels, channels);
+	else
 		*changed = true;
-	}
+	keep_commands(&watch->channels, channels);
 	free(channels->forwards);
 	channels->forwards = NULL;
 	channels_deinit(&watch->channels);
 	watch->channels = *channels;
 	memset(channels, 0, sizeof(*channels));
-	return 0;
 }
 
 static int list_channels(struct watch *watch, bool *changed)
@@ -291,7 +311,7 @@ static int list_channels(struct watch *watch, bool *changed)
 	r = forward_set(&watch->forward, watch->pidfd, channels.forwards, channels.n_forwards);
 	watch->listed = r == 0 && channels.complete;
 	if (watch->listed)
-		r = take_channels(watch, &channels, changed);
+		take_channels(watch, &channels, changed);
 	channels_deinit(&channels);
 	return r;
 }
@@ -345,7 +365,7 @@ static size_t count_terminals(const struct watch *watch)
 	size_t n = 0;
 
 	for (size_t i = 0; i < watch->channels.n; i++)
-		n += watch->channels.rows[i].tty >= 0;
+		n += watch->channels.rows[i].facts.tty >= 0;
 	return n;
 }
 
@@ -362,10 +382,10 @@ static bool is_terminal_due(const struct watch *watch, const struct channel_samp
 
 static void sample_terminal(struct watch *watch, size_t i, const struct moves *moves)
 {
-	struct channel_sample *last = &watch->states[i].last;
+	struct channel_sample *last = &watch->channels.rows[i].last;
 	auto_close int master = -1;
 
-	last->tty = watch->channels.rows[i].tty;
+	last->tty = watch->channels.rows[i].facts.tty;
 	if (last->tty < 0 || !is_terminal_due(watch, last, moves))
 		return;
 	last->known = 0;
@@ -380,14 +400,14 @@ static void sample_terminal(struct watch *watch, size_t i, const struct moves *m
 
 static void sample_work(struct watch *watch, size_t i, struct channel_sample *sample)
 {
-	struct channel_state *state = &watch->states[i];
+	struct watch_channel *row = &watch->channels.rows[i];
 	uint64_t now_ns;
 
-	if (watch->channels.rows[i].pid == 0 || work_read(watch->channels.rows[i].pid, &now_ns) < 0)
+	if (row->facts.pid == 0 || work_read(row->facts.pid, &now_ns) < 0)
 		return;
-	if (now_ns > state->work_ns || now_ns + WORK_ROUNDING_NS < state->work_ns)
-		state->work_ns = now_ns;
-	sample->work_ns = state->work_ns;
+	if (now_ns > row->work_ns || now_ns + WORK_ROUNDING_NS < row->work_ns)
+		row->work_ns = now_ns;
+	sample->work_ns = row->work_ns;
 	sample->known |= TERMINAL_WORK;
 }
 
@@ -401,7 +421,7 @@ static void sample_channels(struct watch *watch, struct sample *sample, const st
 	sample->n_channels = (uint32_t)watch->channels.n;
 	for (size_t i = 0; i < watch->channels.n; i++) {
 		sample_terminal(watch, i, moves);
-		sample->channels[i] = watch->states[i].last;
+		sample->channels[i] = watch->channels.rows[i].last;
 		if (with_work)
 			sample_work(watch, i, &sample->channels[i]);
 	}

@@ -51,8 +51,6 @@ int watch_new(struct connection *connection, struct watch **ret_watch)
 		return -ENOMEM;
 	}
 	watch->channels.rows = calloc(1, sizeof(*watch->channels.rows));
-	watch->channels.masters = calloc(1, sizeof(*watch->channels.masters));
-	watch->states = calloc(1, sizeof(*watch->states));
 	watch->facts = connection->facts;
 	watch->inode = connection->inode;
 	watch->fd = connection->fd;
@@ -61,14 +59,12 @@ int watch_new(struct connection *connection, struct watch **ret_watch)
 		watch->diag = malloc(sizeof(*watch->diag));
 	if (watch->diag)
 		*watch->diag = connection->diag;
-	if (!watch->channels.rows || !watch->channels.masters || !watch->states ||
-	    (connection->refused && !watch->diag)) {
+	if (!watch->channels.rows || (connection->refused && !watch->diag)) {
 		watch_free(watch);
 		return -ENOMEM;
 	}
-	watch->channels.rows[0].kind = KIND_NONE;
-	watch->channels.rows[0].tty = -1;
-	watch->channels.masters[0] = -1;
+	watch->channels.rows[0] =
+		(struct watch_channel){ .facts = { .kind = KIND_NONE, .tty = -1 }, .master = -1 };
 	watch->channels.n = 1;
 	*ret_watch = watch;
 	return 0;
@@ -79,7 +75,6 @@ void watch_free(struct watch *watch)
 	if (!watch)
 		return;
 	channels_deinit(&watch->channels);
-	free(watch->states);
 	free(watch->diag);
 	process_list_deinit(&watch->children);
 	forward_deinit(&watch->forward);
@@ -102,7 +97,7 @@ const struct session_facts *watch_facts(const struct watch *watch)
 	return &watch->facts;
 }
 
-const struct channel_facts *watch_channels(const struct watch *watch, size_t *ret_n)
+const struct watch_channel *watch_channels(const struct watch *watch, size_t *ret_n)
 {
 	*ret_n = watch->channels.n;
 	return watch->channels.rows;
@@ -203,9 +198,12 @@ static int borrow_master_number(const struct watch *watch, int number, int32_t t
 
 int watch_borrow_master(const struct watch *watch, int32_t tty, int *ret_fd)
 {
-	for (size_t i = 0; i < watch->channels.n; i++)
-		if (tty >= 0 && watch->channels.rows[i].tty == tty)
-			return borrow_master_number(watch, watch->channels.masters[i], tty, ret_fd);
+	for (size_t i = 0; i < watch->channels.n; i++) {
+		const struct watch_channel *row = &watch->channels.rows[i];
+
+		if (tty >= 0 && row->facts.tty == tty)
+			return borrow_master_number(watch, row->master, tty, ret_fd);
+	}
 	return -ENOENT;
 }
 

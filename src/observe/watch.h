@@ -26,6 +26,15 @@ struct watch_process {
 	char name[16]; /* comm: foreign text */
 };
 
+/* One open channel, and what was last read of it. */
+struct watch_channel {
+	struct channel_facts facts;
+	char *command;		    /* of an exec channel; NULL: none.  Foreign text */
+	struct channel_sample last; /* of its terminal */
+	uint64_t work_ns;
+	int32_t master; /* descriptor of its master in the ledger process; -1 none */
+};
+
 /* How it stands with the answers of the client's machine. */
 struct watch_silence {
 	int64_t at_ns;
@@ -47,7 +56,7 @@ int watch_pidfd(const struct watch *watch);
 const struct session_facts *watch_facts(const struct watch *watch);
 
 /* The channels as of the last watch_sample(); at least one. */
-const struct channel_facts *watch_channels(const struct watch *watch, size_t *ret_n);
+const struct watch_channel *watch_channels(const struct watch *watch, size_t *ret_n);
 
 /*
  * Takes one sample. Looks at the channels anew when anything moved on the socket since the last

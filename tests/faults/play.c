@@ -115,7 +115,7 @@ static struct watch *find(const struct play *play, long port)
 
 static int mark(struct watch *watch, uint32_t uses)
 {
-	const struct channel_facts *channels;
+	const struct watch_channel *channels;
 	struct sample sample;
 	bool changed;
 	size_t n;
@@ -124,7 +124,7 @@ static int mark(struct watch *watch, uint32_t uses)
 	if (r < 0)
 		return r;
 	channels = watch_channels(watch, &n);
-	terminal = n > 0 ? channels[0].tty : -1;
+	terminal = n > 0 ? channels[0].facts.tty : -1;
 	guard = (struct order_guard){
 		.plain_in = ledger_plain_in(&sample),
 		.plain_out = ledger_plain_out(&sample),

@@ -77,7 +77,7 @@ static json_t *text_of(const char *text)
 
 static json_t *list_channels(const struct watch *watch, const struct sample *sample)
 {
-	const struct channel_facts *channels;
+	const struct watch_channel *channels;
 	json_t *list = json_array();
 	size_t n;
 
@@ -85,9 +85,10 @@ static json_t *list_channels(const struct watch *watch, const struct sample *sam
 	for (size_t i = 0; i < n && i < sample->n_channels; i++)
 		(void)json_array_append_new(
 			list,
-			json_pack("{s:s,s:i,s:i,s:o,s:i,s:I,s:I}", "kind", kinds[channels[i].kind],
-				  "tty", (int)channels[i].tty, "pid", (int)channels[i].pid,
-				  "command", text_of(channels[i].command), "known",
+			json_pack("{s:s,s:i,s:i,s:o,s:i,s:I,s:I}", "kind",
+				  kinds[channels[i].facts.kind], "tty", (int)channels[i].facts.tty,
+				  "pid", (int)channels[i].facts.pid, "command",
+				  text_of(channels[i].command ? channels[i].command : ""), "known",
 				  (int)sample->channels[i].known, "work",
 				  (json_int_t)sample->channels[i].work_ns, "atime",
 				  (json_int_t)sample->channels[i].atime_s));

@@ -61,6 +61,7 @@ struct actor {
 	uint64_t window; /* of a client program that has stopped: bytes left */
 	uint64_t asked;	 /* probes of the server that wait for an answer */
 	struct channel_facts channels[FACTS_CHANNELS_MAX];
+	char commands[FACTS_CHANNELS_MAX][FACTS_COMMAND_BYTES];
 	struct channel_sample moving[FACTS_CHANNELS_MAX];
 	size_t n_channels;
 	uint32_t blind; /* enum sample_known bits that cannot be read */
@@ -125,7 +126,7 @@ static void policies_apply(struct actor *actor)
 			.local_port = 22,
 			.server = (enum server_id)actor->session.facts.server,
 			.kind = (enum channel_kind)channel->facts.kind,
-			.command = channel->facts.command,
+			.command = channel->command,
 		};
 
 		policy_resolve(config, &query, &channel->policy);
@@ -218,6 +219,8 @@ static void take_sample(struct actor *actor, int64_t now_ns)
 	if (actor->stale_channels) {
 		(void)session_set_channels(&actor->session, actor->channels, actor->n_channels,
 					   actor->session.observed_at_ns, now_ns);
+		for (size_t i = 0; i < actor->n_channels; i++)
+			(void)session_set_command(&actor->session.channels[i], actor->commands[i]);
 		policies_apply(actor);
 		actor->stale_channels = false;
 	}
@@ -354,7 +357,7 @@ static void add_channel(struct actor *actor, const char *what, const char *comma
 		facts->pid = next_pid++;
 		facts->start_ticks = (uint64_t)facts->pid;
 	}
-	(void)snprintf(facts->command, sizeof(facts->command), "%s", command);
+	(void)snprintf(actor->commands[actor->n_channels], FACTS_COMMAND_BYTES, "%s", command);
 	actor->n_channels++;
 	actor->stale_channels = true;
 }
@@ -371,6 +374,8 @@ static void drop_channel(struct actor *actor, const char *what)
 		actor->n_channels--;
 		memmove(&actor->channels[i], &actor->channels[i + 1],
 			(actor->n_channels - i) * sizeof(actor->channels[0]));
+		memmove(&actor->commands[i], &actor->commands[i + 1],
+			(actor->n_channels - i) * sizeof(actor->commands[0]));
 		memmove(&actor->moving[i], &actor->moving[i + 1],
 			(actor->n_channels - i) * sizeof(actor->moving[0]));
 		actor->stale_channels = true;

@@ -59,7 +59,7 @@ static void take(uint32_t type, const void *message)
 		sessions[n_sessions].handle = opened->handle;
 		sessions[n_sessions++].port = opened->facts.local_port;
 		print_line(json_pack("{si}", "opened", opened->facts.local_port));
-	} else if (type == LINK_CHANNELS && list->channels[0].tty >= 0) {
+	} else if (type == LINK_CHANNELS && list->channels[0].facts.tty >= 0) {
 		print_line(json_pack("{si sI}", "terminal", port_of(list->handle), "handle",
 				     (json_int_t)list->handle));
 	} else if (type == LINK_CUT_DONE) {
