@@ -52,6 +52,7 @@ static struct channel_facts *add_channel(struct listing *listing, enum channel_k
 
 	if (channels->n == FACTS_CHANNELS_MAX) {
 		channels->complete = false;
+		channels->more = true;
 		return NULL;
 	}
 	row = &channels->rows[channels->n];

@@ -31,7 +31,7 @@ struct channel_state {
 
 struct watch {
 	struct session_facts facts;
-	struct channels channels;     /* the last complete list */
+	struct channels channels;     /* the last complete list, or the first ones of too many */
 	struct channel_state *states; /* one for each channel */
 	struct process_list children;
 	struct forward forward;

@@ -108,6 +108,11 @@ const struct channel_facts *watch_channels(const struct watch *watch, size_t *re
 	return watch->channels.rows;
 }
 
+bool watch_has_more_channels(const struct watch *watch)
+{
+	return watch->channels.more;
+}
+
 struct watch_silence watch_silence(const struct watch *watch)
 {
 	return watch->silence;
