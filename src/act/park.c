@@ -156,6 +156,8 @@ int park_new(struct watch *watch, const struct order_cut *request, const struct 
 		park_free(park);
 		return r;
 	}
+	if (watch_has_more_channels(watch))
+		(void)fail(park, -E2BIG, "it has more than %d channels", FACTS_CHANNELS_MAX);
 	*ret_park = park;
 	return 0;
 }

@@ -53,6 +53,7 @@ static struct watch_channel *add_channel(struct listing *listing, enum channel_k
 
 	if (channels->n == FACTS_CHANNELS_MAX) {
 		channels->complete = false;
+		channels->more = true;
 		return NULL;
 	}
 	row = &channels->rows[channels->n++];

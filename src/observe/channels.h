@@ -34,6 +34,7 @@ struct channels {
 	uint32_t child_uid; /* of a child that runs something else than the server; UINT32_MAX: none
 			     */
 	bool complete;	    /* nothing is missing and each kind is certain */
+	bool more;	    /* there are more than FACTS_CHANNELS_MAX: the first ones are listed */
 	bool young;	    /* a child is younger than CHANNELS_SETTLED_NS */
 	bool agent;	    /* an agent is forwarded */
 	bool unmeasured; /* a forwarded connection to a unix socket: the kernel counts nothing there

@@ -26,7 +26,7 @@ struct counters {
 
 struct watch {
 	struct session_facts facts;
-	struct channels channels; /* the last complete list */
+	struct channels channels; /* the last complete list, or the first ones of too many */
 	struct process_list children;
 	struct forward forward;
 	struct counters last;

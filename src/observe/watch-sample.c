@@ -306,11 +306,12 @@ static int list_channels(struct watch *watch, bool *changed)
 	watch->listed = false;
 	if (r < 0)
 		return r;
-	if (channels.n == FACTS_CHANNELS_MAX && !channels.complete)
+	if (channels.more)
 		watch_note_trouble(watch, TROUBLE_CHANNELS);
 	r = forward_set(&watch->forward, watch->pidfd, channels.forwards, channels.n_forwards);
 	watch->listed = r == 0 && channels.complete;
-	if (watch->listed)
+	/* The first ones are better than none: by them the policy is found. */
+	if (watch->listed || (r == 0 && channels.more))
 		take_channels(watch, &channels, changed);
 	channels_deinit(&channels);
 	return r;

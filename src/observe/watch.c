@@ -103,6 +103,11 @@ const struct watch_channel *watch_channels(const struct watch *watch, size_t *re
 	return watch->channels.rows;
 }
 
+bool watch_has_more_channels(const struct watch *watch)
+{
+	return watch->channels.more;
+}
+
 struct watch_silence watch_silence(const struct watch *watch)
 {
 	return watch->silence;

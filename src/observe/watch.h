@@ -58,6 +58,9 @@ const struct session_facts *watch_facts(const struct watch *watch);
 /* The channels as of the last watch_sample(); at least one. */
 const struct watch_channel *watch_channels(const struct watch *watch, size_t *ret_n);
 
+/* These are the first FACTS_CHANNELS_MAX of them.  Then no sample has SAMPLE_CHANNELS. */
+bool watch_has_more_channels(const struct watch *watch);
+
 /*
  * Takes one sample. Looks at the channels anew when anything moved on the socket since the last
  * time; `ret_changed` says that their list (or the uid) is not the one of the sample before. Facts

@@ -99,6 +99,7 @@ class Bench:
         self.world, self.server = world, server_class(world)
         self.daemon = ParkDaemon(world, name, keeper)
         self.clients, self.port = [], None
+        self.machine = None  # of the raw clients, where they have one of their own
         self.user = self.server.user()
 
     def start(self, extra="", limit=LIMIT_S):
@@ -150,6 +151,7 @@ class Bench:
         """ssh -tt COMMAND whose bytes go to a file."""
         argv = ["ssh", *SSH_OPTIONS, *options, "-tt", "-i", self.world.key, "-p", str(port or self.port),
                 f"{self.user.name}@{self.server.address}", command]
+        argv = self.machine.argv(argv) if self.machine else argv
         return Raw(self, argv, output)
 
     # -- outcomes ---------------------------------------------------------------------------
