@@ -23,7 +23,7 @@
 #include "observe/destroyed.h"
 #include "observe/finder.h"
 
-#define SESSIONS_MAX 64
+#define SESSIONS_MAX 1024 /* of all the host */
 #define RHYTHM_MS    100
 
 struct seen {
