@@ -29,7 +29,7 @@ COMPLAINT = re.compile(r"^sshidled: error|AddressSanitizer|LeakSanitizer|runtime
 PAIR = re.compile(r"([a-z][a-z-]*)=(\S*)")
 
 
-SANITIZERS, LEAK_CHECK_S = "/tmp/sshidle-sanitizers", 10
+SANITIZED, LEAK_CHECK_S = "SSHIDLE_SANITIZED" in os.environ, 10
 
 PIDFD = "anon_inode:[pidfd]"
 
@@ -256,10 +256,10 @@ class Daemon:
 
     @staticmethod
     def await_reports(pids):
-        """Where sanitizers report (src/base/sanitizers.h), the processes look for leaks before they end."""
+        """With sanitizers the processes look for leaks before they end."""
         deadline = time.monotonic() + LEAK_CHECK_S
-        while os.path.isdir(SANITIZERS) and any(
-                is_alive(pid) and not is_keeper(pid) for pid in pids) and time.monotonic() < deadline:
+        while SANITIZED and time.monotonic() < deadline and any(
+                is_alive(pid) and not is_keeper(pid) for pid in pids):
             time.sleep(0.02)
 
     def descriptors(self):

@@ -5,9 +5,8 @@ import re
 import pytest
 
 from bench import KEEPER, lives
-from panes import wait_for
+from panes import rss_bytes, wait_for
 from servers import OpenSSH
-from test_work import rss_bytes
 from world import wait_until
 
 # A connection has no more terminals than sshidled looks at, and few connections cost less.
