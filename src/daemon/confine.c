@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 
 #include "base/log.h"
+#include "base/sanitizers.h"
 #include "base/text.h"
 #include "sandbox/tables.h"
 #include "text/config-file.h"
@@ -239,7 +240,7 @@ static void tell_files(int r)
 
 int confine_files(const char *state_file, const struct config_places *config)
 {
-	struct sandbox_place *places = calloc(N_SYSTEM + config->n + 2, sizeof(*places));
+	struct sandbox_place *places = calloc(N_SYSTEM + config->n + 3, sizeof(*places));
 	char state[PATH_BYTES];
 	size_t n = N_SYSTEM;
 	int r;
@@ -253,8 +254,10 @@ int confine_files(const char *state_file, const struct config_places *config)
 	places[n++] = (struct sandbox_place){ state, SANDBOX_KEEP };
 	for (size_t i = 0; i < config->n; i++)
 		places[n++] = (struct sandbox_place){ config->directories[i], SANDBOX_READ };
-	if (sandbox_is_sanitized)
+	if (sandbox_is_sanitized) {
 		places[n++] = (struct sandbox_place){ "/proc", SANDBOX_READ };
+		places[n++] = (struct sandbox_place){ SANITIZERS_REPORTS, SANDBOX_KEEP };
+	}
 	r = sandbox_close_files(places, n);
 	free(places);
 	tell_files(r);

@@ -6,14 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_SANITIZERS 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(undefined_behavior_sanitizer) || \
-	__has_feature(memory_sanitizer)
-#define WITH_SANITIZERS 1
-#endif
-#endif
+#include "base/sanitizers.h"
 
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41

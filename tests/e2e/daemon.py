@@ -29,6 +29,8 @@ COMPLAINT = re.compile(r"^sshidled: error|AddressSanitizer|LeakSanitizer|runtime
 PAIR = re.compile(r"([a-z][a-z-]*)=(\S*)")
 
 
+SANITIZED, LEAK_CHECK_S = "SSHIDLE_SANITIZED" in os.environ, 10
+
 PIDFD = "anon_inode:[pidfd]"
 
 
@@ -39,6 +41,14 @@ def links_of(pid):
         with contextlib.suppress(OSError):
             links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
     return links
+
+
+def is_keeper(pid):
+    """Keepers outlive the daemon."""
+    try:
+        return "keeper" in os.readlink(f"/proc/{pid}/exe")
+    except OSError:
+        return False
 
 
 def anonymous_kib(pid):
@@ -236,12 +246,21 @@ class Daemon:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 self.troubles.append("it does not end on SIGTERM")
+            self.await_reports(everything)
             for pid in everything:
                 kill(pid)
             self.process.wait()
         if self.watching:
             self.watching.join(5)
         return self.process.returncode
+
+    @staticmethod
+    def await_reports(pids):
+        """With sanitizers the processes look for leaks before they end."""
+        deadline = time.monotonic() + LEAK_CHECK_S
+        while SANITIZED and time.monotonic() < deadline and any(
+                is_alive(pid) and not is_keeper(pid) for pid in pids):
+            time.sleep(0.02)
 
     def descriptors(self):
         """How many descriptors monitor and engine have open, but those that hold processes."""

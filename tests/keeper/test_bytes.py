@@ -9,14 +9,9 @@ import subprocess
 import termios
 import time
 
-from panes import wait_for
+from panes import rss_bytes, wait_for
 
 MIB = 1 << 20
-
-
-def rss_bytes(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.M)[1]) * 1024
 
 
 def cpu_s(pid):

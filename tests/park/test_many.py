@@ -6,9 +6,8 @@ import pytest
 
 from away import place_of
 from bench import KEEPER, lives
-from panes import wait_for
+from panes import rss_bytes, wait_for
 from servers import OpenSSH, OpenSSHAway
-from test_work import rss_bytes
 from world import wait_until
 
 # A connection has no more terminals than sshidled looks at, and few connections cost less.

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from bench import NOTICE, lives
-from panes import FULL, need, plain, same, wait_for
+from panes import FULL, need, plain, rss_bytes, same, wait_for
 from scene import SSHIDLE, Seat
 from servers import Dropbear, OpenSSH, OpenSSHRoot, OpenSSHWithoutPam, Tinyssh
 from world import children_of, kill, wait_until
@@ -217,11 +217,6 @@ MIB = 1 << 20
 def before_flood(scene):
     Seat(scene, "flood", reference=False).both(
         f"{WAIT} seq 1 14000000; touch done; echo after\r", "echo after\n")
-
-
-def rss_bytes(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        return int(re.search(r"^VmRSS:\s+(\d+) kB", file.read(), re.M)[1]) * 1024
 
 
 @on("flood")
