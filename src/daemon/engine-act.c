@@ -406,11 +406,11 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 
 void act_opened(struct entry *entry)
 {
-	char who[NAME_BYTES], tags[TAGS_BYTES];
+	char who[NAME_BYTES], tags[TAGS_BYTES], peer[ADDRESS_TEXT_BYTES];
 
 	record_name(&entry->session, who);
 	record_tags(&entry->session, tags);
-	log_info("session %s from %s %s  %s", who, entry->session.facts.peer,
+	log_info("session %s from %s %s  %s", who, address_format(&entry->session.facts.peer, peer),
 		 entry->restored ? "is watched again" : "opened", tags);
 	engine_tell(entry, EVENT_OPENED, -1, -1, entry->restored ? "watched again" : "opened");
 }

@@ -81,16 +81,17 @@ void policy_apply(struct entry *entry)
 {
 	struct session *session = &entry->session;
 	struct engine *engine = entry->engine;
+	char peer[ADDRESS_TEXT_BYTES];
 	struct policy_query query = {
 		.user = session->user[0] != '\0' ? session->user : NULL,
-		.address = session->facts.peer,
+		.address = address_format(&session->facts.peer, peer),
 		.local_port = session->facts.local_port,
 		.server = (enum server_id)session->facts.server,
 	};
 
 	if (query.user && config_uses_groups(engine->config))
 		learn_groups(entry);
-	entry->temporary = rules_concern(engine, session->facts.peer);
+	entry->temporary = rules_concern(engine, peer);
 	query.groups = (const char *const *)entry->groups;
 	query.n_groups = entry->n_groups;
 	for (size_t i = 0; i < session->n_channels; i++) {

@@ -25,6 +25,7 @@ void record_name(const struct session *session, char ret_text[static NAME_BYTES]
 void record_tags(const struct session *session, char ret_text[static TAGS_BYTES])
 {
 	const char *before = " tty=";
+	char peer[ADDRESS_TEXT_BYTES];
 
 	(void)snprintf(ret_text, TAGS_BYTES, "server=%s", server_name(session->facts.server));
 	text_append(ret_text, TAGS_BYTES, " kind=%s",
@@ -36,8 +37,9 @@ void record_tags(const struct session *session, char ret_text[static TAGS_BYTES]
 			    session->channels[i].facts.tty);
 		before = ",";
 	}
-	text_append(ret_text, TAGS_BYTES, " from=%s port=%u pid=%d", session->facts.peer,
-		    session->facts.peer_port, session->facts.identity.pid);
+	text_append(ret_text, TAGS_BYTES, " from=%s port=%u pid=%d",
+		    address_format(&session->facts.peer, peer), session->facts.peer_port,
+		    session->facts.identity.pid);
 }
 
 /* "no input", "no input, output or work": what did not happen, of all that counts for the channel.

@@ -128,8 +128,9 @@ static void fill_session(const struct fake_session *from, uint32_t id, struct se
 				       .peer_port = (uint16_t)(50000 + id % 10000),
 				       .local_port = 22 };
 
-	(void)text_copy(from->peer, facts.peer, sizeof(facts.peer));
-	(void)text_copy("10.0.0.1", facts.local, sizeof(facts.local));
+	if (address_parse(from->peer, &facts.peer) < 0 ||
+	    address_parse("10.0.0.1", &facts.local) < 0)
+		abort();
 	session_init(session, &facts, FAKE_NOW_NS - 7000 * NS_PER_S);
 	session->id = id;
 	session->known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_CHANNELS | SAMPLE_FORWARDS;
