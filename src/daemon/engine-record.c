@@ -49,16 +49,16 @@ static void lack_words(const struct channel *channel, char *ret_text, size_t siz
 	unsigned left = 0;
 	const char *glue = "";
 
-	if (channel->facts.kind == KIND_NONE || channel->policy.counts == 0) {
+	if (channel->facts.kind == KIND_NONE || channel->policy->counts == 0) {
 		(void)text_copy(channel->facts.kind == KIND_NONE ? "nothing open" : "open",
 				ret_text, size);
 		return;
 	}
 	for (enum use use = 0; use < USE_N; use++)
-		left += (channel->policy.counts & USE_BIT(use)) != 0;
+		left += (channel->policy->counts & USE_BIT(use)) != 0;
 	(void)text_copy("no ", ret_text, size);
 	for (enum use use = 0; use < USE_N; use++) {
-		if (!(channel->policy.counts & USE_BIT(use)))
+		if (!(channel->policy->counts & USE_BIT(use)))
 			continue;
 		text_append(ret_text, size, "%s%s", glue, policy_use_name(use));
 		left--;
@@ -191,7 +191,7 @@ static void clocks_words(const struct entry *entry, char *ret_text, size_t size)
 static void cause_words(const struct entry *entry, char *ret_text, size_t size)
 {
 	const struct session *session = &entry->session;
-	const struct policy *policy = &session->channels[entry->ending->verdict.channel].policy;
+	const struct policy *policy = session->channels[entry->ending->verdict.channel].policy;
 	bool unresponsive = record_is_unresponsive(&entry->ending->verdict);
 	char last[CLOCK_TEXT_BYTES], limit[DURATION_TEXT_BYTES];
 

@@ -80,7 +80,7 @@ const struct channel *view_deciding(const struct session *session, int64_t *ret_
 
 	for (size_t i = 0; i < session->n_channels; i++) {
 		const struct channel *channel = &session->channels[i];
-		const int64_t limit_ns = channel->policy.idle_timeout_ns;
+		const int64_t limit_ns = channel->policy->idle_timeout_ns;
 		const int64_t last_ns = session_channel_last_use(session, channel).latest_ns;
 		int64_t end_ns;
 
@@ -266,7 +266,7 @@ static struct outlook outlook_of(struct engine *engine, const struct session *se
 	const struct verdict verdict = engine_verdict(engine, session);
 	int64_t end_ns = TIME_NEVER;
 	const struct channel *channel = view_deciding(session, &end_ns);
-	const int64_t limit_ns = channel ? channel->policy.idle_timeout_ns : TIME_NEVER;
+	const int64_t limit_ns = channel ? channel->policy->idle_timeout_ns : TIME_NEVER;
 	const int64_t used_ns =
 		channel ? session_channel_last_use(session, channel).latest_ns : clock->now_ns;
 	const int64_t idle_ns = age(used_ns, clock);
@@ -365,7 +365,7 @@ static json_t *counts_new(uint32_t counts)
  * something that forwards. */
 static bool use_shown(const struct session *session, const struct channel *channel, enum use use)
 {
-	if (channel->policy.counts & USE_BIT(use))
+	if (channel->policy->counts & USE_BIT(use))
 		return true;
 	if (use == USE_TRAFFIC)
 		return session->forward_opened > 0 || channel->facts.kind == KIND_FORWARD;
@@ -379,7 +379,7 @@ static json_t *uses_new(const struct session *session, const struct channel *cha
 
 	for (enum use use = 0; use < USE_N; use++) {
 		const struct bounds bounds = session_channel_use(session, channel, use);
-		const bool counts = channel->policy.counts & USE_BIT(use);
+		const bool counts = channel->policy->counts & USE_BIT(use);
 
 		if (use_shown(session, channel, use))
 			(void)json_array_append_new(
@@ -396,9 +396,9 @@ json_t *view_channel_new(const struct session *session, const struct channel *ch
 			 const struct view_clock *clock)
 {
 	const struct channel_facts *facts = &channel->facts;
-	const int64_t limit_ns = channel->policy.idle_timeout_ns;
+	const int64_t limit_ns = channel->policy->idle_timeout_ns;
 	const int64_t used_ns = session_channel_last_use(session, channel).latest_ns;
-	const char *source = channel->policy.timeout_source;
+	const char *source = channel->policy->timeout_source;
 	int64_t end_ns = TIME_NEVER;
 
 	if (limit_ns < TIME_NEVER - used_ns)
@@ -410,7 +410,7 @@ json_t *view_channel_new(const struct session *session, const struct channel *ch
 			 view_foreign_new(channel->command ? channel->command : ""), "idle_s",
 			 seconds(age(used_ns, clock)), "limit_s", view_span_new(limit_ns),
 			 "ends_in_s", view_span_new(until(end_ns, clock)), "counts",
-			 counts_new(channel->policy.counts), "uses",
+			 counts_new(channel->policy->counts), "uses",
 			 uses_new(session, channel, clock), "source",
 			 view_text_new(source ? source : "default"));
 }
