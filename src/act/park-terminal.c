@@ -116,6 +116,7 @@ static void describe(const struct park_terminal *terminal, const struct watch *w
 		     struct keeper_start *start)
 {
 	const struct session_facts *facts = watch_facts(watch);
+	char from[ADDRESS_TEXT_BYTES];
 	struct winsize size = { 0 };
 	struct termios mode;
 	struct procstat stat;
@@ -137,7 +138,7 @@ static void describe(const struct park_terminal *terminal, const struct watch *w
 	(void)ioctl(terminal->master, TIOCGWINSZ, &size);
 	start->rows = size.ws_row;
 	start->columns = size.ws_col;
-	(void)text_copy(facts->peer, start->from, sizeof(start->from));
+	(void)text_copy(address_format(&facts->peer, from), start->from, sizeof(start->from));
 	(void)text_copy(order->user, start->user, sizeof(start->user));
 	(void)text_copy(policy_server_name((enum server_id)facts->server), start->server,
 			sizeof(start->server));

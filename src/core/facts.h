@@ -13,6 +13,8 @@
 
 #include <stdint.h>
 
+#include "core/address.h"
+
 #define NS_PER_S  1000000000LL
 #define NS_PER_MS 1000000LL
 
@@ -30,7 +32,6 @@
 /* The command line of an exec channel as text, cut off at the end.  Foreign bytes: escape before
  * print. */
 #define FACTS_COMMAND_BYTES 192
-#define FACTS_ADDRESS_BYTES 48
 
 enum server_id { SERVER_OPENSSH, SERVER_DROPBEAR, SERVER_TINYSSH, SERVER_N };
 
@@ -58,8 +59,7 @@ struct session_facts {
 	uint32_t uid;	       /* of the user, UINT32_MAX while unknown (may be learned later) */
 	uint16_t peer_port;
 	uint16_t local_port;
-	char peer[FACTS_ADDRESS_BYTES]; /* text, IPv4-mapped addresses as IPv4 */
-	char local[FACTS_ADDRESS_BYTES];
+	struct address peer, local;
 };
 
 /* One open channel.  Kinds shell, sftp and exec have a child process; forward and none have not. */

@@ -60,10 +60,10 @@ static int64_t add(int64_t at_ns, int64_t span_ns)
 /* When a channel is past its limit, if it is not used any more. */
 static int64_t channel_end_ns(const struct session *session, const struct channel *channel)
 {
-	if (channel->policy.idle_timeout_ns == TIME_NEVER)
+	if (channel->policy->idle_timeout_ns == TIME_NEVER)
 		return TIME_NEVER;
 	return add(session_channel_last_use(session, channel).latest_ns,
-		   channel->policy.idle_timeout_ns);
+		   channel->policy->idle_timeout_ns);
 }
 
 static bool can_warn(const struct session *session)
@@ -88,7 +88,7 @@ static int64_t session_rhythm_ns(const struct session *session, int64_t now_ns)
 
 	for (size_t i = 0; i < session->n_channels; i++)
 		rhythm_ns = least(rhythm_ns,
-				  judge_rhythm_ns(session->channels[i].policy.idle_timeout_ns));
+				  judge_rhythm_ns(session->channels[i].policy->idle_timeout_ns));
 	return rhythm_ns;
 }
 
@@ -120,15 +120,15 @@ static void find_deciding(const struct session *session, struct verdict *verdict
 
 enum idle_action judge_action(const struct session *session, size_t deciding, int64_t end_ns)
 {
-	enum idle_action action = session->channels[deciding].policy.idle_action;
+	enum idle_action action = session->channels[deciding].policy->idle_action;
 	const struct policy *park = NULL;
 
 	if (action == ACTION_REPORT)
 		return action;
 	for (size_t i = 0; i < session->n_channels && !park; i++)
 		if (session->channels[i].facts.tty >= 0 &&
-		    session->channels[i].policy.idle_action == ACTION_PARK)
-			park = &session->channels[i].policy;
+		    session->channels[i].policy->idle_action == ACTION_PARK)
+			park = session->channels[i].policy;
 	if (!park)
 		return ACTION_DISCONNECT;
 	return session->not_parked_at_ns != 0 && session->not_parked_at_ns >= end_ns
@@ -171,7 +171,7 @@ static void judge_end(const struct session *session, bool brake, struct verdict 
 static void judge_connection(const struct session *session, int64_t now_ns, bool brake,
 			     struct verdict *verdict)
 {
-	const struct policy *policy = &session->channels[verdict->channel].policy;
+	const struct policy *policy = session->channels[verdict->channel].policy;
 	int64_t warn_for_ns = policy_warning_ns(policy);
 	bool warned = false;
 
@@ -211,8 +211,8 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 			   struct verdict *ret_verdict)
 {
 	const struct channel *channel = &session->channels[index];
-	int64_t warn_for_ns = policy_warning_ns(&channel->policy);
-	enum idle_action action = policy_terminal_action(&channel->policy);
+	int64_t warn_for_ns = policy_warning_ns(channel->policy);
+	enum idle_action action = policy_terminal_action(channel->policy);
 	struct verdict verdict = { .channel = index, .rule = RULE_TERMINAL_WARN };
 	bool warned;
 
@@ -253,7 +253,7 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 		struct verdict one;
 		int64_t end_ns;
 
-		if (channel->facts.tty < 0 || channel->policy.idle_timeout_ns == TIME_NEVER ||
+		if (channel->facts.tty < 0 || channel->policy->idle_timeout_ns == TIME_NEVER ||
 		    !has_company(session, channel))
 			continue;
 		end_ns = channel_end_ns(session, channel);
@@ -269,9 +269,9 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 		}
 		if (end_ns > now_ns)
 			verdict->next_look_ns = least(verdict->next_look_ns, end_ns);
-		if (end_ns - policy_warning_ns(&channel->policy) > now_ns)
+		if (end_ns - policy_warning_ns(channel->policy) > now_ns)
 			verdict->next_look_ns = least(verdict->next_look_ns,
-						      end_ns - policy_warning_ns(&channel->policy));
+						      end_ns - policy_warning_ns(channel->policy));
 	}
 }
 
@@ -281,7 +281,7 @@ struct liveness_terms judge_alive_terms(const struct session *session, size_t *r
 
 	*ret_channel = 0;
 	for (size_t i = 0; i < session->n_channels; i++) {
-		const struct policy *policy = &session->channels[i].policy;
+		const struct policy *policy = session->channels[i].policy;
 		int64_t limit_ns = policy_alive_limit_ns(policy);
 
 		if (limit_ns <= terms.limit_ns)
@@ -297,7 +297,7 @@ struct liveness_terms judge_alive_terms(const struct session *session, size_t *r
 static bool any_reports(const struct session *session)
 {
 	for (size_t i = 0; i < session->n_channels; i++)
-		if (session->channels[i].policy.idle_action == ACTION_REPORT)
+		if (session->channels[i].policy->idle_action == ACTION_REPORT)
 			return true;
 	return false;
 }

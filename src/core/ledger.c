@@ -91,8 +91,9 @@ static void note_stuck(struct ledger *ledger, const struct sample *sample)
 {
 	/* Between the read of the counters and the read of the socket a packet may pass, so one
 	 * such sample is nothing. A healthy server catches up in the next. */
-	ledger->stuck = is_stuck(sample, &ledger->last) ? ledger->stuck + 1 : 0;
-	if (ledger->stuck > STUCK_MOST)
+	if (!is_stuck(sample, &ledger->last))
+		ledger->stuck = 0;
+	else if (++ledger->stuck > STUCK_MOST)
 		ledger->unusable = true;
 }
 

@@ -77,12 +77,12 @@ struct ledger {
 	int64_t high_in, high_out;
 	int64_t notice_until_ns; /* so long is output taken for a notice of ours ... */
 	uint64_t notice_bytes;	 /* ... and so much of it is still to come */
-	uint32_t n_rekeys, next_rekey;
-	uint32_t stuck;	    /* samples in a row in which data flowed past the counters */
-	uint32_t behind;    /* samples in a row that were behind */
-	uint32_t mid_rekey; /* samples in a row that met a rekey under way */
-	bool primed;	    /* `last` is valid */
-	bool unusable;	    /* from now on: this server's I/O is not counted by the kernel */
+	uint8_t n_rekeys, next_rekey;
+	uint8_t stuck;	   /* samples in a row in which data flowed past the counters */
+	uint8_t behind;	   /* samples in a row that were behind */
+	uint8_t mid_rekey; /* samples in a row that met a rekey under way */
+	bool primed;	   /* `last` is valid */
+	bool unusable;	   /* from now on: this server's I/O is not counted by the kernel */
 };
 
 void ledger_deinit(struct ledger *ledger);

@@ -13,12 +13,38 @@ const char *const policy_kind_words[KIND_N + 1] = {
 	[KIND_FORWARD] = "forward", [KIND_NONE] = "none",
 };
 
+const struct policy policy_none = {
+	.idle_timeout_ns = TIME_NEVER,
+	.work_max_ns = TIME_NEVER,
+	.park_lifetime_ns = TIME_NEVER,
+	.idle_action = ACTION_REPORT,
+	.park_fallback = ACTION_REPORT,
+	.after_cut = AFTER_LEAVE,
+	.timeout_source = "default",
+	.client_alive_source = "default",
+};
+
 static const char *const use_names[USE_N] = {
 	[USE_INPUT] = "input",
 	[USE_OUTPUT] = "output",
 	[USE_WORK] = "work",
 	[USE_TRAFFIC] = "traffic",
 };
+
+bool policy_equal(const struct policy *a, const struct policy *b)
+{
+	return a->idle_timeout_ns == b->idle_timeout_ns &&
+	       a->idle_warning_ns == b->idle_warning_ns && a->work_max_ns == b->work_max_ns &&
+	       a->keep_max_ns == b->keep_max_ns &&
+	       a->client_alive_interval_ns == b->client_alive_interval_ns &&
+	       a->client_alive_count_max == b->client_alive_count_max &&
+	       a->work_threshold_ppm == b->work_threshold_ppm && a->counts == b->counts &&
+	       a->idle_action == b->idle_action && a->park_fallback == b->park_fallback &&
+	       a->after_cut == b->after_cut && a->park_lifetime_ns == b->park_lifetime_ns &&
+	       a->park_max == b->park_max && a->park_permit_root == b->park_permit_root &&
+	       a->timeout_source == b->timeout_source &&
+	       a->client_alive_source == b->client_alive_source;
+}
 
 const char *policy_server_name(enum server_id server)
 {

@@ -58,6 +58,12 @@ struct policy_query {
 	const char *command;
 };
 
+/* Nothing is watched for, and nothing is done. */
+extern const struct policy policy_none;
+
+/* Also where the values were set. */
+bool policy_equal(const struct policy *a, const struct policy *b);
+
 /* The policy for one case.  Always gives a complete policy; NULL `config`: the defaults.  An
  * unknown kind has the limits of `shell`. */
 void policy_resolve(const struct config *config, const struct policy_query *query,

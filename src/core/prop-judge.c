@@ -35,6 +35,7 @@ static uint32_t dice(uint32_t sides)
 }
 
 struct world {
+	struct policy policy;
 	struct session session;
 	struct sample counters;
 	struct channel_sample terminal;
@@ -59,7 +60,8 @@ static void world_start(struct world *world, int64_t now_ns)
 		world->terminal.known |= TERMINAL_RAW;
 	session_init(&world->session, &facts, now_ns);
 	assert_int_equal(session_set_channels(&world->session, &channel, 1, now_ns, now_ns), 0);
-	policy = &world->session.channels[0].policy;
+	policy = &world->policy;
+	world->session.channels[0].policy = policy;
 	policy->idle_timeout_ns = world->limit_ns;
 	policy->idle_warning_ns = dice(3) * world->limit_ns / 4;
 	policy->counts = USE_BIT(USE_INPUT);
@@ -156,7 +158,7 @@ static void check_less_evidence(const struct world *world, const struct sample *
 
 static void world_act(struct world *world, const struct verdict *verdict, int64_t now_ns)
 {
-	const struct policy *policy = &world->session.channels[0].policy;
+	const struct policy *policy = &world->policy;
 	int64_t warning_ns = policy->idle_warning_ns;
 
 	if (warning_ns > world->limit_ns / 2)
@@ -254,7 +256,7 @@ static void an_idle_session_ends_in_time(void **state)
 		struct world world;
 
 		world_start(&world, now_ns);
-		world.session.channels[0].policy.idle_warning_ns %= world.limit_ns;
+		world.policy.idle_warning_ns %= world.limit_ns;
 		late_ns = world.limit_ns / 50 > NS_PER_S ? world.limit_ns / 50 : NS_PER_S;
 		while (!world.ended) {
 			struct sample sample = world.counters;

@@ -36,6 +36,7 @@ static uint32_t dice(uint32_t sides)
 }
 
 struct world {
+	struct policy policy;
 	struct session session;
 	struct sample counters;
 	int64_t data_at_ns, sign_at_ns; /* true last data, true last sign of the host */
@@ -112,7 +113,8 @@ static void world_start(struct world *world, int64_t now_ns)
 				 .counters.n_descriptors = 9 };
 	session_init(&world->session, &facts, now_ns);
 	assert_int_equal(session_set_channels(&world->session, &channel, 1, now_ns, now_ns), 0);
-	policy = &world->session.channels[0].policy;
+	policy = &world->policy;
+	world->session.channels[0].policy = policy;
 	policy->idle_timeout_ns = TIME_NEVER;
 	policy->idle_action = ACTION_DISCONNECT;
 	policy->client_alive_interval_ns = (2 + dice(60)) * NS_PER_S;
@@ -330,7 +332,7 @@ static void a_stopped_program_ends_in_time(void **state)
 
 		world_start(&world, now_ns);
 		world.clear = true;
-		every_ns = world.session.channels[0].policy.client_alive_interval_ns;
+		every_ns = world.policy.client_alive_interval_ns;
 		for (int i = 0; !world.ended; i++) {
 			now_ns += every_ns;
 			world_run(&world, &look_ns, now_ns);

@@ -67,7 +67,9 @@ static struct channel channel_opened(const struct channel_facts *facts, struct b
 		if (seen.earliest_ns > facts->started_at_ns - FACTS_AGE_SLACK_NS)
 			seen.earliest_ns = facts->started_at_ns - FACTS_AGE_SLACK_NS;
 	}
-	return (struct channel){ .opened = seen, .input = seen, .work = seen };
+	return (struct channel){
+		.policy = &policy_none, .opened = seen, .input = seen, .work = seen
+	};
 }
 
 int session_set_channels(struct session *session, const struct channel_facts *facts, size_t n,
@@ -312,7 +314,7 @@ static int64_t work_threshold_ns(const struct policy *policy, int64_t span_ns)
 static void observe_work(struct channel *channel, const struct channel_sample *now, int64_t from_ns,
 			 int64_t at_ns)
 {
-	const struct policy *policy = &channel->policy;
+	const struct policy *policy = channel->policy;
 	int64_t span_ns = at_ns - channel->work_anchor_at_ns;
 	bool first = channel->work_anchor_at_ns == 0;
 	bool worked;
@@ -340,7 +342,7 @@ static void observe_channels(struct session *session, const struct sample *sampl
 	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
 
-		if (has_child(channel) && (channel->policy.counts & USE_BIT(USE_WORK)))
+		if (has_child(channel) && (channel->policy->counts & USE_BIT(USE_WORK)))
 			observe_work(channel, &sample->channels[i], from_ns, sample->at_ns);
 		channel->last = sample->channels[i];
 		channel->primed = (channel->last.known & TERMINAL_KNOWN) != 0;
@@ -457,14 +459,14 @@ struct bounds session_channel_last_use(const struct session *session, const stru
 	if (channel->facts.kind == KIND_NONE)
 		last = bounds_later(last, unseen_use(session));
 	for (enum use use = 0; use < USE_N; use++)
-		if (use != USE_WORK && (channel->policy.counts & USE_BIT(use)))
+		if (use != USE_WORK && (channel->policy->counts & USE_BIT(use)))
 			last = bounds_later(last, session_channel_use(session, channel, use));
-	if (!(channel->policy.counts & USE_BIT(USE_WORK)) || !has_child(channel))
+	if (!(channel->policy->counts & USE_BIT(USE_WORK)) || !has_child(channel))
 		return last;
 	/* Work alone keeps a channel only so long: a job that hangs in a loop is no way around the
 	 * limit. */
-	if (channel->policy.work_max_ns != TIME_NEVER)
-		bounds_none_after(&work, last.latest_ns + channel->policy.work_max_ns);
+	if (channel->policy->work_max_ns != TIME_NEVER)
+		bounds_none_after(&work, last.latest_ns + channel->policy->work_max_ns);
 	return bounds_later(last, work);
 }
 

@@ -27,10 +27,10 @@
 
 struct channel {
 	struct channel_facts facts;
-	char *command; /* owned, of an exec channel; NULL: none.  Foreign text */
-	struct policy policy;
-	struct bounds opened; /* an opening counts as use of any kind of channel */
-	struct bounds input;  /* of a terminal; others share the connection's */
+	char *command;		     /* owned, of an exec channel; NULL: none.  Foreign text */
+	const struct policy *policy; /* the caller's, also of others */
+	struct bounds opened;	     /* an opening counts as use of any kind of channel */
+	struct bounds input;	     /* of a terminal; others share the connection's */
 	struct bounds work;
 	struct channel_sample last; /* the last one that was known */
 	bool primed;		    /* `last` is valid */
@@ -84,7 +84,7 @@ void session_deinit(struct session *session);
 /*
  * Takes a new list of channels, seen in [from_ns, at_ns]. Channels that were there before (same
  * child, terminal and kind) keep their clocks; new ones are opened now. Policies of new ones are
- * zeroed: the caller resolves them. -ENOMEM leaves the old list.
+ * policy_none: the caller resolves them. -ENOMEM leaves the old list.
  */
 int session_set_channels(struct session *session, const struct channel_facts *facts, size_t n,
 			 int64_t from_ns, int64_t at_ns);

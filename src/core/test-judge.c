@@ -86,14 +86,21 @@ static const struct row rows[] = {
 	  .end_after_ns = 60 * S, .brake = true, DISCONNECT_ROW },
 };
 
-static void fill_channel(struct channel *channel, int32_t tty, int64_t used_at_ns)
+/* By the number of their terminal. */
+static struct policy policies[4];
+
+static struct policy *fill_channel(struct channel *channel, int32_t tty, int64_t used_at_ns)
 {
+	struct policy *policy = &policies[tty < 0 ? 0 : tty];
+
+	*policy = (struct policy){ .counts = USE_BIT(USE_INPUT), .idle_action = ACTION_DISCONNECT };
 	*channel = (struct channel){
 		.facts = { .kind = tty < 0 ? KIND_SFTP : KIND_SHELL, .tty = tty, .pid = 7 + tty },
 		.opened = { 0, 1 },
 		.input = { used_at_ns, used_at_ns },
-		.policy = { .counts = USE_BIT(USE_INPUT), .idle_action = ACTION_DISCONNECT },
+		.policy = policy,
 	};
+	return policy;
 }
 
 static void each_row_of_the_ladder(void **state)
@@ -104,13 +111,14 @@ static void each_row_of_the_ladder(void **state)
 		struct channel channel;
 		struct session session = { .channels = &channel, .n_channels = 1 };
 		struct verdict verdict;
+		struct policy *policy;
 
-		fill_channel(&channel, row->tty, USED_AT);
+		policy = fill_channel(&channel, row->tty, USED_AT);
 		session.uses[USE_INPUT] = channel.input;
-		channel.policy.idle_timeout_ns = row->limit_ns;
-		channel.policy.idle_warning_ns = row->warning_ns;
-		channel.policy.idle_action = row->idle_action;
-		channel.policy.park_fallback = row->park_fallback;
+		policy->idle_timeout_ns = row->limit_ns;
+		policy->idle_warning_ns = row->warning_ns;
+		policy->idle_action = row->idle_action;
+		policy->park_fallback = row->park_fallback;
 		session.not_parked_at_ns =
 			row->not_parked_after_ns ? USED_AT + row->not_parked_after_ns : 0;
 		session.warned_at_ns = row->warned_after_ns ? USED_AT + row->warned_after_ns : 0;
@@ -133,9 +141,9 @@ static struct session two_terminals(struct channel channels[static 2])
 	struct session session = { .channels = channels, .n_channels = 2 };
 
 	for (int32_t i = 0; i < 2; i++) {
-		fill_channel(&channels[i], i, USED_AT);
-		channels[i].policy.idle_timeout_ns = 60 * S;
-		channels[i].policy.idle_warning_ns = 10 * S;
+		(void)fill_channel(&channels[i], i, USED_AT);
+		policies[i].idle_timeout_ns = 60 * S;
+		policies[i].idle_warning_ns = 10 * S;
 	}
 	return session;
 }
@@ -179,7 +187,7 @@ static void both_idle_ends_the_connection(void **state)
 	struct verdict verdict;
 
 	(void)state;
-	channels[0].policy.idle_timeout_ns = 80 * S;
+	policies[0].idle_timeout_ns = 80 * S;
 	verdict = judge(&session, USED_AT + 69 * S, false);
 	assert_int_equal(verdict.channel, 1);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
@@ -200,7 +208,7 @@ static void no_hangup_without_company(void **state)
 
 	(void)state;
 	channels[1].facts = (struct channel_facts){ .kind = KIND_FORWARD, .tty = -1 };
-	channels[1].policy.counts = USE_BIT(USE_TRAFFIC);
+	policies[1].counts = USE_BIT(USE_TRAFFIC);
 	session.uses[USE_TRAFFIC] = (struct bounds){ USED_AT + 500 * S, USED_AT + 500 * S };
 	verdict = judge(&session, USED_AT + 500 * S, false);
 	assert_int_equal(verdict.rule, RULE_IN_USE);
@@ -297,16 +305,17 @@ static void each_row_of_the_client(void **state)
 		struct channel channel;
 		struct session session = { .channels = &channel, .n_channels = 1 };
 		struct verdict verdict;
+		struct policy *policy;
 
-		fill_channel(&channel, 3, LOOKED_AT - 10 * S);
-		channel.policy.idle_timeout_ns = TIME_NEVER;
-		channel.policy.client_alive_interval_ns = 15 * S;
-		channel.policy.client_alive_count_max = row->count == UINT32_MAX ? 0 : 3;
+		policy = fill_channel(&channel, 3, LOOKED_AT - 10 * S);
+		policy->idle_timeout_ns = TIME_NEVER;
+		policy->client_alive_interval_ns = 15 * S;
+		policy->client_alive_count_max = row->count == UINT32_MAX ? 0 : 3;
 		session.liveness = liveness_of(row);
 		session.kept_until_ns = row->kept_for_s > 0 ? LOOKED_AT + row->kept_for_s * S : 0;
 		session.unresponsive_reported_at_ns =
 			row->reported_ago_s > 0 ? LOOKED_AT - row->reported_ago_s * S : 0;
-		channel.policy.idle_action = row->report ? ACTION_REPORT : ACTION_DISCONNECT;
+		policy->idle_action = row->report ? ACTION_REPORT : ACTION_DISCONNECT;
 		/* The time of use stands still while the ledger says nothing; the client's does
 		 * not. */
 		verdict = judge(&session, LOOKED_AT - 5 * S, row->brake);
@@ -340,8 +349,8 @@ static void the_most_lenient_channel(void **state)
 		size_t channel;
 
 		for (size_t j = 0; j < 2; j++) {
-			channels[j].policy.client_alive_interval_ns = pairs[i].interval_s[j] * S;
-			channels[j].policy.client_alive_count_max = pairs[i].count[j];
+			policies[j].client_alive_interval_ns = pairs[i].interval_s[j] * S;
+			policies[j].client_alive_count_max = pairs[i].count[j];
 		}
 		terms = judge_alive_terms(&session, &channel);
 		assert_true(terms.limit_ns == pairs[i].limit_ns);
@@ -364,8 +373,7 @@ static void nothing_without_channels(void **state)
 /* What a connection without a channel is for shows soon, whatever limit that has now. */
 static void a_new_connection_is_looked_at_soon(void **state)
 {
-	struct channel none = { .facts = { .kind = KIND_NONE, .tty = -1 },
-				.policy = { .idle_timeout_ns = TIME_NEVER } };
+	struct channel none = { .facts = { .kind = KIND_NONE, .tty = -1 }, .policy = &policy_none };
 	struct session session = { .channels = &none, .n_channels = 1, .first_seen_ns = USED_AT };
 
 	(void)state;

@@ -11,6 +11,8 @@
 #define S   NS_PER_S
 #define ALL (SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS)
 
+static const struct policy input_only = { .counts = USE_BIT(USE_INPUT) };
+
 static const struct channel_facts terminals[2] = {
 	{ .kind = KIND_SHELL, .tty = 3, .pid = 78, .start_ticks = 1 },
 	{ .kind = KIND_SHELL, .tty = 4, .pid = 79, .start_ticks = 2 },
@@ -36,7 +38,7 @@ static struct sample start(struct session *session, size_t n)
 	session_init(session, &facts, 20 * S);
 	assert_int_equal(session_set_channels(session, terminals, n, 20 * S, 20 * S), 0);
 	for (size_t i = 0; i < n; i++)
-		session->channels[i].policy.counts = USE_BIT(USE_INPUT);
+		session->channels[i].policy = &input_only;
 	assert_true(session_observe(session, &sample));
 	return sample;
 }

@@ -34,7 +34,7 @@ static struct order_guard guard_of(const struct session *session, const struct c
 	for (size_t i = 0; i < session->n_channels; i++)
 		guard.uses |= session->channels[i].facts.kind == KIND_NONE
 				      ? USE_BIT(USE_INPUT) | USE_BIT(USE_OUTPUT)
-				      : session->channels[i].policy.counts;
+				      : session->channels[i].policy->counts;
 	guard.uses |= USE_BIT(USE_INPUT);
 	return guard;
 }
@@ -147,7 +147,7 @@ static void open_record(struct entry *entry)
 static void order_cut(struct entry *entry, const struct verdict *verdict)
 {
 	const struct session *session = &entry->session;
-	const struct policy *policy = &session->channels[verdict->channel].policy;
+	const struct policy *policy = session->channels[verdict->channel].policy;
 	struct order_cut order = { .handle = entry->handle };
 
 	if (begin_end(entry, verdict) < 0)
@@ -180,7 +180,7 @@ int act_cut_asked(struct entry *entry, const char *who, const char *message)
 	if (begin_end(entry, &verdict) < 0)
 		return -ENOMEM;
 	text_escape(message ? message : "", false, said, sizeof(said));
-	order.hang_up = entry->session.channels[0].policy.after_cut == AFTER_HANGUP;
+	order.hang_up = entry->session.channels[0].policy->after_cut == AFTER_HANGUP;
 	(void)snprintf(entry->ending->reason, sizeof(entry->ending->reason), "asked by %s%s%s", who,
 		       said[0] != '\0' ? ": " : "", said);
 	open_record(entry);
@@ -406,11 +406,11 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 
 void act_opened(struct entry *entry)
 {
-	char who[NAME_BYTES], tags[TAGS_BYTES];
+	char who[NAME_BYTES], tags[TAGS_BYTES], peer[ADDRESS_TEXT_BYTES];
 
 	record_name(&entry->session, who);
 	record_tags(&entry->session, tags);
-	log_info("session %s from %s %s  %s", who, entry->session.facts.peer,
+	log_info("session %s from %s %s  %s", who, address_format(&entry->session.facts.peer, peer),
 		 entry->restored ? "is watched again" : "opened", tags);
 	engine_tell(entry, EVENT_OPENED, -1, -1, entry->restored ? "watched again" : "opened");
 }

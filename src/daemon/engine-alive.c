@@ -21,7 +21,7 @@
 static bool reports(const struct session *session)
 {
 	for (size_t i = 0; i < session->n_channels; i++)
-		if (session->channels[i].policy.idle_action == ACTION_REPORT)
+		if (session->channels[i].policy->idle_action == ACTION_REPORT)
 			return true;
 	return false;
 }

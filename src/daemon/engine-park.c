@@ -12,8 +12,8 @@ static const struct policy *policy_of(const struct session *session)
 {
 	for (size_t i = 0; i < session->n_channels; i++)
 		if (session->channels[i].facts.tty >= 0 &&
-		    session->channels[i].policy.idle_action == ACTION_PARK)
-			return &session->channels[i].policy;
+		    session->channels[i].policy->idle_action == ACTION_PARK)
+			return session->channels[i].policy;
 	return NULL;
 }
 

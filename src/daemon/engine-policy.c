@@ -77,28 +77,59 @@ void policy_learn_user(struct entry *entry, uint32_t uid)
 	forget_groups(entry);
 }
 
+/* Out of memory nothing is done to the channel until the configuration is loaded again. */
+static const struct policy *share(struct policies *policies, const struct policy *policy)
+{
+	struct policy **more, *copy;
+
+	for (size_t i = 0; i < policies->n; i++)
+		if (policy_equal(policies->rows[i], policy))
+			return policies->rows[i];
+	more = reallocarray(policies->rows, policies->n + 1, sizeof(*more));
+	if (more)
+		policies->rows = more;
+	copy = more ? malloc(sizeof(*copy)) : NULL;
+	if (!copy) {
+		log_error("out of memory; a session is not limited");
+		return &policy_none;
+	}
+	*copy = *policy;
+	policies->rows[policies->n++] = copy;
+	return copy;
+}
+
+void policy_free_shared(struct policies *policies)
+{
+	for (size_t i = 0; i < policies->n; i++)
+		free(policies->rows[i]);
+	free(policies->rows);
+}
+
 void policy_apply(struct entry *entry)
 {
 	struct session *session = &entry->session;
 	struct engine *engine = entry->engine;
+	char peer[ADDRESS_TEXT_BYTES];
 	struct policy_query query = {
 		.user = session->user[0] != '\0' ? session->user : NULL,
-		.address = session->facts.peer,
+		.address = address_format(&session->facts.peer, peer),
 		.local_port = session->facts.local_port,
 		.server = (enum server_id)session->facts.server,
 	};
 
 	if (query.user && config_uses_groups(engine->config))
 		learn_groups(entry);
-	entry->temporary = rules_concern(engine, session->facts.peer);
+	entry->temporary = rules_concern(engine, peer);
 	query.groups = (const char *const *)entry->groups;
 	query.n_groups = entry->n_groups;
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
+		struct policy policy;
 
 		query.kind = (enum channel_kind)channel->facts.kind;
 		query.command = channel->command;
-		policy_resolve(engine->config, &query, &channel->policy);
+		policy_resolve(engine->config, &query, &policy);
+		channel->policy = share(&engine->policies, &policy);
 	}
 	alive_tune(entry);
 }
@@ -109,7 +140,7 @@ void policy_forget_warnings(struct session *session, int64_t now_ns)
 
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
-		int64_t for_ns = policy_warning_ns(&channel->policy);
+		int64_t for_ns = policy_warning_ns(channel->policy);
 
 		if (now_ns >= channel->warned_at_ns + for_ns)
 			channel->warned_at_ns = 0;
@@ -149,12 +180,15 @@ static void log_notices(const struct config_problems *problems)
 int policy_join(struct engine *engine, const struct config *file)
 {
 	struct config *old = engine->config;
+	struct policies before = engine->policies;
 	int r = rules_join(engine, file, &engine->config);
 
 	if (r < 0)
 		return r;
+	engine->policies = (struct policies){ 0 };
 	for (size_t i = 0; i < engine->n_entries; i++)
 		policy_apply(engine->entries[i]);
+	policy_free_shared(&before);
 	/* The policies' source texts belonged to the old one. */
 	config_free(old);
 	return 0;

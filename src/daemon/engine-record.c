@@ -25,6 +25,7 @@ void record_name(const struct session *session, char ret_text[static NAME_BYTES]
 void record_tags(const struct session *session, char ret_text[static TAGS_BYTES])
 {
 	const char *before = " tty=";
+	char peer[ADDRESS_TEXT_BYTES];
 
 	(void)snprintf(ret_text, TAGS_BYTES, "server=%s", server_name(session->facts.server));
 	text_append(ret_text, TAGS_BYTES, " kind=%s",
@@ -36,8 +37,9 @@ void record_tags(const struct session *session, char ret_text[static TAGS_BYTES]
 			    session->channels[i].facts.tty);
 		before = ",";
 	}
-	text_append(ret_text, TAGS_BYTES, " from=%s port=%u pid=%d", session->facts.peer,
-		    session->facts.peer_port, session->facts.identity.pid);
+	text_append(ret_text, TAGS_BYTES, " from=%s port=%u pid=%d",
+		    address_format(&session->facts.peer, peer), session->facts.peer_port,
+		    session->facts.identity.pid);
 }
 
 /* "no input", "no input, output or work": what did not happen, of all that counts for the channel.
@@ -47,16 +49,16 @@ static void lack_words(const struct channel *channel, char *ret_text, size_t siz
 	unsigned left = 0;
 	const char *glue = "";
 
-	if (channel->facts.kind == KIND_NONE || channel->policy.counts == 0) {
+	if (channel->facts.kind == KIND_NONE || channel->policy->counts == 0) {
 		(void)text_copy(channel->facts.kind == KIND_NONE ? "nothing open" : "open",
 				ret_text, size);
 		return;
 	}
 	for (enum use use = 0; use < USE_N; use++)
-		left += (channel->policy.counts & USE_BIT(use)) != 0;
+		left += (channel->policy->counts & USE_BIT(use)) != 0;
 	(void)text_copy("no ", ret_text, size);
 	for (enum use use = 0; use < USE_N; use++) {
-		if (!(channel->policy.counts & USE_BIT(use)))
+		if (!(channel->policy->counts & USE_BIT(use)))
 			continue;
 		text_append(ret_text, size, "%s%s", glue, policy_use_name(use));
 		left--;
@@ -189,7 +191,7 @@ static void clocks_words(const struct entry *entry, char *ret_text, size_t size)
 static void cause_words(const struct entry *entry, char *ret_text, size_t size)
 {
 	const struct session *session = &entry->session;
-	const struct policy *policy = &session->channels[entry->ending->verdict.channel].policy;
+	const struct policy *policy = session->channels[entry->ending->verdict.channel].policy;
 	bool unresponsive = record_is_unresponsive(&entry->ending->verdict);
 	char last[CLOCK_TEXT_BYTES], limit[DURATION_TEXT_BYTES];
 

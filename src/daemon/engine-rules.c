@@ -99,11 +99,12 @@ static const char *find_conflict(const struct engine *engine, const struct confi
 	}
 	for (size_t i = 0; i < engine->n_entries; i++) {
 		const struct session *session = &engine->entries[i]->session;
+		char peer[ADDRESS_TEXT_BYTES];
 
-		if (!config_rules_concern(config, session->facts.peer))
+		if (!config_rules_concern(config, address_format(&session->facts.peer, peer)))
 			continue;
 		(void)snprintf(problem, PROBLEM_BYTES, "session %u from %s is open already",
-			       session->id, session->facts.peer);
+			       session->id, peer);
 		return problem;
 	}
 	return NULL;
@@ -138,9 +139,14 @@ static int put_in_force(struct engine *engine, const struct rules *changed)
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < engine->n_entries; i++)
-		if (config_rules_concern(changed->config, engine->entries[i]->session.facts.peer))
-			engine_look_now(engine->entries[i]);
+	for (size_t i = 0; i < engine->n_entries; i++) {
+		struct entry *entry = engine->entries[i];
+		char peer[ADDRESS_TEXT_BYTES];
+
+		if (config_rules_concern(changed->config,
+					 address_format(&entry->session.facts.peer, peer)))
+			engine_look_now(entry);
+	}
 	return 0;
 }
 

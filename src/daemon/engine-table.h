@@ -60,6 +60,12 @@ struct rules {
 	struct config *config;
 };
 
+/* The policies in force, each once: they are few, however many channels there are. */
+struct policies {
+	struct policy **rows;
+	size_t n;
+};
+
 struct engine {
 	struct event_base *base;
 	const struct engine_options *options;
@@ -71,6 +77,7 @@ struct engine {
 	struct rules *rules[ENGINE_RULES_MAX];
 	const char *rules_texts[ENGINE_RULES_MAX]; /* of engine_get_status() */
 	size_t n_rules;
+	struct policies policies;
 	uint32_t next_rules_id;
 	struct state *state;
 	struct event *save; /* timer */
@@ -117,6 +124,7 @@ void engine_save_record(struct engine *engine);
 
 /* engine-policy.c: configuration and who the user is */
 void policy_apply(struct entry *entry);
+void policy_free_shared(struct policies *policies);
 void policy_learn_user(struct entry *entry, uint32_t uid);
 /* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
  * the warning is given again. */

@@ -64,7 +64,7 @@ void engine_look_now(struct entry *entry)
 	int64_t now_ns = clock_now_ns();
 
 	for (size_t i = 0; i < entry->session.n_channels; i++)
-		if (entry->session.channels[i].policy.counts & USE_BIT(USE_WORK))
+		if (entry->session.channels[i].policy->counts & USE_BIT(USE_WORK))
 			request.with_work = 1;
 	if (entry->verdict.ping_at_ns <= now_ns + TIMER_SLACK_NS &&
 	    now_ns >= entry->ping_asked_at_ns + PING_LEAST_NS) {
@@ -395,8 +395,8 @@ int64_t engine_keep_max_ns(struct engine *engine, const struct session *session)
 
 	(void)engine;
 	for (size_t i = 0; i < session->n_channels; i++)
-		if (session->channels[i].policy.keep_max_ns > most_ns)
-			most_ns = session->channels[i].policy.keep_max_ns;
+		if (session->channels[i].policy->keep_max_ns > most_ns)
+			most_ns = session->channels[i].policy->keep_max_ns;
 	return most_ns;
 }
 
@@ -532,6 +532,7 @@ static void engine_deinit(struct engine *engine)
 		event_base_free(engine->base);
 	state_free(engine->state);
 	rules_deinit(engine);
+	policy_free_shared(&engine->policies);
 	config_free(engine->config);
 	config_free(engine->file_config);
 	config_places_deinit(&engine->places);

@@ -146,7 +146,7 @@ static size_t list_kinds(const struct session *session, enum use use, bool count
 
 	text[0] = '\0';
 	for (size_t i = 0; i < session->n_channels; i++)
-		if (!(session->channels[i].policy.counts & USE_BIT(use)) == !counts)
+		if (!(session->channels[i].policy->counts & USE_BIT(use)) == !counts)
 			kinds |= 1U << session->channels[i].facts.kind;
 	for (uint32_t kind = 0; kind < KIND_N; kind++)
 		if (kinds & (1U << kind))
@@ -207,14 +207,14 @@ static void say_work(const struct explain *explain)
 		const struct channel *channel = &explain->session->channels[i];
 		char name[64], what[128], note[96] = "";
 
-		if (!(channel->policy.counts & USE_BIT(USE_WORK)) || channel->facts.pid == 0)
+		if (!(channel->policy->counts & USE_BIT(USE_WORK)) || channel->facts.pid == 0)
 			continue;
 		name_channel(channel, name, sizeof(name));
 		(void)snprintf(what, sizeof(what), "work (CPU time that counts) of %s", name);
-		if (channel->policy.work_max_ns != TIME_NEVER)
+		if (channel->policy->work_max_ns != TIME_NEVER)
 			(void)snprintf(note, sizeof(note),
 				       ", and work alone keeps it for at most %s",
-				       span(channel->policy.work_max_ns).text);
+				       span(channel->policy->work_max_ns).text);
 		say_use(explain, what, &channel->work, note);
 	}
 }
@@ -285,8 +285,8 @@ static void say_alive(const struct explain *explain)
 		return;
 	}
 	say(explain, "a client that does not answer is %s after %s (ClientAlive set at %s)",
-	    session->channels[channel].policy.idle_action == ACTION_REPORT ? "reported" : "ended",
-	    span(terms.limit_ns).text, session->channels[channel].policy.client_alive_source);
+	    session->channels[channel].policy->idle_action == ACTION_REPORT ? "reported" : "ended",
+	    span(terms.limit_ns).text, session->channels[channel].policy->client_alive_source);
 	if (!liveness_has_probes(liveness) && !liveness_is_full(liveness))
 		say(explain,
 		    "no probe of the server has been seen on this connection (they are off, or "
@@ -333,7 +333,7 @@ static void say_terminals(const struct explain *explain)
 
 		if (channel->facts.tty < 0)
 			continue;
-		if (ago(explain, last.latest_ns) >= channel->policy.idle_timeout_ns)
+		if (ago(explain, last.latest_ns) >= channel->policy->idle_timeout_ns)
 			past++;
 		if (channel->hung_up_at_ns != 0)
 			say(explain, "pts/%d was hung up %s ago", channel->facts.tty,
@@ -413,7 +413,7 @@ static void next_in_use(const struct explain *explain, const struct channel *cha
 
 	if (verdict->end_at_ns == TIME_NEVER)
 		next_is(next, TIME_NEVER, "nothing is due; the next look decides");
-	else if (channel->policy.idle_action == ACTION_REPORT)
+	else if (channel->policy->idle_action == ACTION_REPORT)
 		next_is(next, verdict->end_at_ns,
 			"at %s it is reported in the log, unless it is used; nothing is done to it "
 			"(IdleAction report)",
@@ -443,7 +443,7 @@ static void next_kept(const struct explain *explain, struct next *next)
 static void next_terminal(const struct explain *explain, const struct channel *channel,
 			  struct next *next)
 {
-	const bool report = policy_terminal_action(&channel->policy) == ACTION_REPORT;
+	const bool report = policy_terminal_action(channel->policy) == ACTION_REPORT;
 
 	if (explain->verdict.rule == RULE_TERMINAL_WARN)
 		next_is(next, explain->verdict.end_at_ns,
@@ -558,8 +558,8 @@ json_t *explain_session_new(struct engine *engine, const struct session *session
 	if (explain.verdict.channel < session->n_channels)
 		channel = &session->channels[explain.verdict.channel];
 	if (channel)
-		source = is_unresponsive(&explain.verdict) ? channel->policy.client_alive_source
-							   : channel->policy.timeout_source;
+		source = is_unresponsive(&explain.verdict) ? channel->policy->client_alive_source
+							   : channel->policy->timeout_source;
 	say_all(&explain);
 	find_next(&explain, channel, &next);
 	engine_reason(session, &explain.verdict, reason, sizeof(reason));

@@ -98,6 +98,11 @@ static struct liveness alive(const struct fake_session *from, int64_t looked_at_
 static void fill_channel(const struct fake_channel *from, int32_t pid, struct channel *channel)
 {
 	const struct bounds last = used(from->idle_ns);
+	struct policy *policy = calloc(1, sizeof(*policy));
+
+	if (!policy)
+		abort();
+	channel->policy = policy;
 
 	channel->facts.kind = from->kind;
 	channel->facts.tty = from->tty;
@@ -106,16 +111,16 @@ static void fill_channel(const struct fake_channel *from, int32_t pid, struct ch
 		abort();
 	channel->input = last;
 	channel->work = last;
-	channel->policy = (struct policy){ .idle_timeout_ns = from->limit_ns,
-					   .idle_warning_ns = MINUTE_NS,
-					   .work_max_ns = 24 * 60 * MINUTE_NS,
-					   .keep_max_ns = FAKE_KEEP_MAX_S * NS_PER_S,
-					   .counts = from->counts,
-					   .idle_action = from->action,
-					   .client_alive_interval_ns = 15 * NS_PER_S,
-					   .client_alive_count_max = 3,
-					   .client_alive_source = "/etc/sshidle.conf:5",
-					   .timeout_source = "/etc/sshidle.conf:3" };
+	*policy = (struct policy){ .idle_timeout_ns = from->limit_ns,
+				   .idle_warning_ns = MINUTE_NS,
+				   .work_max_ns = 24 * 60 * MINUTE_NS,
+				   .keep_max_ns = FAKE_KEEP_MAX_S * NS_PER_S,
+				   .counts = from->counts,
+				   .idle_action = from->action,
+				   .client_alive_interval_ns = 15 * NS_PER_S,
+				   .client_alive_count_max = 3,
+				   .client_alive_source = "/etc/sshidle.conf:5",
+				   .timeout_source = "/etc/sshidle.conf:3" };
 }
 
 static void fill_session(const struct fake_session *from, uint32_t id, struct session *session)
@@ -128,8 +133,9 @@ static void fill_session(const struct fake_session *from, uint32_t id, struct se
 				       .peer_port = (uint16_t)(50000 + id % 10000),
 				       .local_port = 22 };
 
-	(void)text_copy(from->peer, facts.peer, sizeof(facts.peer));
-	(void)text_copy("10.0.0.1", facts.local, sizeof(facts.local));
+	if (address_parse(from->peer, &facts.peer) < 0 ||
+	    address_parse("10.0.0.1", &facts.local) < 0)
+		abort();
 	session_init(session, &facts, FAKE_NOW_NS - 7000 * NS_PER_S);
 	session->id = id;
 	session->known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_CHANNELS | SAMPLE_FORWARDS;
@@ -164,8 +170,13 @@ void fake_engine_init(struct engine *engine, size_t extra)
 
 void fake_engine_deinit(struct engine *engine)
 {
-	for (size_t i = 0; i < engine->n; i++)
-		session_deinit(&engine->sessions[i]);
+	for (size_t i = 0; i < engine->n; i++) {
+		struct session *session = &engine->sessions[i];
+
+		for (size_t j = 0; j < session->n_channels; j++)
+			free((void *)session->channels[j].policy);
+		session_deinit(session);
+	}
 	free(engine->sessions);
 }
 
@@ -264,7 +275,7 @@ int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t unt
 int64_t engine_keep_max_ns(struct engine *engine, const struct session *session)
 {
 	(void)engine;
-	return session->channels[0].policy.keep_max_ns;
+	return session->channels[0].policy->keep_max_ns;
 }
 
 int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)

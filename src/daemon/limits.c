@@ -99,7 +99,11 @@ int limits_check_tune(const struct order_tune *order)
 
 static bool is_proving(const struct session_facts *facts)
 {
-	return strncmp(facts->peer, "127.", 4) == 0 && strcmp(facts->peer, "127.0.0.1") != 0;
+	static const uint8_t usual[4] = { 127, 0, 0, 1 };
+	const struct address localhost = address_of_ipv4(usual);
+
+	return address_is_ipv4(&facts->peer) && facts->peer.bytes[12] == 127 &&
+	       memcmp(&facts->peer, &localhost, sizeof(localhost)) != 0;
 }
 
 bool limits_take_end(struct limits *limits, bool asked, const struct session_facts *facts,

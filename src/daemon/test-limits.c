@@ -17,7 +17,7 @@ static struct session_facts from(const char *peer)
 {
 	struct session_facts facts = { 0 };
 
-	(void)text_copy(peer, facts.peer, sizeof(facts.peer));
+	assert_int_equal(address_parse(peer, &facts.peer), 0);
 	return facts;
 }
 

@@ -80,7 +80,7 @@ const struct channel *view_deciding(const struct session *session, int64_t *ret_
 
 	for (size_t i = 0; i < session->n_channels; i++) {
 		const struct channel *channel = &session->channels[i];
-		const int64_t limit_ns = channel->policy.idle_timeout_ns;
+		const int64_t limit_ns = channel->policy->idle_timeout_ns;
 		const int64_t last_ns = session_channel_last_use(session, channel).latest_ns;
 		int64_t end_ns;
 
@@ -266,7 +266,7 @@ static struct outlook outlook_of(struct engine *engine, const struct session *se
 	const struct verdict verdict = engine_verdict(engine, session);
 	int64_t end_ns = TIME_NEVER;
 	const struct channel *channel = view_deciding(session, &end_ns);
-	const int64_t limit_ns = channel ? channel->policy.idle_timeout_ns : TIME_NEVER;
+	const int64_t limit_ns = channel ? channel->policy->idle_timeout_ns : TIME_NEVER;
 	const int64_t used_ns =
 		channel ? session_channel_last_use(session, channel).latest_ns : clock->now_ns;
 	const int64_t idle_ns = age(used_ns, clock);
@@ -286,13 +286,15 @@ json_t *view_session_new(struct engine *engine, const struct session *session,
 	const struct session_facts *facts = &session->facts;
 	const struct outlook outlook = outlook_of(engine, session, clock);
 	const bool kept = session->kept_until_ns > clock->now_ns;
+	char peer[ADDRESS_TEXT_BYTES], local[ADDRESS_TEXT_BYTES];
 	json_t *object;
 
 	object = json_pack(
 		"{s:I,s:o,s:o,s:o,s:i,s:o,s:i,s:s,s:s,s:o,s:i,s:o,s:f,s:o,s:o,s:s,s:i,s:o}", "id",
 		(json_int_t)session->id, "user", view_foreign_new(session->user), "uid",
-		uid_new(facts->uid), "from", view_text_new(facts->peer), "from_port",
-		facts->peer_port, "local", view_text_new(facts->local), "local_port",
+		uid_new(facts->uid), "from", view_text_new(address_format(&facts->peer, peer)),
+		"from_port", facts->peer_port, "local",
+		view_text_new(address_format(&facts->local, local)), "local_port",
 		facts->local_port, "server", server_name((enum server_id)facts->server), "kind",
 		policy_kind_name((enum channel_kind)session_kind(session)), "tty",
 		ttys_new(session, -1), "pid", facts->identity.pid, "since",
@@ -312,29 +314,33 @@ json_t *view_line_new(struct engine *engine, const struct session *session,
 	const struct session_facts *facts = &session->facts;
 	const struct liveness *liveness = &session->liveness;
 	const struct outlook outlook = outlook_of(engine, session, clock);
+	char peer[ADDRESS_TEXT_BYTES];
 
-	return json_pack(
-		"{s:I,s:o,s:o,s:s,s:s,s:o,s:f,s:o,s:o,s:s,s:o,s:o}", "id", (json_int_t)session->id,
-		"user", view_foreign_new(session->user), "from", view_text_new(facts->peer),
-		"server", server_name((enum server_id)facts->server), "kind",
-		policy_kind_name((enum channel_kind)session_kind(session)), "tty",
-		ttys_new(session, -1), "idle_s", seconds(outlook.idle_ns), "limit_s",
-		view_span_new(outlook.limit_ns), "ends_in_s",
-		view_span_new(until(outlook.end_ns, clock)), "state", outlook.state, "host_heard_s",
-		heard_new(liveness, liveness->host.latest_ns, clock), "program_heard_s",
-		heard_new(liveness, liveness->program.latest_ns, clock));
+	return json_pack("{s:I,s:o,s:o,s:s,s:s,s:o,s:f,s:o,s:o,s:s,s:o,s:o}", "id",
+			 (json_int_t)session->id, "user", view_foreign_new(session->user), "from",
+			 view_text_new(address_format(&facts->peer, peer)), "server",
+			 server_name((enum server_id)facts->server), "kind",
+			 policy_kind_name((enum channel_kind)session_kind(session)), "tty",
+			 ttys_new(session, -1), "idle_s", seconds(outlook.idle_ns), "limit_s",
+			 view_span_new(outlook.limit_ns), "ends_in_s",
+			 view_span_new(until(outlook.end_ns, clock)), "state", outlook.state,
+			 "host_heard_s", heard_new(liveness, liveness->host.latest_ns, clock),
+			 "program_heard_s",
+			 heard_new(liveness, liveness->program.latest_ns, clock));
 }
 
 json_t *view_event_new(const struct engine_event *event, const struct view_clock *clock)
 {
 	const struct session *session = event->session;
+	char peer[ADDRESS_TEXT_BYTES];
 
 	return json_pack(
 		"{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "at",
 		view_time_new(clock, clock->now_ns), "event", event_names[event->kind], "id",
 		session ? json_integer(session->id) : json_null(), "user",
 		session ? view_foreign_new(session->user) : json_null(), "from",
-		session ? view_text_new(session->facts.peer) : json_null(), "server",
+		session ? view_text_new(address_format(&session->facts.peer, peer)) : json_null(),
+		"server",
 		session ? json_string(server_name((enum server_id)session->facts.server))
 			: json_null(),
 		"kind",
@@ -359,7 +365,7 @@ static json_t *counts_new(uint32_t counts)
  * something that forwards. */
 static bool use_shown(const struct session *session, const struct channel *channel, enum use use)
 {
-	if (channel->policy.counts & USE_BIT(use))
+	if (channel->policy->counts & USE_BIT(use))
 		return true;
 	if (use == USE_TRAFFIC)
 		return session->forward_opened > 0 || channel->facts.kind == KIND_FORWARD;
@@ -373,7 +379,7 @@ static json_t *uses_new(const struct session *session, const struct channel *cha
 
 	for (enum use use = 0; use < USE_N; use++) {
 		const struct bounds bounds = session_channel_use(session, channel, use);
-		const bool counts = channel->policy.counts & USE_BIT(use);
+		const bool counts = channel->policy->counts & USE_BIT(use);
 
 		if (use_shown(session, channel, use))
 			(void)json_array_append_new(
@@ -390,9 +396,9 @@ json_t *view_channel_new(const struct session *session, const struct channel *ch
 			 const struct view_clock *clock)
 {
 	const struct channel_facts *facts = &channel->facts;
-	const int64_t limit_ns = channel->policy.idle_timeout_ns;
+	const int64_t limit_ns = channel->policy->idle_timeout_ns;
 	const int64_t used_ns = session_channel_last_use(session, channel).latest_ns;
-	const char *source = channel->policy.timeout_source;
+	const char *source = channel->policy->timeout_source;
 	int64_t end_ns = TIME_NEVER;
 
 	if (limit_ns < TIME_NEVER - used_ns)
@@ -404,7 +410,7 @@ json_t *view_channel_new(const struct session *session, const struct channel *ch
 			 view_foreign_new(channel->command ? channel->command : ""), "idle_s",
 			 seconds(age(used_ns, clock)), "limit_s", view_span_new(limit_ns),
 			 "ends_in_s", view_span_new(until(end_ns, clock)), "counts",
-			 counts_new(channel->policy.counts), "uses",
+			 counts_new(channel->policy->counts), "uses",
 			 uses_new(session, channel, clock), "source",
 			 view_text_new(source ? source : "default"));
 }

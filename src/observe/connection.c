@@ -365,8 +365,8 @@ static void fill_facts(const struct family *family, uint32_t ledger_uid,
 	facts->uid = server_get(family->query->server)->user(ledger_uid, family->child_uid);
 	facts->peer_port = socket->peer_port;
 	facts->local_port = socket->local_port;
-	memcpy(facts->peer, socket->peer, sizeof(facts->peer));
-	memcpy(facts->local, socket->local, sizeof(facts->local));
+	facts->peer = socket->peer;
+	facts->local = socket->local;
 }
 
 static int family_read(struct family *family, enum connection_state *state)

@@ -18,6 +18,9 @@
 
 #define PATH_BYTES 96
 
+/* As many as fit into the smallest piece of memory that malloc gives. */
+#define CHILDREN_USUAL 6
+
 /* stat is the longest: 52 numbers of at most 20 digits, and the name. status is cut off, after what
  * we need. */
 #define TEXT_BYTES 4096
@@ -68,7 +71,7 @@ void process_list_deinit(struct process_list *list)
 int process_list_push(struct process_list *list, int32_t pid)
 {
 	if (list->n == list->size) {
-		size_t size = list->size ? list->size * 2 : 8;
+		size_t size = list->size ? list->size * 2 : CHILDREN_USUAL;
 		int32_t *pids = reallocarray(list->pids, size, sizeof(*pids));
 
 		if (!pids)

@@ -18,34 +18,27 @@ static int get_option(int fd, int name, int *ret_value)
 	return getsockopt(fd, SOL_SOCKET, name, ret_value, &size) < 0 ? -errno : 0;
 }
 
-static bool is_loopback(const struct in6_addr *address)
+static bool is_loopback(const struct address *address)
 {
-	return IN6_IS_ADDR_LOOPBACK(address) ||
-	       (IN6_IS_ADDR_V4MAPPED(address) && address->s6_addr[12] == 127);
+	return address_is_ipv4(address)
+		       ? address->bytes[12] == 127
+		       : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)address->bytes);
 }
 
-/* Writes a name as text; returns whether it is on the loopback interface. */
-static bool format_name(const struct sockaddr_storage *name, char *text, uint16_t *port)
+static void take_name(const struct sockaddr_storage *name, struct address *address, uint16_t *port)
 {
 	if (name->ss_family == AF_INET6) {
 		const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)name;
 
 		*port = ntohs(in6->sin6_port);
-		if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr))
-			(void)inet_ntop(AF_INET, &in6->sin6_addr.s6_addr[12], text,
-					FACTS_ADDRESS_BYTES);
-		else
-			(void)inet_ntop(AF_INET6, &in6->sin6_addr, text, FACTS_ADDRESS_BYTES);
-		return is_loopback(&in6->sin6_addr);
+		memcpy(address->bytes, &in6->sin6_addr, sizeof(address->bytes));
 	}
 	if (name->ss_family == AF_INET) {
 		const struct sockaddr_in *in = (const struct sockaddr_in *)name;
 
 		*port = ntohs(in->sin_port);
-		(void)inet_ntop(AF_INET, &in->sin_addr, text, FACTS_ADDRESS_BYTES);
-		return ntohl(in->sin_addr.s_addr) >> 24 == 127;
+		*address = address_of_ipv4((const uint8_t *)&in->sin_addr);
 	}
-	return false;
 }
 
 /* Not connected is an answer too. */
@@ -59,9 +52,10 @@ void socket_name_tcp(const struct sockaddr_storage *local, const struct sockaddr
 		     struct socket_facts *facts)
 {
 	facts->family = SOCKET_TCP;
-	facts->loopback = format_name(local, facts->local, &facts->local_port);
+	take_name(local, &facts->local, &facts->local_port);
+	facts->loopback = is_loopback(&facts->local);
 	if (peer)
-		(void)format_name(peer, facts->peer, &facts->peer_port);
+		take_name(peer, &facts->peer, &facts->peer_port);
 }
 
 static int describe_tcp(int fd, struct socket_facts *facts)

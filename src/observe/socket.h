@@ -22,8 +22,7 @@ struct socket_facts {
 	bool reuse;    /* SO_REUSEADDR: inherited from a listener, or set on purpose */
 	bool loopback; /* TCP: bound to 127.0.0.0/8 or ::1 */
 	uint16_t local_port, peer_port;
-	char local[FACTS_ADDRESS_BYTES]; /* TCP: text, IPv4-mapped addresses as IPv4 */
-	char peer[FACTS_ADDRESS_BYTES];
+	struct address local, peer;	    /* TCP */
 	char local_path[SOCKET_PATH_BYTES]; /* unix: "" without a name */
 	char peer_path[SOCKET_PATH_BYTES];
 };

@@ -96,13 +96,15 @@ static int search_proc(const struct search *search, struct watch_process *ret_pr
 
 int strays_find(const struct session_facts *facts, struct watch_process *ret_processes, size_t size)
 {
+	char peer[ADDRESS_TEXT_BYTES], local[ADDRESS_TEXT_BYTES];
 	struct search search = { .uid = facts->uid };
 	int r;
 
 	if (facts->uid == UINT32_MAX)
 		return 0;
 	(void)snprintf(search.variable, sizeof(search.variable), "SSH_CONNECTION=%s %u %s %u",
-		       facts->peer, facts->peer_port, facts->local, facts->local_port);
+		       address_format(&facts->peer, peer), facts->peer_port,
+		       address_format(&facts->local, local), facts->local_port);
 	search.environment = malloc(ENVIRONMENT_BYTES);
 	if (!search.environment)
 		return -ENOMEM;

@@ -73,8 +73,8 @@ static void facts_are_the_same(int fd, const struct socket_facts *told)
 	assert_int_equal(told->loopback, own.loopback);
 	assert_int_equal(told->local_port, own.local_port);
 	assert_int_equal(told->peer_port, own.peer_port);
-	assert_string_equal(told->local, own.local);
-	assert_string_equal(told->peer, own.peer);
+	assert_memory_equal(&told->local, &own.local, sizeof(own.local));
+	assert_memory_equal(&told->peer, &own.peer, sizeof(own.peer));
 	assert_string_equal(told->local_path, own.local_path);
 	assert_string_equal(told->peer_path, own.peer_path);
 }

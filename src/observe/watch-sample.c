@@ -258,7 +258,6 @@ static void keep_samples(const struct channels *old, struct channels *new)
 {
 	for (size_t i = 0; i < new->n; i++) {
 		new->rows[i].last = old->rows[i].last;
-		new->rows[i].work_ns = old->rows[i].work_ns;
 	}
 }
 
@@ -406,9 +405,9 @@ static void sample_work(struct watch *watch, size_t i, struct channel_sample *sa
 
 	if (row->facts.pid == 0 || work_read(row->facts.pid, &now_ns) < 0)
 		return;
-	if (now_ns > row->work_ns || now_ns + WORK_ROUNDING_NS < row->work_ns)
-		row->work_ns = now_ns;
-	sample->work_ns = row->work_ns;
+	if (now_ns > row->last.work_ns || now_ns + WORK_ROUNDING_NS < row->last.work_ns)
+		row->last.work_ns = now_ns;
+	sample->work_ns = row->last.work_ns;
 	sample->known |= TERMINAL_WORK;
 }
 

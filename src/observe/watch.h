@@ -30,9 +30,8 @@ struct watch_process {
 struct watch_channel {
 	struct channel_facts facts;
 	char *command;		    /* of an exec channel; NULL: none.  Foreign text */
-	struct channel_sample last; /* of its terminal */
-	uint64_t work_ns;
-	int32_t master; /* descriptor of its master in the ledger process; -1 none */
+	struct channel_sample last; /* of its terminal; work_ns: the highest that was read */
+	int32_t master;		    /* descriptor of its master in the ledger process; -1 none */
 };
 
 /* How it stands with the answers of the client's machine. */

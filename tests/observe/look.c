@@ -105,17 +105,19 @@ static int count_processes(const struct watch *watch)
 static void print_sample(struct seen *seen, const struct sample *sample, bool changed)
 {
 	const struct session_facts *facts = watch_facts(seen->watch);
+	char peer[ADDRESS_TEXT_BYTES], local[ADDRESS_TEXT_BYTES];
 	struct ledger_step step = { 0 };
 	bool has_step =
 		ledger_step(&seen->ledger, &server_get(facts->server)->traits, sample, true, &step);
-	json_t *line = json_pack(
-		"{s:I,s:i,s:s,s:I,s:s,s:i,s:s,s:i,s:b,s:i,s:o}", "cookie",
-		(json_int_t)facts->identity.cookie, "pid", (int)facts->identity.pid, "server",
-		server_name(facts->server), "uid",
-		facts->uid == UINT32_MAX ? (json_int_t)-1 : (json_int_t)facts->uid, "peer",
-		facts->peer, "peer_port", (int)facts->peer_port, "local", facts->local,
-		"local_port", (int)facts->local_port, "changed", changed, "known",
-		(int)sample->known, "channels", list_channels(seen->watch, sample));
+	json_t *line =
+		json_pack("{s:I,s:i,s:s,s:I,s:s,s:i,s:s,s:i,s:b,s:i,s:o}", "cookie",
+			  (json_int_t)facts->identity.cookie, "pid", (int)facts->identity.pid,
+			  "server", server_name(facts->server), "uid",
+			  facts->uid == UINT32_MAX ? (json_int_t)-1 : (json_int_t)facts->uid,
+			  "peer", address_format(&facts->peer, peer), "peer_port",
+			  (int)facts->peer_port, "local", address_format(&facts->local, local),
+			  "local_port", (int)facts->local_port, "changed", changed, "known",
+			  (int)sample->known, "channels", list_channels(seen->watch, sample));
 
 	if (has_step)
 		(void)json_object_update_new(

@@ -63,6 +63,7 @@ struct actor {
 	struct channel_facts channels[FACTS_CHANNELS_MAX];
 	char commands[FACTS_CHANNELS_MAX][FACTS_COMMAND_BYTES];
 	struct channel_sample moving[FACTS_CHANNELS_MAX];
+	struct policy policies[FACTS_CHANNELS_MAX];
 	size_t n_channels;
 	uint32_t blind; /* enum sample_known bits that cannot be read */
 	struct done done[DONE_MAX];
@@ -129,7 +130,8 @@ static void policies_apply(struct actor *actor)
 			.command = channel->command,
 		};
 
-		policy_resolve(config, &query, &channel->policy);
+		policy_resolve(config, &query, &actor->policies[i]);
+		channel->policy = &actor->policies[i];
 	}
 }
 
