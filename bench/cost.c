@@ -1,9 +1,9 @@
 /*
  * cost ROUNDS: what the observers' work costs, with the daemon's own code.
  *
- * One full look over /proc in the daemon's slices, then ROUNDS samples of each session found, round robin.
- * Prints one JSON object: how many sessions, CPU time of each slice, and percentiles of what one sample
- * takes, all in ns.
+ * One full look over /proc in the daemon's slices, then ROUNDS samples of each session found, round robin,
+ * and as many quiet looks.  Prints one JSON object: how many sessions, CPU time of each slice, and percentiles
+ * of what one sample and one quiet look takes, all in ns.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -92,6 +92,26 @@ static void take_samples(size_t rounds)
 	free(costs);
 }
 
+/* Of sessions that are still. */
+static void take_quiet_looks(size_t rounds)
+{
+	int64_t *costs = calloc(rounds * n_watches + 1, sizeof(*costs));
+	size_t n = 0;
+
+	if (!costs)
+		abort();
+	for (size_t round = 0; round < rounds; round++) {
+		for (size_t i = 0; i < n_watches; i++) {
+			int64_t from_ns = clock_ns(CLOCK_MONOTONIC);
+
+			if (watch_is_still(watches[i]))
+				costs[n++] = clock_ns(CLOCK_MONOTONIC) - from_ns;
+		}
+	}
+	print_percentiles("quiet look", costs, n);
+	free(costs);
+}
+
 int main(int argc, char **argv)
 {
 	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 10;
@@ -108,6 +128,8 @@ int main(int argc, char **argv)
 	look(finder);
 	(void)printf(",\"sessions\":%zu,", n_watches);
 	take_samples(rounds);
+	(void)printf(",");
+	take_quiet_looks(rounds);
 	(void)printf("}\n");
 	for (size_t i = 0; i < n_watches; i++)
 		watch_free(watches[i]);

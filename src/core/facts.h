@@ -121,6 +121,8 @@ struct sample {
 	uint64_t unsent; /* bytes that wait in the kernel because the client's window is full */
 	int64_t pinged_at_ns;	/* a ping was sent then, after all else was read; 0: none */
 	uint64_t n_descriptors; /* open in the ledger process */
+	int64_t still_ns; /* so long nothing had moved on the connection since the sample before; 0: nobody
+			     looked */
 	/* On forwarded sockets, read after io, each socket from the moment it was first seen on
 	 * (what it moved before is in wchar and rchar of samples that are past).  Sums that never
 	 * shrink. */

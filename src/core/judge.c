@@ -9,6 +9,9 @@
 #define RHYTHM_LEAST_NS	    (50 * NS_PER_MS)
 #define RHYTHM_UNLIMITED_NS (30 * NS_PER_S)
 
+/* A look at which nothing is due is taken at least so often, also of a session at which nothing moves. */
+#define RESTING_NS (600 * NS_PER_S)
+
 /* So long a connection without a channel is looked at as often as possible. */
 #define NEW_FOR_NS (10 * NS_PER_S)
 
@@ -356,14 +359,15 @@ static void judge_use(const struct session *session, int64_t now_ns, bool brake,
 		judge_terminals(session, now_ns, brake, verdict);
 }
 
-struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
+/* With the looks that something is due at, and one after `rhythm_ns` at the latest. */
+static struct verdict judge_at(const struct session *session, int64_t now_ns, bool brake,
+			       int64_t rhythm_ns)
 {
 	struct verdict verdict = { .rule = RULE_IN_USE,
 				   .warn_at_ns = TIME_NEVER,
 				   .end_at_ns = TIME_NEVER,
 				   .alive_end_at_ns = TIME_NEVER,
 				   .ping_at_ns = TIME_NEVER };
-	int64_t rhythm_ns = session_rhythm_ns(session, now_ns);
 
 	if (session->n_channels == 0 || session->phase == PHASE_ENDING) {
 		verdict.next_look_ns = add(now_ns, rhythm_ns);
@@ -382,5 +386,31 @@ struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
 	}
 	find_deciding(session, &verdict);
 	judge_use(session, now_ns, brake, rhythm_ns, &verdict);
+	return verdict;
+}
+
+/* Nothing happens before the next look that is due but by a use. */
+static bool may_rest(const struct session *session, const struct verdict *verdict, int64_t now_ns)
+{
+	size_t channel;
+
+	if (verdict->action != VERDICT_NONE || session->n_channels == 0 ||
+	    is_new(session, now_ns) || judge_alive_terms(session, &channel).limit_ns != TIME_NEVER)
+		return false;
+	if (verdict->rule != RULE_KEPT && verdict->rule != RULE_UNLIMITED &&
+	    verdict->rule != RULE_IN_USE && verdict->rule != RULE_REPORT)
+		return false;
+	return session_rests(session);
+}
+
+struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
+{
+	struct verdict verdict = judge_at(session, now_ns, brake, RESTING_NS);
+	int64_t rhythm_ns = session_rhythm_ns(session, now_ns);
+
+	if (may_rest(session, &verdict, now_ns))
+		verdict.quiet_every_ns = rhythm_ns;
+	else
+		verdict.next_look_ns = least(verdict.next_look_ns, add(now_ns, rhythm_ns));
 	return verdict;
 }

@@ -53,6 +53,8 @@ struct verdict {
 	int64_t alive_end_at_ns; /* when it ends if the client does not answer; TIME_NEVER: nothing
 				    stands unanswered */
 	int64_t next_look_ns;	 /* take a sample then; always after now unless an action is due */
+	int64_t quiet_every_ns; /* until then only when something moves on the connection, which is to be
+				    found out so often; 0: whether anything moves does not matter */
 	int64_t ping_at_ns; /* a sample taken then or later is to be taken with a ping; TIME_NEVER */
 };
 

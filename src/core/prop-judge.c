@@ -5,6 +5,7 @@
  *   - no end of a session with a terminal before its warning stood for its time
  *   - the verdict stays the same until next_look when nothing happens
  *   - removing evidence (a sample that knows less) never makes a session more idle
+ *   - looks at which nothing has moved, and samples where something has, do what samples do
  *   - sessions do not affect each other
  *   - a session that is not used any more ends, and in time
  *
@@ -42,7 +43,9 @@ struct world {
 	int64_t used_at_ns; /* the true last input */
 	int64_t data_at_ns; /* the last byte of any kind */
 	int64_t limit_ns;
-	bool keepalives, cooked, ended;
+	int64_t next_look_ns, quiet_every_ns, still_ns;
+	uint64_t looked_received, looked_sent; /* of the last sample */
+	bool keepalives, cooked, ended, settled, clear;
 };
 
 static void world_start(struct world *world, int64_t now_ns)
@@ -114,11 +117,14 @@ static struct sample world_sample(const struct world *world, int64_t now_ns)
 
 	sample.from_ns = now_ns;
 	sample.at_ns = now_ns + dice(1000000);
+	sample.still_ns = world->still_ns;
 	sample.realtime_offset_ns = WALL_NS;
 	sample.last_data_recv_ns = sample.at_ns - world->data_at_ns;
 	sample.known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS;
 	sample.n_channels = 1;
 	sample.channels[0] = world->terminal;
+	if (world->clear)
+		return sample;
 	/* Now and then one is taken inside a system call, or something cannot be read. */
 	if (dice(20) == 0 && sample.wchar > 1000)
 		sample.wchar -= dice(1000);
@@ -175,18 +181,50 @@ static void world_act(struct world *world, const struct verdict *verdict, int64_
 	world->ended = true;
 }
 
-static int64_t world_look(struct world *world, int64_t now_ns)
+/* Takes one sample, as watch_sample() would, and does what it asks for. */
+static int64_t world_take(struct world *world, const struct sample *sample)
 {
-	struct sample sample = world_sample(world, now_ns);
+	int64_t now_ns = sample->from_ns;
 	struct verdict verdict;
 
-	check_less_evidence(world, &sample);
-	if (!session_observe(&world->session, &sample))
-		return now_ns + 20 * NS_PER_MS;
+	world->still_ns = 0;
+	world->looked_received = world->counters.received;
+	world->looked_sent = world->counters.sent;
+	world->settled = (sample->known & 15) == 15 && !(world->terminal.known & TERMINAL_PENDING);
+	world->quiet_every_ns = 0;
+	world->next_look_ns = now_ns + 20 * NS_PER_MS;
+	if (!session_observe(&world->session, sample))
+		return world->next_look_ns;
 	verdict = judge(&world->session, now_ns, false);
 	check_constant(&world->session, &verdict, now_ns);
 	world_act(world, &verdict, now_ns);
-	return verdict.next_look_ns;
+	world->next_look_ns = verdict.next_look_ns;
+	world->quiet_every_ns = verdict.quiet_every_ns;
+	if (world->quiet_every_ns == 0 || now_ns + world->quiet_every_ns > verdict.next_look_ns)
+		return verdict.next_look_ns;
+	return now_ns + world->quiet_every_ns;
+}
+
+/* As watch_is_still(). */
+static bool world_is_still(const struct world *world)
+{
+	return world->settled && world->counters.received == world->looked_received &&
+	       world->counters.sent == world->looked_sent;
+}
+
+/* A quiet look or a sample, whichever is due. Returns when the next one is. */
+static int64_t world_look(struct world *world, int64_t now_ns)
+{
+	struct sample sample;
+
+	if (world->quiet_every_ns > 0 && now_ns < world->next_look_ns && world_is_still(world)) {
+		world->still_ns = now_ns;
+		now_ns += world->quiet_every_ns;
+		return now_ns < world->next_look_ns ? now_ns : world->next_look_ns;
+	}
+	sample = world_sample(world, now_ns);
+	check_less_evidence(world, &sample);
+	return world_take(world, &sample);
 }
 
 static void a_session_in_use_is_never_cut(void **state)
@@ -281,12 +319,72 @@ static void an_idle_session_ends_in_time(void **state)
 	}
 }
 
+static void keepalive(struct world *world, int64_t now_ns)
+{
+	world->counters.received += 52;
+	world->counters.rchar += 52;
+	world->counters.segments_in++;
+	world->data_at_ns = now_ns;
+}
+
+/* What the last use of a session that rests is known to be: not before it, and as close as with samples only. */
+static void check_last_use(const struct world *world)
+{
+	const struct session *session = &world->session;
+	struct bounds last = session_channel_last_use(session, &session->channels[0]);
+	int64_t wide_ns = judge_rhythm_ns(world->limit_ns) + 2 * FACTS_AGE_SLACK_NS;
+
+	assert_true(last.latest_ns >= world->used_at_ns);
+	assert_true(last.earliest_ns <= world->used_at_ns);
+	assert_true(last.latest_ns - last.earliest_ns <= wide_ns);
+}
+
+/* A key after long silence, and then what is none: the cut is in time, the evidence is not wider. */
+static void rest_makes_no_cut_late(void **state)
+{
+	(void)state;
+	for (seed = 1; seed < HISTORIES; seed++) {
+		uint64_t history = seed;
+		int64_t now_ns = 1000 * NS_PER_S, look_ns = now_ns + NS_PER_MS, until_ns;
+		struct world world;
+
+		world_start(&world, now_ns);
+		world.clear = true;
+		world.limit_ns = (60 + dice(3600)) * NS_PER_S;
+		world.policy.idle_timeout_ns = world.limit_ns;
+		world.policy.idle_warning_ns = 0;
+		for (int i = 0; i < 5 && !world.ended; i++) {
+			now_ns += (int64_t)dice(900) * world.limit_ns / 1000;
+			for (; look_ns < now_ns;)
+				look_ns = world_look(&world, look_ns);
+			world_type(&world, now_ns);
+			world.terminal.known &= ~(uint32_t)TERMINAL_PENDING;
+		}
+		until_ns = now_ns + world.limit_ns +
+			   (world.limit_ns / 50 > NS_PER_S ? world.limit_ns / 50 : NS_PER_S);
+		for (now_ns += dice(1000) * NS_PER_MS * 20; !world.ended;) {
+			assert_true(look_ns <= until_ns);
+			if (look_ns >= now_ns) {
+				keepalive(&world, now_ns);
+				now_ns += (int64_t)(1 + dice(100)) * NS_PER_S;
+				continue;
+			}
+			look_ns = world_look(&world, look_ns);
+			if (world.looked_received == world.counters.received)
+				check_last_use(&world);
+		}
+		session_deinit(&world.session);
+		seed = history;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_session_in_use_is_never_cut),
 		cmocka_unit_test(sessions_do_not_affect_each_other),
 		cmocka_unit_test(an_idle_session_ends_in_time),
+		cmocka_unit_test(rest_makes_no_cut_late),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

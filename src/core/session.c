@@ -399,6 +399,8 @@ bool session_observe(struct session *session, const struct sample *sample)
 	bool has_ledger = (sample->known & SAMPLE_LEDGER) == SAMPLE_LEDGER;
 	struct sample whole;
 
+	if (sample->still_ns > session->observed_at_ns)
+		session->observed_at_ns = sample->still_ns;
 	liveness_look(&session->liveness, sample);
 	if (has_ledger &&
 	    (ledger_is_behind(&session->ledger, sample) || is_undecided(session, sample) ||
@@ -415,6 +417,31 @@ bool session_observe(struct session *session, const struct sample *sample)
 	session->reaped_before = false;
 	observe(session, &whole, has_ledger);
 	return true;
+}
+
+static bool channel_rests(const struct session *session, const struct channel *channel)
+{
+	/* CPU time is spent without any movement. */
+	if ((channel->policy->counts & USE_BIT(USE_WORK)) && has_child(channel) &&
+	    channel->policy->idle_timeout_ns != TIME_NEVER)
+		return false;
+	return channel->opened.latest_ns < session->observed_at_ns &&
+	       channel->input.latest_ns < session->observed_at_ns;
+}
+
+bool session_rests(const struct session *session)
+{
+	const struct ledger *ledger = &session->ledger;
+
+	for (int use = 0; use < USE_N; use++)
+		if (use != USE_WORK && session->uses[use].latest_ns >= session->observed_at_ns)
+			return false;
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (!channel_rests(session, &session->channels[i]))
+			return false;
+	return session->unsure.latest_ns == 0 && session->undecided == 0 &&
+	       session->rekey_from_ns == 0 && !ledger->unusable && ledger->stuck == 0 &&
+	       (ledger->notice_bytes == 0 || ledger->notice_until_ns < session->observed_at_ns);
 }
 
 static bool has_children(const struct session *session)

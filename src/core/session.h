@@ -99,6 +99,12 @@ int session_set_command(struct channel *channel, const char *command);
  */
 bool session_observe(struct session *session, const struct sample *sample);
 
+/*
+ * The last sample has shown no use, and nothing that the next one may show in another light: until
+ * something moves on the connection other samples would say the same.
+ */
+bool session_rests(const struct session *session);
+
 /* The last use of one kind, for one channel of the session (input of a terminal is its own). */
 struct bounds session_channel_use(const struct session *session, const struct channel *channel,
 				  enum use use);

@@ -383,6 +383,68 @@ static void a_new_connection_is_looked_at_soon(void **state)
 	assert_true(judge(&session, USED_AT, false).next_look_ns >= USED_AT + 10 * S);
 }
 
+/* A shell with a limit of 900 s, last used at USED_AT, that was looked at 100 s later. */
+static struct session resting(struct channel *channel)
+{
+	struct session session = { .channels = channel,
+				   .n_channels = 1,
+				   .observed_at_ns = USED_AT + 100 * S };
+	struct policy *policy = fill_channel(channel, 3, USED_AT);
+
+	session.uses[USE_INPUT] = channel->input;
+	policy->idle_timeout_ns = 900 * S;
+	policy->idle_warning_ns = 400 * S;
+	return session;
+}
+
+static void assert_rests(const struct session *session, bool rests)
+{
+	int64_t now_ns = session->observed_at_ns, rhythm_ns = judge_rhythm_ns(900 * S);
+	struct verdict verdict = judge(session, now_ns, false);
+
+	assert_true(verdict.quiet_every_ns == (rests ? rhythm_ns : 0));
+	if (!rests)
+		assert_true(verdict.next_look_ns <= now_ns + rhythm_ns);
+}
+
+/* What each of these may show in the next sample needs no movement on the connection. */
+static void only_what_is_still_rests(void **state)
+{
+	struct channel channel;
+	struct session session = resting(&channel);
+
+	(void)state;
+	assert_rests(&session, true);
+	assert_true(judge(&session, USED_AT + 100 * S, false).next_look_ns == USED_AT + 500 * S);
+	session.observed_at_ns = USED_AT; /* used at the last look */
+	assert_rests(&session, false);
+	session.observed_at_ns = USED_AT + 500 * S; /* a warning is due */
+	assert_rests(&session, false);
+	session = resting(&channel);
+	policies[3].counts |= USE_BIT(USE_WORK);
+	assert_rests(&session, false);
+	session = resting(&channel);
+	policies[3].client_alive_interval_ns = 15 * S;
+	policies[3].client_alive_count_max = 3;
+	assert_rests(&session, false);
+	session = resting(&channel);
+	session.unsure = (struct bounds){ USED_AT, USED_AT };
+	assert_rests(&session, false);
+	session = resting(&channel);
+	session.rekey_from_ns = USED_AT;
+	assert_rests(&session, false);
+	session = resting(&channel);
+	session.undecided = 1;
+	assert_rests(&session, false);
+	session = resting(&channel);
+	session.ledger.stuck = 1;
+	assert_rests(&session, false);
+	session = resting(&channel);
+	session.ledger.notice_bytes = 1;
+	session.ledger.notice_until_ns = session.observed_at_ns;
+	assert_rests(&session, false);
+}
+
 static void the_rhythm_keeps_the_promise(void **state)
 {
 	(void)state;
@@ -406,6 +468,7 @@ int main(void)
 		cmocka_unit_test(the_most_lenient_channel),
 		cmocka_unit_test(nothing_without_channels),
 		cmocka_unit_test(a_new_connection_is_looked_at_soon),
+		cmocka_unit_test(only_what_is_still_rests),
 		cmocka_unit_test(the_rhythm_keeps_the_promise),
 	};
 

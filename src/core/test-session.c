@@ -89,6 +89,29 @@ static void a_key_lies_between_two_samples(void **state)
 
 /* The server has not read it yet: it may be input, or an answer on its way. The next samples tell;
  * a server that does not read for a second has input. */
+/* Quiet looks narrow the span in which it lies. */
+static void a_key_comes_after_what_was_still(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 700 * S);
+	sample.wchar += 1;
+	sample.still_ns = 690 * S;
+	sample.last_data_recv_ns = 3 * S;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_INPUT].earliest_ns == 690 * S);
+	assert_true(session.uses[USE_INPUT].latest_ns == 697 * S + FACTS_AGE_SLACK_NS);
+	/* one that is older than the last sample says nothing */
+	later(&sample, 800 * S);
+	sample.wchar += 1;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_INPUT].earliest_ns == 700 * S);
+	session_deinit(&session);
+}
+
 static void waiting_bytes_count(void **state)
 {
 	struct session session;
@@ -266,6 +289,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_first_sample_proves_nothing_but_silence),
 		cmocka_unit_test(a_key_lies_between_two_samples),
+		cmocka_unit_test(a_key_comes_after_what_was_still),
 		cmocka_unit_test(waiting_bytes_count),
 		cmocka_unit_test(an_incomplete_list_counts),
 		cmocka_unit_test(a_reaped_child_is_not_forgotten),

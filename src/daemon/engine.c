@@ -100,6 +100,16 @@ static int64_t next_look_ns(const struct entry *entry)
 	return look_together_ns(verdict);
 }
 
+/* The monitor looks by itself whether anything moves, and tells by a sample. */
+static void let_rest(const struct entry *entry)
+{
+	struct link_quiet request = { .handle = entry->handle,
+				      .every_ns = entry->verdict.quiet_every_ns,
+				      .since_ns = entry->session.observed_at_ns };
+
+	engine_send(entry->engine, LINK_QUIET, &request, sizeof(request));
+}
+
 /* Judges on what is known and acts on it. Old evidence never ends a session: the judge's time is
  * the last sample's. */
 static void decide(struct entry *entry, bool says_nothing)
@@ -121,6 +131,8 @@ static void decide(struct entry *entry, bool says_nothing)
 		return;
 	alive_tune(entry);
 	look_at(entry, says_nothing ? clock_now_ns() + LOOK_AGAIN_NS : next_look_ns(entry));
+	if (!says_nothing && entry->verdict.quiet_every_ns > 0)
+		let_rest(entry);
 }
 
 /* --- messages from the monitor --- */

@@ -34,6 +34,12 @@ static int take_settings(void *context, const void *message)
 	return 0;
 }
 
+static int take_quiet(void *context, const void *message)
+{
+	read_all(context, message, sizeof(struct link_quiet));
+	return 0;
+}
+
 static int take_cut(void *context, const void *message)
 {
 	read_all(context, message, sizeof(struct order_cut));
@@ -69,6 +75,7 @@ static const struct link_row rows[] = {
 	{ LINK_SETTINGS, LINK_STARTING | LINK_RUNNING, sizeof(struct link_settings), 0, 0,
 	  take_settings },
 	{ LINK_CUT, LINK_RUNNING, sizeof(struct order_cut), 0, 0, take_cut },
+	{ LINK_QUIET, LINK_RUNNING, sizeof(struct link_quiet), 0, 0, take_quiet },
 	{ LINK_CHANNELS, LINK_RUNNING, offsetof(struct link_channels, channels),
 	  sizeof(struct link_channel), offsetof(struct link_channels, n_channels), take_channels },
 	{ LINK_SAMPLED, LINK_RUNNING, offsetof(struct link_sampled, sample.channels),

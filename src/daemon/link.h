@@ -21,6 +21,7 @@ enum link_type {
 	LINK_CUT,
 	LINK_HANGUP,
 	LINK_TUNE,
+	LINK_QUIET,
 	/* monitor to engine */
 	LINK_OPENED,
 	LINK_CHANNELS,
@@ -48,6 +49,17 @@ struct link_sample {
 	uint32_t with_work; /* 1: read the CPU time of the process trees too */
 	uint32_t with_ping; /* 1: ask the client's machine for a sign of life, after the reading */
 	uint32_t reserved;
+};
+
+/*
+ * Nothing is due at the session: until a sample is asked for it is enough to look whether anything
+ * moves on its connection, and to take one then (daemon/quiet.h, watch_is_still()).
+ */
+struct link_quiet {
+	int64_t every_ns; /* QUIET_LEAST_NS to QUIET_MOST_NS */
+	int64_t since_ns; /* `from_ns` of the last sample; where there was another one since it is void */
+	uint32_t handle;
+	uint32_t reserved; /* 0 */
 };
 
 struct link_opened {

@@ -141,6 +141,19 @@ static int take_sample(void *context, const void *message)
 	return 0;
 }
 
+static int take_quiet(void *context, const void *message)
+{
+	const struct link_quiet *request = message;
+	struct monitored *monitored = monitored_find(context, request->handle);
+
+	if (request->every_ns < QUIET_LEAST_NS || request->every_ns > QUIET_MOST_NS ||
+	    request->reserved != 0)
+		return -EPROTO;
+	if (monitored && !monitored_is_ending(monitored))
+		monitored_rest(monitored, request->since_ns, request->every_ns);
+	return 0;
+}
+
 static int take_warn(void *context, const void *message)
 {
 	const struct order_warn *order = message;
@@ -286,6 +299,7 @@ static const struct link_row monitor_rows[] = {
 	{ LINK_CUT, LINK_RUNNING, sizeof(struct order_cut), 0, 0, take_cut },
 	{ LINK_HANGUP, LINK_RUNNING, sizeof(struct order_hangup), 0, 0, take_hangup },
 	{ LINK_TUNE, LINK_RUNNING, sizeof(struct order_tune), 0, 0, take_tune },
+	{ LINK_QUIET, LINK_RUNNING, sizeof(struct link_quiet), 0, 0, take_quiet },
 	{ 0 },
 };
 
@@ -375,6 +389,8 @@ static int monitor_init(struct monitor *monitor, struct event *signals[3])
 		return r;
 	r = finder_new(on_found, monitor, &monitor->finder);
 	if (r == 0)
+		r = quiet_new(monitor->base, monitored_look, monitor, &monitor->quiet);
+	if (r == 0)
 		r = watch_starter(monitor);
 	if (r == 0)
 		r = monitored_listen(monitor);
@@ -404,6 +420,7 @@ static void monitor_deinit(struct monitor *monitor, struct event *signals[3])
 			monitored_free(monitor->sessions[slot]);
 	free(monitor->sessions);
 	monitored_stop_listening(monitor);
+	quiet_free(monitor->quiet);
 	for (int i = 0; i < 3; i++)
 		if (signals[i])
 			event_free(signals[i]);

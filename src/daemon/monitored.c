@@ -77,6 +77,7 @@ void monitored_free(struct monitored *monitored)
 
 	monitor->sessions[monitored->handle & SLOT_MASK] = NULL;
 	forget_end(monitored);
+	quiet_end(monitor->quiet, monitored->handle & SLOT_MASK);
 	if (monitored->step)
 		event_free(monitored->step);
 	cut_free(monitored->cut);
@@ -189,6 +190,7 @@ void monitored_sample(struct monitored *monitored, bool with_channels, bool with
 	bool changed = false;
 	int r = watch_sample(monitored->watch, &message.sample, &changed);
 
+	quiet_end(monitored->monitor->quiet, monitored->handle & SLOT_MASK);
 	if (r == -ESRCH)
 		return; /* it has ended: its pidfd says so */
 	if (r < 0)
@@ -202,6 +204,31 @@ void monitored_sample(struct monitored *monitored, bool with_channels, bool with
 		send_channels(monitored, &message.sample);
 	monitor_send(monitored->monitor, LINK_SAMPLED, &message,
 		     link_sampled_bytes(message.sample.n_channels));
+}
+
+void monitored_rest(struct monitored *monitored, int64_t since_ns, int64_t every_ns)
+{
+	struct monitor *monitor = monitored->monitor;
+
+	if (watch_sampled_at_ns(monitored->watch) != since_ns)
+		return;
+	if (quiet_begin(monitor->quiet, monitored->handle & SLOT_MASK, every_ns) < 0) {
+		log_error("out of memory");
+		event_base_loopbreak(monitor->base);
+	}
+}
+
+bool monitored_look(void *context, uint32_t slot)
+{
+	struct monitor *monitor = context;
+	struct monitored *monitored = monitor->sessions[slot];
+
+	if (monitored_is_ending(monitored))
+		return false;
+	if (watch_is_still(monitored->watch))
+		return true;
+	monitored_sample(monitored, false, false);
+	return false;
 }
 
 static void schedule_step(struct monitored *monitored, int64_t at_ns)

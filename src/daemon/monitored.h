@@ -14,6 +14,7 @@
 #include "act/park.h"
 #include "daemon/limits.h"
 #include "daemon/link.h"
+#include "daemon/quiet.h"
 #include "observe/destroyed.h"
 #include "observe/finder.h"
 #include "observe/watch.h"
@@ -42,6 +43,7 @@ struct monitor {
 	struct event_base *base;
 	struct link *link;
 	struct finder *finder;
+	struct quiet *quiet;
 	struct destroyed *destroyed; /* NULL: the kernel does not tell */
 	struct event *look;
 	struct event *starter; /* its end */
@@ -81,6 +83,13 @@ void monitored_sample(struct monitored *monitored, bool with_channels, bool with
 
 /* Before anything is begun that takes more than one step. -ENOMEM: it must not be begun. */
 int monitored_make_timer(struct monitored *monitored);
+
+/* Looks each `every_ns` whether anything moves, if the last sample was the one of that time, and takes
+ * and sends another one when it does. Any sample ends it. */
+void monitored_rest(struct monitored *monitored, int64_t since_ns, int64_t every_ns);
+
+/* A quiet_look_fn: one of these looks. */
+bool monitored_look(void *monitor, uint32_t slot);
 
 /* Goes on with the cut, park or hang-up that was begun, now and by its timer. */
 void monitored_step(struct monitored *monitored);

@@ -25,6 +25,7 @@ static struct order_warn warn;
 static struct order_cut cut;
 static struct order_hangup hangup;
 static struct order_tune tune;
+static struct link_quiet quiet;
 
 static void make_messages(void)
 {
@@ -33,6 +34,7 @@ static void make_messages(void)
 	cut = (struct order_cut){ .handle = 0x10007, .guard = { .uses = 1 } };
 	hangup = (struct order_hangup){ .handle = 0x10007, .tty = 1 };
 	tune = (struct order_tune){ .handle = 0x10007, .wanted = { 1, 15, 15, 127, 0 } };
+	quiet = (struct link_quiet){ .handle = 0x10007, .every_ns = NS_PER_S };
 }
 
 static void start(struct forger *forger, bool with_settings)
@@ -86,6 +88,7 @@ static void what_an_engine_may_send_is_taken(void **state)
 	forger_send(&forger, LINK_CUT, &cut, sizeof(cut));
 	forger_send(&forger, LINK_HANGUP, &hangup, sizeof(hangup));
 	forger_send(&forger, LINK_TUNE, &tune, sizeof(tune));
+	forger_send(&forger, LINK_QUIET, &quiet, sizeof(quiet));
 	assert_lives(&forger);
 }
 
@@ -95,11 +98,11 @@ static void nothing_before_the_settings(void **state)
 		uint32_t type;
 		const void *bytes;
 		uint32_t size;
-	} orders[] = { { LINK_SAMPLE, &sample, sizeof(sample) },
-		       { LINK_WARN, &warn, sizeof(warn) },
-		       { LINK_CUT, &cut, sizeof(cut) },
-		       { LINK_HANGUP, &hangup, sizeof(hangup) },
-		       { LINK_TUNE, &tune, sizeof(tune) } };
+	} orders[] = {
+		{ LINK_SAMPLE, &sample, sizeof(sample) }, { LINK_WARN, &warn, sizeof(warn) },
+		{ LINK_CUT, &cut, sizeof(cut) },	  { LINK_HANGUP, &hangup, sizeof(hangup) },
+		{ LINK_TUNE, &tune, sizeof(tune) },	  { LINK_QUIET, &quiet, sizeof(quiet) }
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++) {
@@ -166,6 +169,9 @@ static void contents_that_are_wrong(void **state)
 	FORGED(LINK_CUT, cut, cut.asked = cut.park.wanted = 1);
 	FORGED(LINK_TUNE, tune, tune.wanted.user_timeout_ms = 1);
 	FORGED(LINK_TUNE, tune, tune.wanted.count = 1);
+	FORGED(LINK_QUIET, quiet, quiet.every_ns = 0);
+	FORGED(LINK_QUIET, quiet, quiet.every_ns = TIME_NEVER);
+	FORGED(LINK_QUIET, quiet, quiet.reserved = 1);
 }
 
 static int be_quiet(void **state)

@@ -179,18 +179,30 @@ void socket_counters_of(const struct tcp_info *info, size_t size, uint64_t waiti
 	};
 }
 
-int socket_count(int fd, struct socket_counters *ret_counters)
+static int count(int fd, uint64_t waiting, struct socket_counters *ret_counters)
 {
 	struct tcp_info info = { 0 };
 	socklen_t size = sizeof(info);
-	int waiting, queued = 0;
+	int queued = 0;
 
-	if (ioctl(fd, SIOCINQ, &waiting) < 0)
-		return -errno;
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
 		return -errno;
 	if (!tells_sent(size))
 		(void)ioctl(fd, SIOCOUTQ, &queued);
-	socket_counters_of(&info, size, (uint64_t)waiting, (uint64_t)queued, ret_counters);
+	socket_counters_of(&info, size, waiting, (uint64_t)queued, ret_counters);
 	return 0;
+}
+
+int socket_count(int fd, struct socket_counters *ret_counters)
+{
+	int waiting;
+
+	if (ioctl(fd, SIOCINQ, &waiting) < 0)
+		return -errno;
+	return count(fd, (uint64_t)waiting, ret_counters);
+}
+
+int socket_count_moves(int fd, struct socket_counters *ret_counters)
+{
+	return count(fd, 0, ret_counters);
 }

@@ -49,6 +49,9 @@ int socket_cookie(int fd, uint64_t *ret_cookie);
  * many. */
 int socket_count(int fd, struct socket_counters *ret_counters);
 
+/* The same without SIOCINQ: `waiting` is 0. */
+int socket_count_moves(int fd, struct socket_counters *ret_counters);
+
 /* The same of a tcp_info of so many bytes, of what waited to be read just before, and of what waited to
  * be acknowledged. */
 void socket_counters_of(const struct tcp_info *info, size_t size, uint64_t waiting, uint64_t queued,

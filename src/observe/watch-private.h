@@ -35,6 +35,9 @@ struct watch {
 	uint64_t inode;	      /* of the connection's socket */
 	uint64_t
 		n_descriptors; /* when something last moved on the socket; 0: the kernel does not tell */
+	int64_t sampled_at_ns; /* from_ns of the last sample ... */
+	int64_t still_ns;      /* ... and so long nothing had moved since; 0: not looked */
+	int64_t realtime_offset_ns;
 	int64_t work_rhythm_ns;
 	int64_t work_read_at_ns;
 	uint32_t troubles_seen, troubles_said;
@@ -42,6 +45,7 @@ struct watch {
 	int pidfd;
 	bool listed;	      /* the last attempt to read the channels was complete */
 	bool forwards_unread; /* what they moved is not known */
+	bool settled; /* until anything moves on the socket another sample would say the same */
 };
 
 void watch_note_trouble(struct watch *watch, enum trouble trouble);

@@ -14,6 +14,9 @@
  * a tree shrinks by so little when processes end. More than that has left the tree. */
 #define WORK_ROUNDING_NS (100 * NS_PER_MS)
 
+/* The wall clock was set: ages of terminals need a look before and after. */
+#define CLOCK_STEP_NS (500 * NS_PER_MS)
+
 /* What moved between two samples. */
 struct moves {
 	bool net;    /* anything at all */
@@ -60,6 +63,15 @@ static int count_socket(struct watch *watch, struct socket_counters *ret_counter
 	return r < 0 ? r : socket_count(fd, ret_counters);
 }
 
+static void note_silence(struct watch *watch, const struct socket_counters *counters)
+{
+	watch->silence = (struct watch_silence){
+		.at_ns = clock_ns(CLOCK_MONOTONIC),
+		.asked = counters->asked,
+		.packets_in = counters->packets_in,
+	};
+}
+
 static int read_socket(struct watch *watch, struct sample *sample)
 {
 	struct socket_counters counters = { 0 };
@@ -76,11 +88,7 @@ static int read_socket(struct watch *watch, struct sample *sample)
 	sample->acked = counters.acked;
 	sample->unsent = counters.unsent;
 	sample->known |= SAMPLE_SOCKET;
-	watch->silence = (struct watch_silence){
-		.at_ns = clock_ns(CLOCK_MONOTONIC),
-		.asked = counters.asked,
-		.packets_in = counters.packets_in,
-	};
+	note_silence(watch, &counters);
 	return 0;
 }
 
@@ -431,9 +439,34 @@ static void sample_channels(struct watch *watch, struct sample *sample, const st
 		sample->known |= SAMPLE_AGENT;
 }
 
+/* Nothing waits anywhere, and nothing is to be looked at again. */
+static bool is_settled(const struct watch *watch, const struct sample *sample)
+{
+	static const struct moves none;
+	const uint32_t all = SAMPLE_LEDGER | SAMPLE_CHANNELS;
+
+	if (watch->diag || watch->channels.young || (sample->known & all) != all ||
+	    sample->waiting > 0 || sample->unsent > 0)
+		return false;
+	for (size_t i = 0; i < watch->channels.n; i++)
+		if (watch->channels.rows[i].facts.tty >= 0 &&
+		    is_terminal_due(watch, &watch->channels.rows[i].last, &none))
+			return false;
+	return true;
+}
+
+static void note_sample(struct watch *watch, const struct sample *sample)
+{
+	watch->sampled_at_ns = sample->from_ns;
+	watch->realtime_offset_ns = sample->realtime_offset_ns;
+	watch->settled = is_settled(watch, sample);
+	watch->still_ns = 0;
+}
+
 int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_changed)
 {
-	struct sample sample = { .from_ns = clock_ns(CLOCK_MONOTONIC) };
+	struct sample sample = { .from_ns = clock_ns(CLOCK_MONOTONIC),
+				 .still_ns = watch->still_ns };
 	struct counters now;
 	bool changed = false;
 	struct moves moves;
@@ -457,7 +490,27 @@ int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_chang
 		sample.known |= SAMPLE_DESCRIPTORS;
 	sample.at_ns = clock_ns(CLOCK_MONOTONIC);
 	sample.realtime_offset_ns = clock_ns(CLOCK_REALTIME) - sample.at_ns;
+	note_sample(watch, &sample);
 	*ret_sample = sample;
 	*ret_changed = changed;
 	return 0;
+}
+
+bool watch_is_still(struct watch *watch)
+{
+	int64_t now_ns = clock_ns(CLOCK_MONOTONIC);
+	int64_t stepped_ns = clock_ns(CLOCK_REALTIME) - now_ns - watch->realtime_offset_ns;
+	struct socket_counters counters;
+	auto_close int fd = -1;
+
+	if (!watch->settled || llabs(stepped_ns) > CLOCK_STEP_NS ||
+	    watch_find_socket(watch, &fd) < 0 || socket_count_moves(fd, &counters) < 0)
+		return false;
+	note_silence(watch, &counters);
+	/* A client's machine that does not answer is for a sample to tell of. */
+	if (counters.sent != watch->last.sent || counters.received != watch->last.received ||
+	    counters.asked > 0)
+		return false;
+	watch->still_ns = now_ns;
+	return true;
 }

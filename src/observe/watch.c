@@ -113,6 +113,11 @@ struct watch_silence watch_silence(const struct watch *watch)
 	return watch->silence;
 }
 
+int64_t watch_sampled_at_ns(const struct watch *watch)
+{
+	return watch->sampled_at_ns;
+}
+
 void watch_set_work_rhythm(struct watch *watch, int64_t rhythm_ns)
 {
 	watch->work_rhythm_ns = rhythm_ns;

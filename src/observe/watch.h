@@ -68,7 +68,17 @@ bool watch_has_more_channels(const struct watch *watch);
  */
 int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_changed);
 
-/* As of the last watch_sample() that could read the socket. */
+/* Its from_ns; 0: none was taken yet. */
+int64_t watch_sampled_at_ns(const struct watch *watch);
+
+/*
+ * Whether another sample would certainly say the same as the last one, at a fifth of its cost: nothing
+ * was left open by that, nothing came or went on the connection since, and no clock was set.  The CPU
+ * time of process trees is not looked at.  The next sample then says in still_ns how long that was so.
+ */
+bool watch_is_still(struct watch *watch);
+
+/* As of the last look that could read the socket. */
 struct watch_silence watch_silence(const struct watch *watch);
 
 /*

@@ -58,6 +58,8 @@ struct actor {
 	struct sample world; /* counters as they are; ages are computed */
 	int64_t last_data_at_ns, last_ack_at_ns;
 	int64_t next_look_ns, ping_at_ns;
+	int64_t quiet_every_ns, quiet_at_ns, still_ns; /* daemon/quiet.h; 0: not */
+	struct sample before;			       /* the last one */
 	uint64_t window; /* of a client program that has stopped: bytes left */
 	uint64_t asked;	 /* probes of the server that wait for an answer */
 	struct channel_facts channels[FACTS_CHANNELS_MAX];
@@ -210,6 +212,8 @@ static void take_sample(struct actor *actor, int64_t now_ns)
 	struct sample sample = actor->world;
 
 	sample.from_ns = sample.at_ns = now_ns;
+	sample.still_ns = actor->still_ns;
+	actor->still_ns = 0;
 	sample.realtime_offset_ns = wall_offset_ns;
 	sample.last_data_recv_ns = age(actor->last_data_at_ns, now_ns);
 	sample.last_ack_recv_ns = age(actor->last_ack_at_ns, now_ns);
@@ -229,6 +233,7 @@ static void take_sample(struct actor *actor, int64_t now_ns)
 	sample.n_channels = (uint32_t)actor->n_channels;
 	memcpy(sample.channels, actor->moving, sizeof(sample.channels));
 	ping(actor, &sample);
+	actor->before = sample;
 	if (!session_observe(&actor->session, &sample))
 		fail("%s: a sample of this world is never behind", actor->name);
 }
@@ -292,6 +297,42 @@ static void look(struct actor *actor, int64_t now_ns)
 	act(actor, &verdict, now_ns);
 	actor->next_look_ns = verdict.next_look_ns;
 	actor->ping_at_ns = verdict.ping_at_ns;
+	actor->quiet_every_ns = verdict.quiet_every_ns;
+	actor->quiet_at_ns = now_ns + verdict.quiet_every_ns;
+}
+
+/* As watch_is_still(). */
+static bool is_still(const struct actor *actor)
+{
+	const struct sample *before = &actor->before, *now = &actor->world;
+	size_t terminals = 0;
+
+	for (size_t i = 0; i < actor->n_channels; i++) {
+		terminals += actor->channels[i].tty >= 0;
+		if (before->channels[i].known & TERMINAL_PENDING)
+			return false;
+	}
+	return terminals <= 1 && actor->blind == 0 && !actor->stale_channels &&
+	       before->unsent == 0 && before->sent == now->sent &&
+	       before->received == now->received && before->realtime_offset_ns == wall_offset_ns;
+}
+
+/* The monitor's look between two samples. */
+static void quiet_look(struct actor *actor, int64_t now_ns)
+{
+	if (!is_still(actor)) {
+		look(actor, now_ns);
+		return;
+	}
+	actor->still_ns = now_ns;
+	actor->quiet_at_ns = now_ns + actor->quiet_every_ns;
+}
+
+static int64_t due_ns(const struct actor *actor)
+{
+	return actor->quiet_every_ns > 0 && actor->quiet_at_ns < actor->next_look_ns
+		       ? actor->quiet_at_ns
+		       : actor->next_look_ns;
 }
 
 static void run_until(int64_t at_ns)
@@ -300,12 +341,14 @@ static void run_until(int64_t at_ns)
 		struct actor *next = NULL;
 
 		for (int i = 0; i < n_actors; i++)
-			if (actors[i].open &&
-			    (!next || actors[i].next_look_ns < next->next_look_ns))
+			if (actors[i].open && (!next || due_ns(&actors[i]) < due_ns(next)))
 				next = &actors[i];
-		if (!next || next->next_look_ns > at_ns)
+		if (!next || due_ns(next) > at_ns)
 			return;
-		look(next, next->next_look_ns);
+		if (due_ns(next) < next->next_look_ns)
+			quiet_look(next, due_ns(next));
+		else
+			look(next, next->next_look_ns);
 	}
 }
 
@@ -515,6 +558,7 @@ static void do_stop(struct actor *actor, const struct event *event)
 static void do_pause(struct actor *actor, const struct event *event)
 {
 	actor->next_look_ns = event->at_ns + parse_time(event->words[event->n_words - 1]);
+	actor->quiet_every_ns = 0;
 }
 
 static void do_rekey(struct actor *actor, const struct event *event)
@@ -706,6 +750,15 @@ static void play_world(const struct event *event)
 	fail("unknown word: %s", event->words[0]);
 }
 
+/* As engine_reload(): all are looked at. */
+static void reload(const struct event *event)
+{
+	configure(event->words[1]);
+	for (int i = 0; i < n_actors; i++)
+		if (actors[i].open)
+			look(&actors[i], event->at_ns);
+}
+
 static void play(const struct event *event)
 {
 	line_now = event->line;
@@ -714,7 +767,7 @@ static void play(const struct event *event)
 	if (strcmp(event->words[0], "open") == 0)
 		open_session(event);
 	else if (strcmp(event->words[0], "reload") == 0)
-		configure(event->words[1]);
+		reload(event);
 	else if (strcmp(event->words[0], "wall-clock") == 0)
 		wall_offset_ns +=
 			(event->words[1][0] == '-' ? -1 : 1) * parse_time(event->words[1] + 1);
