@@ -3,8 +3,10 @@
 #include <unistd.h>
 
 /* What the sanitizers ask a program for; a keeper has no variables that could say it. */
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are theirs */
 const char *__asan_default_options(void);
 const char *__ubsan_default_options(void);
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /*
  * scripts/check finds the names: to start a symbolizer is nothing that a confined process may do.
@@ -14,9 +16,9 @@ const char *__ubsan_default_options(void);
 
 __attribute__((no_sanitize("address", "undefined"))) const char *__asan_default_options(void)
 {
-	return access(SANITIZERS_REPORTS, W_OK) == 0
-		       ? ALWAYS ":log_path=" SANITIZERS_REPORTS "/report:log_exe_name=1"
-		       : ALWAYS;
+	return access(SANITIZERS_REPORTS, W_OK) == 0 ? ALWAYS ":log_path=" SANITIZERS_REPORTS
+							      "/report:log_exe_name=1"
+						     : ALWAYS;
 }
 
 __attribute__((no_sanitize("address", "undefined"))) const char *__ubsan_default_options(void)

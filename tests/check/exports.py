@@ -12,6 +12,8 @@ from source import sources
 EXCEPTIONS = {
     # host_read() alone would not say of what.
     "src/native/host.c": ("native",),
+    # The sanitizers' own names.
+    "src/base/sanitizers.c": ("__asan", "__ubsan"),
 }
 
 
