@@ -13,6 +13,7 @@
 #include "act/notice.h"
 #include "act/processes.h"
 #include "base/cleanup.h"
+#include "observe/strays.h"
 
 /* How long the last line may take to reach the client before the line is lost. */
 #define NOTICE_FOR_NS (300 * NS_PER_MS)
@@ -32,6 +33,7 @@ struct cut {
 	struct order_guard guard;
 	struct processes processes;
 	int64_t stage_until_ns, notice_until_ns;
+	int64_t surveyed_at_ns; /* 0: what was hung up may still end */
 	enum cut_stage stage;
 	bool hang_up;
 	int result;
@@ -142,9 +144,17 @@ static int64_t step_ended(struct cut *cut, int64_t now_ns)
 
 static int64_t step_survey(struct cut *cut, int64_t now_ns)
 {
-	if (now_ns < cut->stage_until_ns && processes_count_alive(&cut->processes) > 0)
+	const struct session_facts *facts = watch_facts(cut->watch);
+	int64_t again_ns;
+
+	if (cut->surveyed_at_ns == 0 && now_ns < cut->stage_until_ns &&
+	    processes_count_alive(&cut->processes) > 0)
 		return now_ns + SURVEY_LOOK_NS;
-	processes_record_strays(&cut->processes, watch_facts(cut->watch));
+	if (cut->surveyed_at_ns == 0)
+		cut->surveyed_at_ns = now_ns;
+	if (strays_look(facts, cut->surveyed_at_ns, now_ns, &again_ns) == -EAGAIN)
+		return again_ns;
+	processes_record_strays(&cut->processes, facts);
 	return finish(cut, 0);
 }
 

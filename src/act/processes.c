@@ -54,9 +54,9 @@ void processes_record(struct processes *processes, const struct watch *watch)
 void processes_record_strays(struct processes *processes, const struct session_facts *facts)
 {
 	struct watch_process found[PROCESSES_MAX];
-	int n = strays_find(facts, found, PROCESSES_MAX);
+	size_t n = strays_find(facts, found, PROCESSES_MAX);
 
-	for (int i = 0; i < n && processes->n < PROCESSES_MAX; i++) {
+	for (size_t i = 0; i < n && processes->n < PROCESSES_MAX; i++) {
 		struct process_record *record = &processes->records[processes->n];
 
 		if (record_find(processes, found[i].pid))

@@ -23,8 +23,8 @@ struct processes {
 
 /* Records the session's processes, at most PROCESSES_MAX; those that end meanwhile are left out. */
 void processes_record(struct processes *processes, const struct watch *watch);
-/* Adds those of the user that left the session before (observe/strays.h), as far as there is room.
- */
+/* Adds those of the user that left the session before, of the list that strays_look() has made
+ * (observe/strays.h), as far as there is room. */
 void processes_record_strays(struct processes *processes, const struct session_facts *facts);
 void processes_deinit(struct processes *processes);
 

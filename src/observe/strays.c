@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -16,27 +17,76 @@
 
 /* The kernel puts no limit below the stack's on it; what begins later is not found. */
 #define ENVIRONMENT_BYTES 65536
+#define VARIABLE	  "SSH_CONNECTION="
 #define VARIABLE_BYTES	  160
 
-struct search {
-	char *environment; /* ENVIRONMENT_BYTES */
-	char variable[VARIABLE_BYTES];
+/* A pass takes at most so much of the time, and nobody waits longer than that for one. */
+#define PAUSE_FACTOR  10
+#define PAUSE_MOST_NS (5 * NS_PER_S)
+
+struct stray {
+	uint64_t start_ticks;
+	int32_t pid;
 	uint32_t uid;
+	char variable[VARIABLE_BYTES];
 };
 
-static bool has_variable(const struct search *search, size_t size)
+/* The list of the last pass. */
+static struct {
+	struct stray *rows;
+	size_t n, size;
+	int64_t looked_at_ns, not_before_ns;
+	uint32_t *uids; /* whose processes the next pass is for */
+	size_t n_uids;
+} strays;
+
+static int64_t clock_ns(void)
 {
-	const char *at = search->environment, *end = at + size;
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * NS_PER_S + now.tv_nsec;
+}
+
+/* NULL: it has none, or none of ours. */
+static const char *find_variable(const char *environment, size_t size)
+{
+	const char *at = environment, *end = at + size;
 
 	while (at < end) {
-		if (strcmp(at, search->variable) == 0)
-			return true;
-		at += strlen(at) + 1;
+		const size_t length = strlen(at);
+
+		if (length < VARIABLE_BYTES && strncmp(at, VARIABLE, strlen(VARIABLE)) == 0)
+			return at;
+		at += length + 1;
 	}
+	return NULL;
+}
+
+static bool is_wanted(uint32_t uid)
+{
+	for (size_t i = 0; i < strays.n_uids; i++)
+		if (strays.uids[i] == uid)
+			return true;
 	return false;
 }
 
-static bool is_stray(const struct search *search, int32_t pid)
+static int want(uint32_t uid)
+{
+	uint32_t *more;
+
+	if (is_wanted(uid))
+		return 0;
+	more = realloc(strays.uids, (strays.n_uids + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	strays.uids = more;
+	strays.uids[strays.n_uids++] = uid;
+	return 0;
+}
+
+/* `bytes` has room for ENVIRONMENT_BYTES. */
+static const char *read_variable(int32_t pid, char *bytes, uint32_t *ret_uid)
 {
 	auto_close int fd = -1;
 	struct stat status;
@@ -44,28 +94,107 @@ static bool is_stray(const struct search *search, int32_t pid)
 	ssize_t n;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (stat(path, &status) < 0 || status.st_uid != search->uid)
-		return false;
+	if (stat(path, &status) < 0 || !is_wanted(status.st_uid))
+		return NULL;
 	(void)snprintf(path, sizeof(path), "/proc/%d/environ", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return false;
-	n = read(fd, search->environment, ENVIRONMENT_BYTES - 1);
+		return NULL;
+	n = read(fd, bytes, ENVIRONMENT_BYTES - 1);
 	if (n <= 0)
-		return false;
-	search->environment[n] = '\0';
-	return has_variable(search, (size_t)n);
+		return NULL;
+	bytes[n] = '\0';
+	*ret_uid = status.st_uid;
+	return find_variable(bytes, (size_t)n);
 }
 
-static bool describe(int32_t pid, struct watch_process *ret_process)
+static int add(int32_t pid, uint32_t uid, const char *variable)
+{
+	struct procstat stat;
+	struct stray *row;
+
+	if (process_stat(pid, &stat) < 0)
+		return 0;
+	if (strays.n == strays.size) {
+		size_t size = strays.size == 0 ? 64 : strays.size * 2;
+		struct stray *more = realloc(strays.rows, size * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		strays.rows = more;
+		strays.size = size;
+	}
+	row = &strays.rows[strays.n++];
+	*row = (struct stray){ .start_ticks = stat.start_ticks, .pid = pid, .uid = uid };
+	(void)text_copy(variable, row->variable, sizeof(row->variable));
+	return 0;
+}
+
+static int walk(char *bytes)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	int r = 0;
+
+	if (!proc)
+		return -errno;
+	strays.n = 0;
+	while (r == 0 && (entry = readdir(proc)) != NULL) {
+		const char *variable;
+		uint64_t pid;
+		uint32_t uid;
+
+		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0)
+			continue;
+		variable = read_variable((int32_t)pid, bytes, &uid);
+		if (variable)
+			r = add((int32_t)pid, uid, variable);
+	}
+	(void)closedir(proc);
+	return r;
+}
+
+/* Who asks for the next one waits for this time. */
+static int look(int64_t now_ns)
+{
+	auto_free char *bytes = malloc(ENVIRONMENT_BYTES);
+	int64_t from_ns = clock_ns(), pause_ns;
+	int r = bytes ? walk(bytes) : -ENOMEM;
+
+	pause_ns = (clock_ns() - from_ns) * PAUSE_FACTOR;
+	strays.not_before_ns = clock_ns() + (pause_ns < PAUSE_MOST_NS ? pause_ns : PAUSE_MOST_NS);
+	strays.looked_at_ns = now_ns;
+	strays.n_uids = 0;
+	return r;
+}
+
+int strays_look(const struct session_facts *facts, int64_t since_ns, int64_t now_ns,
+		int64_t *ret_again_ns)
+{
+	int r;
+
+	/* Who asked before the last pass was wanted in it. */
+	if (facts->uid == UINT32_MAX || strays.looked_at_ns > since_ns)
+		return 0;
+	r = want(facts->uid);
+	if (r < 0)
+		return r;
+	if (now_ns >= strays.not_before_ns)
+		return look(now_ns);
+	*ret_again_ns = strays.not_before_ns;
+	return -EAGAIN;
+}
+
+static bool describe(const struct stray *stray, struct watch_process *ret_process)
 {
 	struct procstat stat;
 
-	if (process_stat(pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X')
+	if (process_stat(stray->pid, &stat) < 0 || stat.start_ticks != stray->start_ticks ||
+	    stat.state == 'Z' || stat.state == 'X')
 		return false;
 	*ret_process = (struct watch_process){
 		.start_ticks = stat.start_ticks,
-		.pid = pid,
+		.pid = stray->pid,
 		.parent = stat.parent,
 		.sid = stat.sid,
 		.tty = stat.tty,
@@ -74,41 +203,21 @@ static bool describe(int32_t pid, struct watch_process *ret_process)
 	return true;
 }
 
-static int search_proc(const struct search *search, struct watch_process *ret_processes,
-		       size_t size)
+size_t strays_find(const struct session_facts *facts, struct watch_process *ret_processes,
+		   size_t size)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
+	char peer[ADDRESS_TEXT_BYTES], local[ADDRESS_TEXT_BYTES], variable[VARIABLE_BYTES];
 	size_t n = 0;
 
-	if (!proc)
-		return -errno;
-	while (n < size && (entry = readdir(proc))) {
-		uint64_t pid;
-
-		if (text_to_u64(entry->d_name, INT32_MAX, &pid) == 0 &&
-		    is_stray(search, (int32_t)pid) && describe((int32_t)pid, &ret_processes[n]))
-			n++;
-	}
-	(void)closedir(proc);
-	return (int)n;
-}
-
-int strays_find(const struct session_facts *facts, struct watch_process *ret_processes, size_t size)
-{
-	char peer[ADDRESS_TEXT_BYTES], local[ADDRESS_TEXT_BYTES];
-	struct search search = { .uid = facts->uid };
-	int r;
-
-	if (facts->uid == UINT32_MAX)
-		return 0;
-	(void)snprintf(search.variable, sizeof(search.variable), "SSH_CONNECTION=%s %u %s %u",
+	(void)snprintf(variable, sizeof(variable), VARIABLE "%s %u %s %u",
 		       address_format(&facts->peer, peer), facts->peer_port,
 		       address_format(&facts->local, local), facts->local_port);
-	search.environment = malloc(ENVIRONMENT_BYTES);
-	if (!search.environment)
-		return -ENOMEM;
-	r = search_proc(&search, ret_processes, size);
-	free(search.environment);
-	return r;
+	for (size_t i = 0; i < strays.n && n < size; i++) {
+		const struct stray *stray = &strays.rows[i];
+
+		if (stray->uid == facts->uid && strcmp(stray->variable, variable) == 0 &&
+		    describe(stray, &ret_processes[n]))
+			n++;
+	}
+	return n;
 }

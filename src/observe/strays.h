@@ -8,11 +8,20 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "core/facts.h"
 #include "observe/watch.h"
 
-/* One pass over /proc, reading the environments of the user's processes. Returns how many were
- * found, at most `size`; or -errno. */
-int strays_find(const struct session_facts *facts, struct watch_process *ret_processes,
-		size_t size);
+/*
+ * Sees to a list that is not older than `since_ns`, when this was first called for the session
+ * (CLOCK_MONOTONIC, as `now_ns`).  That is one pass over /proc, which reads the environments of the users'
+ * processes, for all sessions that end together: hundreds do when a network fails, and a pass for each would make
+ * the last ones late.  -EAGAIN: the last pass was a moment ago; look again at `*ret_again_ns`.  -errno.
+ */
+int strays_look(const struct session_facts *facts, int64_t since_ns, int64_t now_ns,
+		int64_t *ret_again_ns);
+
+/* Those of the list that are the user's, left this session and still live. Returns how many, at most `size`. */
+size_t strays_find(const struct session_facts *facts, struct watch_process *ret_processes,
+		   size_t size);
