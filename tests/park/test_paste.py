@@ -91,13 +91,15 @@ def test_paste_at_the_cut(make_bench, world, server, begin, record_property):
         kill(server_pid, signal.SIGCONT)
     parked = bench.parked()
     client.end()
-    wait_until(lambda: os.path.getsize(copy) >= ARRIVED, 5, "what had arrived")
+    # Who comes back is not hurried.
+    bench.limit(600)
+    wait_until(lambda: os.path.getsize(copy) >= ARRIVED, 10, "what had arrived")
     back = bench.raw(f"{BUILD}/src/cli/sshidle resume -r {bench.daemon.runtime} {parked.id}",
                      world.path("out", f"back-{server.name}-{begin.__name__}"))
-    wait_until(lambda: bench.daemon.cli_json("parked")["parked"][0]["attached"], 10, "the client")
+    wait_until(lambda: bench.daemon.cli_json("parked")["parked"][0]["attached"], 20, "the client")
     taken = content(copy)
     assert PASTE.startswith(taken), "what arrived is no prefix of what was pasted"
     record_property(f"{server.name}, {begin.__name__}", f"{len(taken)} of {len(PASTE)} bytes")
     paste(back, PASTE[len(taken):])
-    wait_until(lambda: os.path.getsize(copy) >= len(PASTE), 10, "the rest of it")
+    wait_until(lambda: os.path.getsize(copy) >= len(PASTE), 20, "the rest of it")
     assert content(copy) == PASTE
