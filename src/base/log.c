@@ -7,14 +7,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 /* A pipe takes a line of up to PIPE_BUF bytes whole, or not at all. */
 enum { LINE_BYTES = 4096 };
+
+/* What a syslog that is alive takes its next line in. */
+enum { SYSLOG_WITHIN_MS = 200 };
 
 static const struct level {
 	const char *word;
@@ -32,7 +38,7 @@ static struct {
 	bool to_stderr;
 	bool to_journal; /* standard error leads to systemd's journal: sd-daemon(3) has the prefix */
 	enum log_level most;
-	unsigned lost; /* lines that standard error did not take */
+	unsigned lost; /* lines that standard error or syslog did not take */
 } state = { "sshidle", true, false, LOG_LEVEL_INFO, 0 };
 
 /* JOURNAL_STREAM names the stream by device and inode; it may be inherited while the stream is not. */
@@ -93,6 +99,35 @@ static void line_to_stderr(enum log_level level, const char *text)
 		state.lost++;
 }
 
+/* syslog(3) waits for room for ever: a syslog that is stopped or hangs would stop all of this, after some ten lines.
+ * Asked each time, as it may be another one by now.  It is waited for once, until it takes lines again. */
+static bool syslog_has_room(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = _PATH_LOG };
+	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+
+	/* None, or of another type: that is for syslog(3). */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return true;
+	return poll(&room, 1, state.lost > 0 ? 0 : SYSLOG_WITHIN_MS) != 0;
+}
+
+static void line_to_syslog(enum log_level level, const char *text)
+{
+	if (!syslog_has_room()) {
+		state.lost++;
+		return;
+	}
+	if (state.lost > 0) {
+		syslog(LOG_WARNING, "warning: %u log lines were lost", state.lost);
+		state.lost = 0;
+		line_to_syslog(level, text);
+		return;
+	}
+	syslog(levels[level].priority, "%s%s", levels[level].word, text);
+}
+
 static void write_line(enum log_level level, const char *format, va_list arguments)
 {
 	const int saved = errno;
@@ -110,7 +145,7 @@ static void write_line(enum log_level level, const char *format, va_list argumen
 	if (state.to_stderr)
 		line_to_stderr(level, text);
 	else
-		syslog(levels[level].priority, "%s%s", levels[level].word, text);
+		line_to_syslog(level, text);
 	errno = saved;
 }
 

@@ -33,6 +33,19 @@ for name in {names!r}:
 """
 
 
+# A /dev of its own, with a socket for syslog that nobody reads.
+HUNG_SYSLOG = """
+import os, socket, subprocess, sys
+subprocess.run("mount -t tmpfs dev /mnt && cp -a /dev/null /dev/zero /dev/urandom /mnt && mkdir /mnt/pts && "
+               "mount --bind /dev/pts /mnt/pts && mount --rbind /mnt /dev", shell=True, check=True)
+log = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+log.bind("/dev/log")
+os.chmod("/dev/log", 0o666)
+log.set_inheritable(True)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.fixture
 def port(server):
     return server.listen()
@@ -193,3 +206,24 @@ def test_pid_of_somebody_else_by_now(daemon, log_in):
         with contextlib.suppress(AttributeError):
             sleeper.kill()
             sleeper.wait()
+
+
+class SyslogDaemon(Daemon):
+    """Logs to a syslog that hangs."""
+
+    def command(self):
+        command = ["-D" if word == "-d" else word for word in super().command()]
+        return ["unshare", "-m", "/usr/bin/python3", "-c", HUNG_SYSLOG, *command]
+
+
+def test_a_syslog_that_hangs(world, build):
+    """Nothing waits for it: the daemon goes on to answer, and ends when it is told to."""
+    daemon = SyslogDaemon(world, build, "hung-syslog")
+    daemon.configure("IdleTimeout none\n")
+    daemon.spawn()
+    try:
+        wait_until(daemon.answers, 15, "sshidled answers")
+        for _ in range(30):
+            daemon.call("io.sshidle.Reload")
+    finally:
+        assert daemon.stop() == 0 and not daemon.troubles
