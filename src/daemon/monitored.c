@@ -343,6 +343,9 @@ static bool waits_for_words(const struct monitored *monitored)
 static void take_end(struct monitored *monitored)
 {
 	forget_end(monitored);
+	/* It is told again where that has failed. */
+	if (monitored->server_ended)
+		return;
 	monitored->server_ended = true;
 	if (monitored->hangup)
 		finish_hangup(monitored);

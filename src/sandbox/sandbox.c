@@ -115,7 +115,7 @@ int sandbox_forbid_calls(const struct sandbox_row *const tables[], struct sandbo
 		r = seccomp_load(filter);
 	seccomp_release(filter);
 #ifdef __GLIBC__
-	/* Compiling it takes 150 KiB for a moment. */
+	/* What compiling it took. */
 	(void)malloc_trim(0);
 #endif
 	return r;
