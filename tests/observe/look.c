@@ -21,6 +21,7 @@ struct seen {
 	struct watch *watch;
 	struct ledger ledger;
 	int64_t cost_ns;
+	bool still; /* said before the sample */
 };
 
 static struct seen sessions[SESSIONS_MAX];
@@ -131,6 +132,8 @@ static void print_sample(struct seen *seen, const struct sample *sample, bool ch
 				     json_pack("{s:I,s:i,s:i}", "cost", (json_int_t)seen->cost_ns,
 					       "processes", count_processes(seen->watch), "opened",
 					       (int)sample->forward_opened));
+	(void)json_object_update_new(line, json_pack("{s:b,s:I}", "still", seen->still, "still_at",
+						     (json_int_t)sample->still_ns));
 	(void)json_object_update_new(
 		line, json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "at", (json_int_t)sample->at_ns,
 				"data_age", (json_int_t)sample->last_data_recv_ns, "ack_age",
@@ -150,10 +153,12 @@ static void look_at_session(struct finder *finder, struct seen *seen)
 {
 	struct sample sample;
 	bool changed = false;
+	bool still = watch_is_still(seen->watch);
 	int64_t from_ns = now_ns();
 	int r = watch_sample(seen->watch, &sample, &changed);
 
 	seen->cost_ns = now_ns() - from_ns;
+	seen->still = still;
 	if (r == 0) {
 		print_trouble(watch_trouble(seen->watch));
 		print_sample(seen, &sample, changed);

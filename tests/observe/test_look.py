@@ -181,6 +181,15 @@ def check_session(line, server, port):
     assert line["known"] & SAMPLE_COMPLETE == SAMPLE_COMPLETE
 
 
+def check_still(lines):
+    """What was asked just before each sample: whether it will say anything new."""
+    assert any(line["still"] for line in lines)
+    assert all((line["still_at"] > 0) == line["still"] for line in lines)
+    # Not those whose data may have come between the question and the sample.
+    moved = [line for line in lines if line.get("net", 0) > 0 and line["data_age"] > 20e6]
+    assert moved and not any(line["still"] for line in moved)
+
+
 def test_shell(world, look, server, clients):
     port = server.listen()
     client = open_terminal(world, server, port, clients, keepalive=1)
@@ -209,6 +218,7 @@ def test_shell(world, look, server, clients):
     look.let_pass()
     assert look.moved(port, start, "in") == (5,)
     assert len({line["cookie"] for line in look.seen(port)}) == 1
+    check_still(look.seen(port))
 
     client.close()
     look.wait(port, lambda line: line.get("ended"), "the end")
