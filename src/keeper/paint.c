@@ -222,15 +222,19 @@ static void put_cursor(struct painter *painter, const struct screen *screen, VTe
 {
 	const struct grid *grid = screen_grid(screen);
 	const VTermPos edge = screen->edge;
+	const struct cell *last = NULL;
 
 	if (modes_is_on(&screen->modes, 6))
 		at.row -= modes_region_top(&screen->modes, grid->n_rows);
 	at.row = at.row < 0 ? 0 : at.row;
 	put_position(painter->out, at);
-	/* The next character belongs to the next line: only printing brings a terminal there. */
+	/* The next character belongs to the next line: only printing brings a terminal there.  Not the
+	 * blank that is in the place of a wide character which was scrolled away. */
 	if (screen->at_edge && edge.row < grid->n_rows && edge.col < grid->n_columns &&
 	    vterm_pos_cmp(edge, screen_cursor(screen)) == 0)
-		put_cell(painter, &grid->rows[edge.row][edge.col]);
+		last = &grid->rows[edge.row][edge.col];
+	if (last && edge.col + (int)last->width >= grid->n_columns)
+		put_cell(painter, last);
 	put_pen(painter, &screen->pen);
 	modes_paint_sets(&screen->modes, painter->out);
 }
