@@ -146,6 +146,17 @@ static void check_constant(const struct session *session, const struct verdict *
 	assert_true(again.end_at_ns == verdict->end_at_ns);
 }
 
+static void take_own_rekeys(struct ledger *ledger)
+{
+	const struct ledger_rekey *rekeys = ledger->rekeys;
+
+	if (!rekeys)
+		return;
+	ledger->rekeys = malloc(LEDGER_REKEYS_MAX * sizeof(*rekeys));
+	assert_non_null(ledger->rekeys);
+	memcpy(ledger->rekeys, rekeys, LEDGER_REKEYS_MAX * sizeof(*rekeys));
+}
+
 /* A copy that knows less of this sample must not be idle for longer. */
 static void check_less_evidence(const struct world *world, const struct sample *sample)
 {
@@ -155,11 +166,14 @@ static void check_less_evidence(const struct world *world, const struct sample *
 
 	less.channels = &less_channel;
 	more.channels = &more_channel;
+	take_own_rekeys(&less.ledger);
+	take_own_rekeys(&more.ledger);
 	blind.known &= ~(1u << dice(4));
-	if (!session_observe(&less, &blind) || !session_observe(&more, sample))
-		return;
-	assert_true(session_channel_last_use(&less, &less_channel).latest_ns >=
-		    session_channel_last_use(&more, &more_channel).latest_ns);
+	if (session_observe(&less, &blind) && session_observe(&more, sample))
+		assert_true(session_channel_last_use(&less, &less_channel).latest_ns >=
+			    session_channel_last_use(&more, &more_channel).latest_ns);
+	ledger_deinit(&less.ledger);
+	ledger_deinit(&more.ledger);
 }
 
 static void world_act(struct world *world, const struct verdict *verdict, int64_t now_ns)

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,7 +20,7 @@
 #define PATH_BYTES 96
 
 /* A listener has a new connection for the moment between accept(2) and fork(2). */
-enum { LOOKS = 3 };
+enum { LOOKS = 3, LOOK_EVERY_MS = 5 };
 
 static bool owns(const struct process_descriptors *descriptors, uint64_t inode)
 {
@@ -196,6 +197,7 @@ static int look_at_sockets(int32_t pid, struct settings_server *server)
 			take_ports(server, &sockets);
 			return 0;
 		}
+		(void)poll(NULL, 0, LOOK_EVERY_MS);
 	}
 	return -ENOENT;
 }

@@ -91,8 +91,8 @@ def test_a_new_policy_takes_the_place_of_the_old(drop_ins):
     drop_ins.write(CONF, "ClientAliveInterval 60\n")
     drop_ins.apply("--write")
     drop_ins.write(CONF, "ClientAliveInterval 20\n")
-    drop_ins.apply("--write")
-    assert promise(drop_ins) == 60
+    said = drop_ins.apply("--write")
+    assert promise(drop_ins) == 60, said
     drop_ins.write(CONF, "ClientAliveInterval 0\n")
     drop_ins.apply("--write")
     assert drop_ins.sshd_says() == "0"

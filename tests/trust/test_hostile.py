@@ -73,11 +73,14 @@ def log_in(world, server, port, daemon):
         clients.append(client)
         client.wait_for(r"[$#] ")
         client.tty = client.type("echo up-$((40+2)) $(tty)\r", r"up-42 /dev/(pts/\d+)")[1]
-        line = daemon.wait_line(rf"session \d+ of \S+ from \S+ opened .*tty={client.tty} .*"
-                                rf"port=", since=client.started_at)
-        client.id = int(re.search(r"session (\d+)", line.text)[1])
-        client.pid = int(re.search(r" pid=(\d+)", line.text)[1])
+        # The log has it as it was when it was first seen: perhaps before it had a terminal.
+        session = wait_until(lambda: listed(client.tty), 10, f"a session with {client.tty} is listed")
+        client.id, client.pid = session["id"], session["pid"]
         return client
+
+    def listed(tty):
+        return next((one for one in daemon.call("io.sshidle.List")["sessions"]
+                     if one["local_port"] == port and tty in (one["tty"] or [])), None)
 
     yield make
     for client in clients:
