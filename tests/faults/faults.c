@@ -51,6 +51,7 @@ enum number {
 };
 
 /* dlsym(3) allocates; these are there without it. */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are theirs */
 extern char __libc_malloc[], __libc_calloc[], __libc_realloc[];
 
 __attribute__((visibility("hidden"))) void *faults_real[NUMBER_N] = {
