@@ -35,6 +35,7 @@ class Arm:
 
     words = ""
     idle = dead = True
+    at_once = 8  # logins
 
     def __init__(self, build, keys):
         self.build, self.keys, self.beside = build, keys, None
@@ -99,6 +100,7 @@ class OpenSsh(Arm):
 
 class Dropbear(Arm):
     words = "dropbear: -I, -K"
+    at_once = 4  # it takes five of one address that have not logged in yet
 
     def serve(self, idle_s, alive_s):
         return stage.dropbear(self.keys, *(["-I", idle_s] if idle_s else []), *(["-K", alive_s] if alive_s else []))
@@ -159,7 +161,7 @@ def fetch_autolog(build):
 def cost(arm):
     """CPU and packets of idle sessions."""
     server = arm.serve(IDLE_S, ALIVE_S)
-    clients = stage.Shells(arm.keys, server.port, SESSIONS)
+    clients = stage.Shells(arm.keys, server.port, SESSIONS, at_once=arm.at_once)
     arm.watch({server.port: (IDLE_S, ALIVE_S)})
     time.sleep(SETTLE_S)
     clients.drain()
@@ -195,7 +197,7 @@ def watch_ends(servers, seconds):
 def lateness(arm):
     """Seconds after the promise: of idle sessions, and of clients that are cut off from the server."""
     idle, dead = arm.serve(SHORT_S, None), arm.serve(None, ALIVE_SHORT_S)
-    clients = [stage.Shells(arm.keys, server.port, LATE) for server in (idle, dead)]
+    clients = [stage.Shells(arm.keys, server.port, LATE, at_once=arm.at_once) for server in (idle, dead)]
     arm.watch({idle.port: (SHORT_S, None), dead.port: (None, ALIVE_SHORT_S)})
     time.sleep(2)
     idle_at, dead_at = (shells.type() for shells in clients)
