@@ -105,7 +105,8 @@ def test_names_of_processes(daemon, world, log_in):
     began = time.monotonic()
     client.send(f"python3 {script} $'a\\x1b[2J\\xff\\nb)'\r")
     client.used = began, time.monotonic()
-    pids = [int(client.wait_for(rf"(?:up \d+\s+){{{n}}}up (\d+)")[1]) for n in range(len(NAMES))]
+    # The shell's prompt comes between them.
+    pids = [int(client.wait_for(rf"(?s)(?:up \d+\s.*?){{{n}}}up (\d+)\s")[1]) for n in range(len(NAMES))]
     try:
         why = daemon.cli("why", str(client.id), "--json")
         json.loads(why.stdout)
