@@ -21,11 +21,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "observe/clock.h"
 #include "observe/connection.h"
 #include "observe/process.h"
 #include "observe/roster.h"
@@ -78,17 +78,9 @@ struct finder {
 };
 
 /* A slice is of our own CPU time: on a busy host a slice of the wall's would be over before it began. */
-static int64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
 static bool is_late(const struct finder *finder)
 {
-	return clock_ns() >= finder->deadline_ns;
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID) >= finder->deadline_ns;
 }
 
 static void pid_set_clear(struct pid_set *set)
@@ -475,7 +467,7 @@ int finder_look(struct finder *finder, int64_t now_ns, int64_t slice_ns)
 {
 	int r;
 
-	finder->deadline_ns = clock_ns() + slice_ns;
+	finder->deadline_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) + slice_ns;
 	r = ask_window(finder);
 	if (r != 0)
 		return r;

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "observe/clock.h"
 #include "observe/process.h"
 
 /* The kernel puts no limit below the stack's on it; what begins later is not found. */
@@ -39,14 +39,6 @@ static struct {
 	uint32_t *uids; /* whose processes the next pass is for */
 	size_t n_uids;
 } strays;
-
-static int64_t clock_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 /* NULL: it has none, or none of ours. */
 static const char *find_variable(const char *environment, size_t size)
@@ -158,11 +150,12 @@ static int walk(char *bytes)
 static int look(int64_t now_ns)
 {
 	auto_free char *bytes = malloc(ENVIRONMENT_BYTES);
-	int64_t from_ns = clock_ns(), pause_ns;
+	int64_t from_ns = clock_ns(CLOCK_MONOTONIC), pause_ns;
 	int r = bytes ? walk(bytes) : -ENOMEM;
 
-	pause_ns = (clock_ns() - from_ns) * PAUSE_FACTOR;
-	strays.not_before_ns = clock_ns() + (pause_ns < PAUSE_MOST_NS ? pause_ns : PAUSE_MOST_NS);
+	pause_ns = (clock_ns(CLOCK_MONOTONIC) - from_ns) * PAUSE_FACTOR;
+	strays.not_before_ns =
+		clock_ns(CLOCK_MONOTONIC) + (pause_ns < PAUSE_MOST_NS ? pause_ns : PAUSE_MOST_NS);
 	strays.looked_at_ns = now_ns;
 	strays.n_uids = 0;
 	return r;

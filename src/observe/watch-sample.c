@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "observe/clock.h"
 #include "observe/socket.h"
 #include "observe/terminal.h"
 #include "observe/work.h"
@@ -24,14 +24,6 @@ struct moves {
 	bool listed; /* the channels were read anew */
 	bool reaped; /* a direct child has gone */
 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	(void)clock_gettime(clock, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 static int read_io(struct watch *watch, struct sample *sample)
 {
