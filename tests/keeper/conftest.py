@@ -163,6 +163,7 @@ class Client:
         self.master, slave = pty.openpty()
         self.slave_name = os.ttyname(slave)
         self.size(rows, columns)
+        self.first_modes = termios.tcgetattr(slave)  # the command may set others at once
         self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave,
                                         env=environment(), start_new_session=True, **options)
         self.slave = slave
