@@ -307,13 +307,13 @@ static void take_attributes(struct screen *screen, const char *bytes, size_t n)
 	batch_flush(screen, &batch);
 }
 
-/* Where text does nothing but fill cells and move the cursor. */
+/* Where text does nothing but fill cells and move the cursor (in origin mode, to the region). */
 static bool fills_cells(const struct screen *screen)
 {
 	const struct modes *modes = &screen->modes;
 
 	return !modes->insert && !modes->shifted && modes->sets[0] == 'B' && !screen->at_edge &&
-	       !modes_is_on(modes, 69);
+	       !modes_is_on(modes, 69) && !modes_is_on(modes, 6);
 }
 
 static bool is_ascii(char c)
