@@ -368,7 +368,6 @@ static void on_text(const char *bytes, size_t n, void *user)
 {
 	struct screen *screen = user;
 
-	modes_text(&screen->modes, bytes, n);
 	screen->in_text = true;
 	while (n > 0) {
 		/* No more of it than a row holds is looked at: it may be long. */
@@ -382,6 +381,7 @@ static void on_text(const char *bytes, size_t n, void *user)
 			if (taken == run)
 				taken += before_run(bytes + run, n - run);
 			(void)vterm_input_write(screen->vterm, bytes, taken);
+			modes_text(&screen->modes, bytes, taken);
 		}
 		bytes += taken;
 		n -= taken;

@@ -104,6 +104,21 @@ static void test_painted_is_the_same(void **state)
 	}
 }
 
+/* What is longer than a run that is put into the cells at once. */
+static void test_shifted_lines(void **state)
+{
+	struct screen screen;
+
+	(void)state;
+	make(&screen, 10, 20, "\033)0\016lqqqqqqqqqqk\017\r\n\016plain and lines\017 and more");
+	assert_string_equal(row_of(&screen.main, 0), "????????????");
+	assert_int_equal(screen.main.rows[0][1].chars[0], 0x2500);
+	screen_feed(&screen, "\r\n\016lqqqqqqqqqqk\017 long enough", 26);
+	assert_int_equal(screen.main.rows[3][10].chars[0], 0x2500);
+	assert_int_equal(screen.main.rows[3][13].chars[0], 'l');
+	screen_deinit(&screen);
+}
+
 static void test_attributes_end(void **state)
 {
 	static const struct {
@@ -342,6 +357,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_painted_is_the_same),
+		cmocka_unit_test(test_shifted_lines),
 		cmocka_unit_test(test_attributes_end),
 		cmocka_unit_test(test_edge),
 		cmocka_unit_test(test_cut_sequence),
