@@ -36,6 +36,7 @@ void session_deinit(struct session *session)
 {
 	free_channels(session);
 	ledger_deinit(&session->ledger);
+	liveness_deinit(&session->liveness);
 	free(session->record);
 	session->channels = NULL;
 	session->record = NULL;

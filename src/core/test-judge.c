@@ -274,7 +274,7 @@ static const struct client_row client_rows[] = {
 	  .probes = 9, .unknown = true },
 };
 
-static struct liveness liveness_of(const struct client_row *row)
+static struct liveness liveness_of(const struct client_row *row, struct liveness_proof *proof)
 {
 	struct liveness liveness = {
 		.known = !row->unknown,
@@ -282,6 +282,10 @@ static struct liveness liveness_of(const struct client_row *row)
 		.gap_ended_at_ns = LOOKED_AT - 10 * S,
 		.host = { 0, LOOKED_AT - row->host_s * S },
 		.program = { 0, LOOKED_AT - row->program_s * S },
+		.proof = proof,
+	};
+
+	*proof = (struct liveness_proof){
 		.pings = row->pings,
 		.first_ping_at_ns = LOOKED_AT - 10 * S,
 		.second_ping_at_ns = LOOKED_AT - 9 * S,
@@ -293,7 +297,6 @@ static struct liveness liveness_of(const struct client_row *row)
 		.full_looks = row->full_for_s > 0 ? 5 : 0,
 		.full_since_ns = LOOKED_AT - row->full_for_s * S,
 	};
-
 	return liveness;
 }
 
@@ -304,6 +307,7 @@ static void each_row_of_the_client(void **state)
 		const struct client_row *row = &client_rows[i];
 		struct channel channel;
 		struct session session = { .channels = &channel, .n_channels = 1 };
+		struct liveness_proof proof;
 		struct verdict verdict;
 		struct policy *policy;
 
@@ -311,7 +315,7 @@ static void each_row_of_the_client(void **state)
 		policy->idle_timeout_ns = TIME_NEVER;
 		policy->client_alive_interval_ns = 15 * S;
 		policy->client_alive_count_max = row->count == UINT32_MAX ? 0 : 3;
-		session.liveness = liveness_of(row);
+		session.liveness = liveness_of(row, &proof);
 		session.kept_until_ns = row->kept_for_s > 0 ? LOOKED_AT + row->kept_for_s * S : 0;
 		session.unresponsive_reported_at_ns =
 			row->reported_ago_s > 0 ? LOOKED_AT - row->reported_ago_s * S : 0;

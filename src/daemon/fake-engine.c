@@ -80,18 +80,24 @@ static struct liveness alive(const struct fake_session *from, int64_t looked_at_
 	const int64_t host_at_ns = FAKE_NOW_NS - (from->host_ns ? from->host_ns : 3 * NS_PER_S);
 	const int64_t program_at_ns =
 		FAKE_NOW_NS - (from->program_ns ? from->program_ns : 4 * NS_PER_S);
+	struct liveness_proof *proof = malloc(sizeof(*proof));
 
-	return (struct liveness){
-		.known = true,
-		.looked_at_ns = looked_at_ns,
-		.host = { host_at_ns - 40 * NS_PER_MS, host_at_ns },
-		.program = { program_at_ns - 40 * NS_PER_MS, program_at_ns },
+	if (!proof)
+		abort();
+	*proof = (struct liveness_proof){
 		.pings = from->pings,
 		.first_ping_at_ns = looked_at_ns - 17 * NS_PER_S,
 		.second_ping_at_ns = looked_at_ns - 15 * NS_PER_S,
 		.last_ping_at_ns = looked_at_ns - NS_PER_S,
 		.n_probes = from->probes > 0,
 		.probes = { { 52, from->probes, looked_at_ns - 20 * NS_PER_S } },
+	};
+	return (struct liveness){
+		.known = true,
+		.looked_at_ns = looked_at_ns,
+		.host = { host_at_ns - 40 * NS_PER_MS, host_at_ns },
+		.program = { program_at_ns - 40 * NS_PER_MS, program_at_ns },
+		.proof = proof,
 	};
 }
 

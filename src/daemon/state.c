@@ -107,9 +107,9 @@ static json_t *answered_json(const struct liveness *liveness)
 	json_t *array = json_array();
 
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++)
-		if (liveness->answered[i] != 0)
+		if (liveness_answered(liveness, i) != 0)
 			(void)json_array_append_new(
-				array, json_integer((json_int_t)liveness->answered[i]));
+				array, json_integer((json_int_t)liveness_answered(liveness, i)));
 	return array;
 }
 
@@ -334,8 +334,8 @@ static void restore_channels(const json_t *saved, struct session *session)
 static void restore_answered(const json_t *saved, struct liveness *liveness)
 {
 	for (size_t i = 0; i < json_array_size(saved) && i < LIVENESS_SIZES_MAX; i++)
-		liveness->answered[i] = (uint32_t)json_integer_value(json_array_get(saved, i));
-	liveness->next_answered = (uint32_t)json_array_size(saved) % LIVENESS_SIZES_MAX;
+		(void)liveness_add_answered(liveness,
+					    (uint32_t)json_integer_value(json_array_get(saved, i)));
 }
 
 static void restore_keepalive(const json_t *saved, struct session *session)

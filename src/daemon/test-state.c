@@ -66,7 +66,7 @@ static void use_it(struct session *session)
 	session->ledger.notice_bytes = 80;
 	assert_int_equal(ledger_add_rekey(&session->ledger, &(struct ledger_rekey){ 96, 92, 2 }),
 			 0);
-	session->liveness.answered[0] = 52;
+	assert_int_equal(liveness_add_answered(&session->liveness, 52), 0);
 	session->unresponsive_reported_at_ns = 480 * S;
 	session->retuned = true;
 	session->original = (struct order_keepalive){ 1, 7200, 75, 9, 30000 };
@@ -83,7 +83,6 @@ static void everything_comes_back(void **context)
 	struct state *state;
 
 	(void)context;
-	use_it(&saved);
 	save();
 	assert_int_equal(state_load(file, &state), 0);
 	assert_int_equal(state_next_id(state), 42);
@@ -107,8 +106,9 @@ static void everything_comes_back(void **context)
 	assert_true(session.ledger.last.received == UINT64_C(1) << 40);
 	assert_true(session.ledger.notice_until_ns == 501 * S && session.ledger.notice_bytes == 80);
 	assert_int_equal(session.ledger.rekeys[0].seen, 2);
-	assert_true(session.liveness.answered[0] == 52 && session.liveness.answered[1] == 0);
-	assert_int_equal(session.liveness.next_answered, 1);
+	assert_int_equal(liveness_answered(&session.liveness, 0), 52);
+	assert_int_equal(liveness_answered(&session.liveness, 1), 0);
+	assert_int_equal(session.liveness.proof->next_answered, 1);
 	assert_true(session.unresponsive_reported_at_ns == 480 * S);
 	assert_true(session.retuned);
 	assert_memory_equal(&session.original, &saved.original, sizeof(saved.original));

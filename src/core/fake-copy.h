@@ -1,0 +1,35 @@
+/* For tests: a session with all that it owns once more, to see what would have become of it. */
+#pragma once
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/session.h"
+
+static inline void *copy_bytes(const void *bytes, size_t size)
+{
+	void *copy = malloc(size);
+
+	if (!copy)
+		abort();
+	return memcpy(copy, bytes, size);
+}
+
+/* For session_deinit(). Without the commands and the record. */
+static inline struct session copy_session(const struct session *session)
+{
+	struct session copy = *session;
+	struct ledger_rekey *rekeys = copy.ledger.rekeys;
+	struct liveness_proof *proof = copy.liveness.proof;
+
+	copy.record = NULL;
+	copy.channels = copy_bytes(copy.channels, copy.n_channels * sizeof(*copy.channels));
+	for (size_t i = 0; i < copy.n_channels; i++)
+		copy.channels[i].command = NULL;
+	if (rekeys)
+		copy.ledger.rekeys = copy_bytes(rekeys, LEDGER_REKEYS_MAX * sizeof(*rekeys));
+	if (proof)
+		copy.liveness.proof = copy_bytes(proof, sizeof(*proof));
+	return copy;
+}
