@@ -19,7 +19,7 @@ void session_init(struct session *session, const struct session_facts *facts, in
 {
 	struct bounds any = { .earliest_ns = facts->started_at_ns, .latest_ns = now_ns };
 
-	*session = (struct session){ .facts = *facts, .first_seen_ns = now_ns };
+	*session = (struct session){ .facts = *facts, .first_seen_ns = now_ns, .user = "" };
 	for (int use = 0; use < USE_N; use++)
 		session->uses[use] = any;
 	session->observed_at_ns = facts->started_at_ns;

@@ -23,7 +23,7 @@
 #include "core/order.h"
 #include "core/policy.h"
 
-#define SESSION_USER_BYTES 64
+#define SESSION_USER_BYTES 64 /* at most, with its end */
 
 struct channel {
 	struct channel_facts facts;
@@ -73,7 +73,7 @@ struct session {
 	bool reaped_before; /* in a sample that said nothing */
 	bool retuned;	    /* the kernel's keepalive was changed; it stood at ... */
 	struct order_keepalive original;
-	char user[SESSION_USER_BYTES]; /* "" while unknown; foreign text */
+	const char *user; /* the caller's, also of others; "" while unknown. Foreign text */
 };
 
 /* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until

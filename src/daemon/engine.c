@@ -187,7 +187,9 @@ static int take_channels(void *context, const void *message)
 		entry->verdict.channel = 0;
 	if (first)
 		entry->restored = state_restore(engine->state, session);
-	policy_learn_user(entry, list->uid != UINT32_MAX ? list->uid : session->facts.uid);
+	r = policy_learn_user(entry, list->uid != UINT32_MAX ? list->uid : session->facts.uid);
+	if (r < 0)
+		return r;
 	policy_apply(entry);
 	if (entry->restored && first)
 		policy_forget_warnings(session, list->at_ns);
@@ -545,6 +547,7 @@ static void engine_deinit(struct engine *engine)
 	state_free(engine->state);
 	rules_deinit(engine);
 	policy_free_shared(&engine->policies);
+	names_deinit(&engine->users);
 	config_free(engine->config);
 	config_free(engine->file_config);
 	config_places_deinit(&engine->places);

@@ -151,7 +151,7 @@ static void fill_session(const struct fake_session *from, uint32_t id, struct se
 	session->warned_at_ns = from->warned_ns ? FAKE_NOW_NS - from->warned_ns : 0;
 	session->reported_at_ns = from->reported_ns ? FAKE_NOW_NS - from->reported_ns : 0;
 	session->kept_until_ns = from->kept_ns ? FAKE_NOW_NS + from->kept_ns : 0;
-	(void)text_copy(from->user, session->user, sizeof(session->user));
+	session->user = from->user;
 	session->channels = calloc(from->n_channels, sizeof(*session->channels));
 	if (!session->channels)
 		abort();
