@@ -22,6 +22,7 @@ static inline struct session copy_session(const struct session *session)
 	struct session copy = *session;
 	struct ledger_rekey *rekeys = copy.ledger.rekeys;
 	struct liveness_proof *proof = copy.liveness.proof;
+	struct session_keepalive *keepalive = copy.keepalive;
 
 	copy.record = NULL;
 	copy.channels = copy_bytes(copy.channels, copy.n_channels * sizeof(*copy.channels));
@@ -31,5 +32,7 @@ static inline struct session copy_session(const struct session *session)
 		copy.ledger.rekeys = copy_bytes(rekeys, LEDGER_REKEYS_MAX * sizeof(*rekeys));
 	if (proof)
 		copy.liveness.proof = copy_bytes(proof, sizeof(*proof));
+	if (keepalive)
+		copy.keepalive = copy_bytes(keepalive, sizeof(*keepalive));
 	return copy;
 }

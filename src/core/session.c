@@ -38,9 +38,18 @@ void session_deinit(struct session *session)
 	ledger_deinit(&session->ledger);
 	liveness_deinit(&session->liveness);
 	free(session->record);
+	free(session->keepalive);
+	session->keepalive = NULL;
 	session->channels = NULL;
 	session->record = NULL;
 	session->n_channels = 0;
+}
+
+struct session_keepalive *session_need_keepalive(struct session *session)
+{
+	if (!session->keepalive)
+		session->keepalive = calloc(1, sizeof(*session->keepalive));
+	return session->keepalive;
 }
 
 static bool channel_same(const struct channel_facts *a, const struct channel_facts *b)

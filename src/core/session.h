@@ -45,6 +45,13 @@ enum session_phase {
 	PHASE_ENDING, /* the monitor has been told to end it */
 };
 
+/* The kernel's care for a connection, from the first order to change it on. */
+struct session_keepalive {
+	struct order_keepalive wanted; /* as it was last ordered; zeroed: not changed */
+	bool changed;		       /* it is another than it was: this */
+	struct order_keepalive original;
+};
+
 struct session {
 	struct session_facts facts;
 	struct ledger ledger;
@@ -54,7 +61,8 @@ struct session {
 	struct bounds unsure; /* when the list of channels was last not certain; nothing since it is
 				 again */
 	char *record;	      /* owned: of a cut that has been ordered; NULL */
-	struct channel *channels; /* owned; never empty once the first list came */
+	struct session_keepalive *keepalive; /* owned; NULL: the kernel's was never touched */
+	struct channel *channels;	     /* owned; never empty once the first list came */
 	size_t n_channels;
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;
@@ -71,9 +79,7 @@ struct session {
 	uint32_t id;
 	enum session_phase phase;
 	bool reaped_before; /* in a sample that said nothing */
-	bool retuned;	    /* the kernel's keepalive was changed; it stood at ... */
-	struct order_keepalive original;
-	const char *user; /* the caller's, also of others; "" while unknown. Foreign text */
+	const char *user;   /* the caller's, also of others; "" while unknown. Foreign text */
 };
 
 /* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until
@@ -91,6 +97,9 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 
 /* "" is none. -ENOMEM leaves the old one. */
 int session_set_command(struct channel *channel, const char *command);
+
+/* What is to be said of it is written here; NULL without memory. */
+struct session_keepalive *session_need_keepalive(struct session *session);
 
 /*
  * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken

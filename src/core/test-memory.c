@@ -86,6 +86,7 @@ static void a_silent_session_has_nothing(void **state)
 	assert_int_equal(calls, 0);
 	assert_null(session.liveness.proof);
 	assert_null(session.ledger.rekeys);
+	assert_null(session.keepalive);
 	session_deinit(&session);
 }
 
@@ -169,6 +170,9 @@ static void what_is_taken_up_needs_memory(void **state)
 	assert_int_equal(ledger_add_rekey(&session.ledger, &rekey), -ENOMEM);
 	assert_false(liveness_has_probes(&session.liveness));
 	assert_int_equal(session.ledger.n_rekeys, 0);
+	assert_null(session_need_keepalive(&session));
+	no_memory = false;
+	assert_ptr_equal(session_need_keepalive(&session), session_need_keepalive(&session));
 	session_deinit(&session);
 }
 

@@ -47,8 +47,6 @@ struct entry {
 	bool temporary; /* temporary rules concern it */
 	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
 	struct ending *ending; /* owned; NULL: none was ordered yet */
-	/* The kernel's keepalive, as it was last ordered; zeroed: not changed. */
-	struct order_keepalive wanted;
 	int64_t ping_asked_at_ns;
 	uint32_t refused;    /* orders in a row; told once */
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */

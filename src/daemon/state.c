@@ -116,10 +116,12 @@ static json_t *answered_json(const struct liveness *liveness)
 /* What is to be put back; nothing where nothing was changed. */
 static json_t *keepalive_json(const struct session *session)
 {
-	const struct order_keepalive *original = &session->original;
+	const struct session_keepalive *keepalive = session->keepalive;
+	const struct order_keepalive *original;
 
-	if (!session->retuned)
+	if (!keepalive || !keepalive->changed)
 		return NULL;
+	original = &keepalive->original;
 	return json_pack("[iiiii]", original->on, original->idle_s, original->interval_s,
 			 original->count, original->user_timeout_ms);
 }
@@ -338,20 +340,25 @@ static void restore_answered(const json_t *saved, struct liveness *liveness)
 					    (uint32_t)json_integer_value(json_array_get(saved, i)));
 }
 
-static void restore_keepalive(const json_t *saved, struct session *session)
+static int restore_keepalive(const json_t *saved, struct session *session)
 {
+	struct session_keepalive *keepalive;
 	int32_t values[5];
 
 	if (json_array_size(saved) != 5)
-		return;
+		return 0;
+	keepalive = session_need_keepalive(session);
+	if (!keepalive)
+		return -ENOMEM;
 	for (size_t i = 0; i < 5; i++)
 		values[i] = (int32_t)json_integer_value(json_array_get(saved, i));
-	session->retuned = true;
-	session->original = (struct order_keepalive){ .on = values[0],
-						      .idle_s = values[1],
-						      .interval_s = values[2],
-						      .count = values[3],
-						      .user_timeout_ms = values[4] };
+	keepalive->changed = true;
+	keepalive->original = (struct order_keepalive){ .on = values[0],
+							.idle_s = values[1],
+							.interval_s = values[2],
+							.count = values[3],
+							.user_timeout_ms = values[4] };
+	return 0;
 }
 
 static void restore_session(const json_t *saved, struct session *session)
@@ -374,7 +381,6 @@ static void restore_session(const json_t *saved, struct session *session)
 	restore_ledger(json_object_get(saved, "ledger"), &session->ledger);
 	session->unresponsive_reported_at_ns = get_int(saved, "unresponsive_reported_at");
 	restore_answered(json_object_get(saved, "answered"), &session->liveness);
-	restore_keepalive(json_object_get(saved, "keepalive"), session);
 }
 
 bool state_restore(struct state *state, struct session *session)
@@ -386,6 +392,8 @@ bool state_restore(struct state *state, struct session *session)
 		return false;
 	/* A time that lies ahead is not of this clock. */
 	if (get_int(row->saved, "observed_at") > now_ns || get_int(row->saved, "observed_at") <= 0)
+		return false;
+	if (restore_keepalive(json_object_get(row->saved, "keepalive"), session) < 0)
 		return false;
 	if (session->facts.uid == UINT32_MAX)
 		session->facts.uid = (uint32_t)get_int(row->saved, "uid");

@@ -21,6 +21,16 @@ static char file[64];
 
 static struct session saved;
 
+static bool no_memory;
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return no_memory ? NULL : __real_calloc(n, size);
+}
+
 static const struct session *only(void *context, const struct session *after)
 {
 	(void)context;
@@ -68,8 +78,9 @@ static void use_it(struct session *session)
 			 0);
 	assert_int_equal(liveness_add_answered(&session->liveness, 52), 0);
 	session->unresponsive_reported_at_ns = 480 * S;
-	session->retuned = true;
-	session->original = (struct order_keepalive){ 1, 7200, 75, 9, 30000 };
+	assert_non_null(session_need_keepalive(session));
+	session->keepalive->changed = true;
+	session->keepalive->original = (struct order_keepalive){ 1, 7200, 75, 9, 30000 };
 }
 
 static void save(void)
@@ -110,8 +121,9 @@ static void everything_comes_back(void **context)
 	assert_int_equal(liveness_answered(&session.liveness, 1), 0);
 	assert_int_equal(session.liveness.proof->next_answered, 1);
 	assert_true(session.unresponsive_reported_at_ns == 480 * S);
-	assert_true(session.retuned);
-	assert_memory_equal(&session.original, &saved.original, sizeof(saved.original));
+	assert_true(session.keepalive->changed);
+	assert_memory_equal(&session.keepalive->original, &saved.keepalive->original,
+			    sizeof(saved.keepalive->original));
 	/* Only once; and what is taken up has not ended. */
 	assert_false(state_restore(state, &session));
 	assert_null(state_record(state, 0));
@@ -126,14 +138,35 @@ static void no_keepalive_is_none(void **context)
 	struct state *state;
 
 	(void)context;
-	saved.retuned = false;
+	saved.keepalive->changed = false;
 	save();
-	saved.retuned = true;
+	saved.keepalive->changed = true;
 	assert_int_equal(state_load(file, &state), 0);
 	fill(&session);
 	session.first_seen_ns = 600 * S;
 	assert_true(state_restore(state, &session));
-	assert_false(session.retuned);
+	assert_null(session.keepalive);
+	session_deinit(&session);
+	state_free(state);
+}
+
+/* Who knows it only in part would not put the kernel's keepalive back: all idle times begin now. */
+static void without_memory_nothing_is_taken_up(void **context)
+{
+	struct session session;
+	struct state *state;
+
+	(void)context;
+	save();
+	assert_int_equal(state_load(file, &state), 0);
+	fill(&session);
+	session.first_seen_ns = 600 * S;
+	no_memory = true;
+	assert_false(state_restore(state, &session));
+	no_memory = false;
+	assert_true(session.observed_at_ns < 500 * S);
+	assert_true(state_restore(state, &session));
+	assert_true(session.keepalive->changed);
 	session_deinit(&session);
 	state_free(state);
 }
@@ -279,6 +312,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_comes_back),
 		cmocka_unit_test(no_keepalive_is_none),
+		cmocka_unit_test(without_memory_nothing_is_taken_up),
 		cmocka_unit_test(a_record_outlives_the_daemon),
 		cmocka_unit_test(a_failed_write_leaves_the_old_state),
 		cmocka_unit_test(another_session_is_not_it),
