@@ -65,11 +65,11 @@ struct liveness {
 	int64_t gap_ns, gap_ended_at_ns;
 	struct liveness_proof *proof; /* owned; NULL: there is none */
 	uint32_t n_descriptors;
-	bool known;		/* the last sample had the socket */
-	bool no_ping;		/* the last ping that was asked for could not be sent */
-	bool descriptors_known; /* n_descriptors, of the ledger's last sample */
-	bool still;		/* nothing was printed in the ledger's last step */
-	bool relisted;		/* the list of channels changed since the ledger's last step */
+	bool known : 1;		    /* the last sample had the socket */
+	bool no_ping : 1;	    /* the last ping that was asked for could not be sent */
+	bool descriptors_known : 1; /* n_descriptors, of the ledger's last sample */
+	bool still : 1;		    /* nothing was printed in the ledger's last step */
+	bool relisted : 1;	    /* the list of channels changed since the ledger's last step */
 };
 
 /* What the policy wants: ClientAliveInterval, and that times ClientAliveCountMax. */

@@ -105,7 +105,7 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 	}
 	free_channels(session);
 	session->channels = channels;
-	session->n_channels = n;
+	session->n_channels = (uint32_t)n;
 	session->liveness.relisted = true;
 	return 0;
 }
@@ -401,7 +401,9 @@ static bool is_undecided(struct session *session, const struct sample *sample)
 		session->undecided = 0;
 		return false;
 	}
-	return ++session->undecided <= UNDECIDED_MOST;
+	if (session->undecided <= UNDECIDED_MOST)
+		session->undecided++;
+	return session->undecided <= UNDECIDED_MOST;
 }
 
 bool session_observe(struct session *session, const struct sample *sample)

@@ -55,7 +55,6 @@ struct session_keepalive {
 struct session {
 	struct session_facts facts;
 	struct ledger ledger;
-	struct ledger_traits traits;
 	struct liveness liveness;
 	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
 	struct bounds unsure; /* when the list of channels was last not certain; nothing since it is
@@ -63,7 +62,7 @@ struct session {
 	char *record;	      /* owned: of a cut that has been ordered; NULL */
 	struct session_keepalive *keepalive; /* owned; NULL: the kernel's was never touched */
 	struct channel *channels;	     /* owned; never empty once the first list came */
-	size_t n_channels;
+	const char *user;	/* the caller's, also of others; "" while unknown. Foreign text */
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;
 	int64_t warned_at_ns;		     /* 0: not warned */
@@ -75,11 +74,12 @@ struct session {
 	int64_t realtime_offset_ns; /* of the last sample */
 	uint32_t known;		    /* the same */
 	uint32_t forward_opened;
-	uint32_t undecided; /* samples in a row with bytes that the server had not read */
 	uint32_t id;
-	enum session_phase phase;
+	uint32_t n_channels;
+	struct ledger_traits traits;
+	enum session_phase phase : 8;
+	uint8_t undecided;  /* samples in a row with bytes that the server had not read */
 	bool reaped_before; /* in a sample that said nothing */
-	const char *user;   /* the caller's, also of others; "" while unknown. Foreign text */
 };
 
 /* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until

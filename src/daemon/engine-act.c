@@ -265,7 +265,7 @@ void act_on_verdict(struct entry *entry)
 	struct channel *channel = &session->channels[verdict->channel];
 
 	if (verdict->rule == RULE_IN_USE)
-		entry->refused = 0;
+		entry->refused = false;
 	cancel_warnings(entry, verdict);
 	note_held(entry, verdict);
 	switch (verdict->action) {
@@ -333,6 +333,14 @@ static void tell_cut(struct entry *entry, const struct order_cut_done *done)
 	engine_tell(entry, EVENT_PARKED, ending->verdict.rule, -1, reason);
 }
 
+static bool is_first_refusal(struct entry *entry)
+{
+	bool first = !entry->refused;
+
+	entry->refused = true;
+	return first;
+}
+
 void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 {
 	struct session *session = &entry->session;
@@ -363,7 +371,7 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 		return;
 	}
 	record_name(session, who);
-	if (done->result == -EBUSY && entry->refused++ == 0)
+	if (done->result == -EBUSY && is_first_refusal(entry))
 		log_info("session %s %s at the last moment and is not %s", who,
 			 record_is_unresponsive(&ending->verdict) ? "gave a sign of life"
 								  : "was used",
@@ -387,7 +395,7 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 		for (size_t i = 0; i < session->n_channels; i++)
 			if (session->channels[i].facts.tty == done->tty)
 				entry->session.channels[i].hung_up_at_ns = 0;
-		if (done->result == -EBUSY && entry->refused++ == 0)
+		if (done->result == -EBUSY && is_first_refusal(entry))
 			log_info(
 				"pts/%d of session %s was used at the last moment and is not hung up",
 				done->tty, who);

@@ -39,16 +39,16 @@ struct entry {
 	struct timer look; /* the next sample */
 	struct verdict verdict;
 	char **groups; /* of the user, owned; n_groups of them */
-	size_t n_groups;
 	uint32_t handle;
+	uint16_t n_groups;
 	bool groups_known;
 	bool told;	/* the record of its end was given */
 	bool held;	/* told once that the brake holds it */
 	bool temporary; /* temporary rules concern it */
+	bool refused;	/* told once that its end was */
 	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
 	struct ending *ending; /* owned; NULL: none was ordered yet */
 	int64_t ping_asked_at_ns;
-	uint32_t refused;    /* orders in a row; told once */
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 

@@ -347,7 +347,7 @@ static void say_terminals(const struct explain *explain)
 		    past == 1 ? "is" : "are");
 	else if (session->n_channels > 1)
 		say(explain,
-		    "%zu channels are open; the connection ends when all are past their limits",
+		    "%u channels are open; the connection ends when all are past their limits",
 		    session->n_channels);
 }
 

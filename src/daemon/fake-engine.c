@@ -155,7 +155,7 @@ static void fill_session(const struct fake_session *from, uint32_t id, struct se
 	session->channels = calloc(from->n_channels, sizeof(*session->channels));
 	if (!session->channels)
 		abort();
-	session->n_channels = from->n_channels;
+	session->n_channels = (uint32_t)from->n_channels;
 	for (size_t i = 0; i < from->n_channels; i++)
 		fill_channel(&from->channels[i], pid + 1 + (int32_t)i, &session->channels[i]);
 	for (int use = 0; use < USE_N; use++)

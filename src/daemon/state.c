@@ -285,8 +285,8 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	ledger->last.rchar = (uint64_t)get_int(saved, "rchar");
 	ledger->last.sent = (uint64_t)get_int(saved, "sent");
 	ledger->last.received = (uint64_t)get_int(saved, "received");
-	ledger->last.segments_in = (uint64_t)get_int(saved, "segments_in");
-	ledger->last.waiting = (uint64_t)get_int(saved, "waiting");
+	ledger->last.segments_in = (uint32_t)get_int(saved, "segments_in");
+	ledger->last.waiting = (uint32_t)get_int(saved, "waiting");
 	ledger->notice_until_ns = get_int(saved, "notice_until");
 	ledger->notice_bytes = (uint64_t)get_int(saved, "notice_bytes");
 	ledger->unusable = json_is_true(json_object_get(saved, "unusable"));
