@@ -52,7 +52,15 @@ struct session_keepalive *session_need_keepalive(struct session *session)
 	return session->keepalive;
 }
 
-static bool channel_same(const struct channel_facts *a, const struct channel_facts *b)
+static struct channel_identity identity_of(const struct channel_facts *facts)
+{
+	return (struct channel_identity){ .start_ticks = facts->start_ticks,
+					  .pid = facts->pid,
+					  .tty = facts->tty,
+					  .kind = facts->kind };
+}
+
+static bool channel_same(const struct channel_identity *a, const struct channel_facts *b)
 {
 	return a->kind == b->kind && a->tty == b->tty && a->pid == b->pid &&
 	       a->start_ticks == b->start_ticks;
@@ -99,7 +107,7 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 			channels[i] = *before;
 		else
 			channels[i] = channel_opened(&facts[i], now);
-		channels[i].facts = facts[i];
+		channels[i].facts = identity_of(&facts[i]);
 		if (before)
 			before->command = NULL;
 	}
@@ -137,13 +145,19 @@ static bool is_terminal(const struct channel *channel)
 	return channel->facts.tty >= 0;
 }
 
+/* What its terminal was at the last sample is known. */
+static bool is_primed(const struct channel *channel)
+{
+	return (channel->last.known & TERMINAL_KNOWN) != 0;
+}
+
 /* Certainly no input reached this terminal since the sample before (see session.h). */
 static bool terminal_untouched(const struct channel *channel, const struct channel_sample *now,
 			       int64_t from_realtime_ns)
 {
-	const struct channel_sample *last = &channel->last;
+	const struct channel_seen *last = &channel->last;
 
-	if (!is_terminal(channel) || !channel->primed || !(now->known & TERMINAL_KNOWN))
+	if (!is_terminal(channel) || !is_primed(channel) || !(now->known & TERMINAL_KNOWN))
 		return false;
 	if (!(last->known & TERMINAL_RAW) || !(now->known & TERMINAL_RAW))
 		return false;
@@ -202,7 +216,7 @@ static bool any_terminal_touched(const struct session *session, const struct sam
 		const struct channel *channel = &session->channels[i];
 		const struct channel_sample *now = &sample->channels[i];
 
-		if (!is_terminal(channel) || !channel->primed)
+		if (!is_terminal(channel) || !is_primed(channel))
 			continue;
 		if ((now->known & TERMINAL_PENDING) || now->atime_s != channel->last.atime_s)
 			return true;
@@ -350,12 +364,12 @@ static void observe_work(struct channel *channel, const struct channel_sample *n
 static void observe_channels(struct session *session, const struct sample *sample, int64_t from_ns)
 {
 	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++) {
+		const struct channel_sample *now = &sample->channels[i];
 		struct channel *channel = &session->channels[i];
 
 		if (has_child(channel) && (channel->policy->counts & USE_BIT(USE_WORK)))
-			observe_work(channel, &sample->channels[i], from_ns, sample->at_ns);
-		channel->last = sample->channels[i];
-		channel->primed = (channel->last.known & TERMINAL_KNOWN) != 0;
+			observe_work(channel, now, from_ns, sample->at_ns);
+		channel->last = (struct channel_seen){ now->atime_s, now->known };
 	}
 }
 

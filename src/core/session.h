@@ -25,19 +25,31 @@
 
 #define SESSION_USER_BYTES 64 /* at most, with its end */
 
+/* What of struct channel_facts tells a channel from others. */
+struct channel_identity {
+	uint64_t start_ticks;
+	int32_t pid, tty;
+	uint32_t kind;
+};
+
+/* What of the last sample that was known the next one is compared with. */
+struct channel_seen {
+	int64_t atime_s;
+	uint32_t known; /* enum terminal_known */
+};
+
 struct channel {
-	struct channel_facts facts;
+	struct channel_identity facts;
 	char *command;		     /* owned, of an exec channel; NULL: none.  Foreign text */
 	const struct policy *policy; /* the caller's, also of others */
 	struct bounds opened;	     /* an opening counts as use of any kind of channel */
 	struct bounds input;	     /* of a terminal; others share the connection's */
 	struct bounds work;
-	struct channel_sample last; /* the last one that was known */
-	bool primed;		    /* `last` is valid */
-	uint64_t work_anchor_ns;    /* CPU time when work last counted ... */
-	int64_t work_anchor_at_ns;  /* ... and when that was */
-	int64_t warned_at_ns;	    /* terminal alone: 0 not warned */
-	int64_t hung_up_at_ns;	    /* terminal alone: 0 not asked for */
+	struct channel_seen last;  /* zeroed: nothing was known */
+	uint64_t work_anchor_ns;   /* CPU time when work last counted ... */
+	int64_t work_anchor_at_ns; /* ... and when that was */
+	int64_t warned_at_ns;	   /* terminal alone: 0 not warned */
+	int64_t hung_up_at_ns;	   /* terminal alone: 0 not asked for */
 };
 
 enum session_phase {

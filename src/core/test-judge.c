@@ -207,7 +207,7 @@ static void no_hangup_without_company(void **state)
 	struct verdict verdict;
 
 	(void)state;
-	channels[1].facts = (struct channel_facts){ .kind = KIND_FORWARD, .tty = -1 };
+	channels[1].facts = (struct channel_identity){ .kind = KIND_FORWARD, .tty = -1 };
 	policies[1].counts = USE_BIT(USE_TRAFFIC);
 	session.uses[USE_TRAFFIC] = (struct bounds){ USED_AT + 500 * S, USED_AT + 500 * S };
 	verdict = judge(&session, USED_AT + 500 * S, false);

@@ -88,17 +88,18 @@ static json_t *ledger_json(const struct ledger *ledger)
 
 static json_t *channel_json(const struct channel *channel)
 {
-	const struct channel_facts *facts = &channel->facts;
+	const struct channel_identity *facts = &channel->facts;
 
-	return json_pack(
-		"{si si si sI so so so sI sI sI sI sI si sb}", "kind", (int)facts->kind, "tty",
-		facts->tty, "pid", facts->pid, "start_ticks", (json_int_t)facts->start_ticks,
-		"opened", bounds_json(&channel->opened), "input", bounds_json(&channel->input),
-		"work", bounds_json(&channel->work), "warned_at", (json_int_t)channel->warned_at_ns,
-		"hung_up_at", (json_int_t)channel->hung_up_at_ns, "work_anchor",
-		(json_int_t)channel->work_anchor_ns, "work_anchor_at",
-		(json_int_t)channel->work_anchor_at_ns, "atime", (json_int_t)channel->last.atime_s,
-		"known", (int)channel->last.known, "primed", channel->primed);
+	return json_pack("{si si si sI so so so sI sI sI sI sI si sb}", "kind", (int)facts->kind,
+			 "tty", facts->tty, "pid", facts->pid, "start_ticks",
+			 (json_int_t)facts->start_ticks, "opened", bounds_json(&channel->opened),
+			 "input", bounds_json(&channel->input), "work", bounds_json(&channel->work),
+			 "warned_at", (json_int_t)channel->warned_at_ns, "hung_up_at",
+			 (json_int_t)channel->hung_up_at_ns, "work_anchor",
+			 (json_int_t)channel->work_anchor_ns, "work_anchor_at",
+			 (json_int_t)channel->work_anchor_at_ns, "atime",
+			 (json_int_t)channel->last.atime_s, "known", (int)channel->last.known,
+			 "primed", (channel->last.known & TERMINAL_KNOWN) != 0);
 }
 
 /* Sizes of the server's probes that were seen answered. */
@@ -314,11 +315,11 @@ static void restore_channel(const json_t *saved, struct channel *channel)
 	channel->work_anchor_at_ns = get_int(saved, "work_anchor_at");
 	channel->last.atime_s = get_int(saved, "atime");
 	channel->last.known = (uint32_t)get_int(saved, "known");
-	channel->last.tty = channel->facts.tty;
-	channel->primed = json_is_true(json_object_get(saved, "primed"));
+	if (!json_is_true(json_object_get(saved, "primed")))
+		channel->last.known &= ~(uint32_t)TERMINAL_KNOWN;
 }
 
-static bool same_channel(const json_t *saved, const struct channel_facts *facts)
+static bool same_channel(const json_t *saved, const struct channel_identity *facts)
 {
 	return get_int(saved, "kind") == facts->kind && get_int(saved, "tty") == facts->tty &&
 	       get_int(saved, "pid") == facts->pid &&

@@ -64,7 +64,6 @@ static void use_it(struct session *session)
 	session->channels[0].input = (struct bounds){ 99 * S, 101 * S };
 	session->channels[0].last.atime_s = 1800000000;
 	session->channels[0].last.known = TERMINAL_KNOWN | TERMINAL_RAW;
-	session->channels[0].primed = true;
 	session->channels[0].work_anchor_ns = 7;
 	session->ledger.primed = true;
 	session->ledger.high_in = 5000;
@@ -110,7 +109,7 @@ static void everything_comes_back(void **context)
 	assert_memory_equal(&session.channels[0].input, &saved.channels[0].input,
 			    sizeof(struct bounds));
 	assert_int_equal(session.channels[0].last.atime_s, 1800000000);
-	assert_true(session.channels[0].primed);
+	assert_int_equal(session.channels[0].last.known, TERMINAL_KNOWN | TERMINAL_RAW);
 	/* Forwarded traffic is counted from zero again, so the marks stand without it. */
 	assert_int_equal(session.ledger.high_in, 5100);
 	assert_int_equal(session.ledger.high_out, 9200);

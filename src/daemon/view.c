@@ -395,7 +395,7 @@ static json_t *uses_new(const struct session *session, const struct channel *cha
 json_t *view_channel_new(const struct session *session, const struct channel *channel,
 			 const struct view_clock *clock)
 {
-	const struct channel_facts *facts = &channel->facts;
+	const struct channel_identity *facts = &channel->facts;
 	const int64_t limit_ns = channel->policy->idle_timeout_ns;
 	const int64_t used_ns = session_channel_last_use(session, channel).latest_ns;
 	const char *source = channel->policy->timeout_source;
