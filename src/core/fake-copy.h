@@ -23,6 +23,7 @@ static inline struct session copy_session(const struct session *session)
 	struct ledger_rekey *rekeys = copy.ledger.rekeys;
 	struct liveness_proof *proof = copy.liveness.proof;
 	struct session_keepalive *keepalive = copy.keepalive;
+	struct session_notes *notes = copy.notes;
 
 	copy.record = NULL;
 	copy.channels = copy_bytes(copy.channels, copy.n_channels * sizeof(*copy.channels));
@@ -34,5 +35,7 @@ static inline struct session copy_session(const struct session *session)
 		copy.liveness.proof = copy_bytes(proof, sizeof(*proof));
 	if (keepalive)
 		copy.keepalive = copy_bytes(keepalive, sizeof(*keepalive));
+	if (notes)
+		copy.notes = copy_bytes(notes, sizeof(*notes));
 	return copy;
 }

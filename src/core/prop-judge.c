@@ -164,19 +164,21 @@ static void check_less_evidence(const struct world *world, const struct sample *
 static void world_act(struct world *world, const struct verdict *verdict, int64_t now_ns)
 {
 	const struct policy *policy = &world->policy;
+	int64_t warned_at_ns = session_notes(&world->session)->warned_at_ns;
 	int64_t warning_ns = policy->idle_warning_ns;
 
 	if (warning_ns > world->limit_ns / 2)
 		warning_ns = world->limit_ns / 2;
-	if (verdict->action == VERDICT_WARN)
-		world->session.warned_at_ns = now_ns;
+	if (verdict->action == VERDICT_WARN) {
+		assert_non_null(session_need_notes(&world->session));
+		world->session.notes->warned_at_ns = now_ns;
+	}
 	if (verdict->action != VERDICT_DISCONNECT)
 		return;
 	assert_true(now_ns >= world->used_at_ns + world->limit_ns);
 	if (warning_ns > 0)
-		assert_true(world->session.warned_at_ns != 0 &&
-			    now_ns >= world->session.warned_at_ns + warning_ns &&
-			    world->session.warned_at_ns >= world->used_at_ns);
+		assert_true(warned_at_ns != 0 && now_ns >= warned_at_ns + warning_ns &&
+			    warned_at_ns >= world->used_at_ns);
 	world->ended = true;
 }
 

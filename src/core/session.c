@@ -40,6 +40,8 @@ void session_deinit(struct session *session)
 	free(session->record);
 	free(session->keepalive);
 	session->keepalive = NULL;
+	free(session->notes);
+	session->notes = NULL;
 	session->channels = NULL;
 	session->record = NULL;
 	session->n_channels = 0;
@@ -50,6 +52,20 @@ struct session_keepalive *session_need_keepalive(struct session *session)
 	if (!session->keepalive)
 		session->keepalive = calloc(1, sizeof(*session->keepalive));
 	return session->keepalive;
+}
+
+struct session_notes *session_need_notes(struct session *session)
+{
+	if (!session->notes)
+		session->notes = calloc(1, sizeof(*session->notes));
+	return session->notes;
+}
+
+const struct session_notes *session_notes(const struct session *session)
+{
+	static const struct session_notes none;
+
+	return session->notes ? session->notes : &none;
 }
 
 static struct channel_identity identity_of(const struct channel_facts *facts)

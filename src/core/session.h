@@ -64,6 +64,15 @@ struct session_keepalive {
 	struct order_keepalive original;
 };
 
+/* What was said of a session or asked for it. */
+struct session_notes {
+	int64_t warned_at_ns;		     /* 0: not warned */
+	int64_t reported_at_ns;		     /* 0: not reported (IdleAction report) */
+	int64_t unresponsive_reported_at_ns; /* the same for the client that does not answer */
+	int64_t not_parked_at_ns;	     /* when parking it last failed; 0: never */
+	int64_t kept_until_ns;		     /* 0: not kept */
+};
+
 struct session {
 	struct session_facts facts;
 	struct ledger ledger;
@@ -73,15 +82,11 @@ struct session {
 				 again */
 	char *record;	      /* owned: of a cut that has been ordered; NULL */
 	struct session_keepalive *keepalive; /* owned; NULL: the kernel's was never touched */
+	struct session_notes *notes;	     /* owned; NULL: all of them are 0 */
 	struct channel *channels;	     /* owned; never empty once the first list came */
 	const char *user;	/* the caller's, also of others; "" while unknown. Foreign text */
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;
-	int64_t warned_at_ns;		     /* 0: not warned */
-	int64_t reported_at_ns;		     /* 0: not reported (IdleAction report) */
-	int64_t unresponsive_reported_at_ns; /* the same for the client that does not answer */
-	int64_t not_parked_at_ns;	     /* when parking it last failed; 0: never */
-	int64_t kept_until_ns;		     /* 0: not kept */
 	int64_t rekey_from_ns; /* since when a rekey was seen by the last sample; 0: none was */
 	int64_t realtime_offset_ns; /* of the last sample */
 	uint32_t known;		    /* the same */
@@ -110,8 +115,12 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 /* "" is none. -ENOMEM leaves the old one. */
 int session_set_command(struct channel *channel, const char *command);
 
-/* What is to be said of it is written here; NULL without memory. */
+/* Made by the first call; NULL without memory. */
 struct session_keepalive *session_need_keepalive(struct session *session);
+struct session_notes *session_need_notes(struct session *session);
+
+/* To be read. */
+const struct session_notes *session_notes(const struct session *session);
 
 /*
  * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken

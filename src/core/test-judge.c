@@ -109,7 +109,8 @@ static void each_row_of_the_ladder(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *row = &rows[i];
 		struct channel channel;
-		struct session session = { .channels = &channel, .n_channels = 1 };
+		struct session_notes notes;
+		struct session session = { .channels = &channel, .n_channels = 1, .notes = &notes };
 		struct verdict verdict;
 		struct policy *policy;
 
@@ -119,12 +120,14 @@ static void each_row_of_the_ladder(void **state)
 		policy->idle_warning_ns = row->warning_ns;
 		policy->idle_action = row->idle_action;
 		policy->park_fallback = row->park_fallback;
-		session.not_parked_at_ns =
-			row->not_parked_after_ns ? USED_AT + row->not_parked_after_ns : 0;
-		session.warned_at_ns = row->warned_after_ns ? USED_AT + row->warned_after_ns : 0;
-		session.reported_at_ns =
-			row->reported_after_ns ? USED_AT + row->reported_after_ns : 0;
-		session.kept_until_ns = row->kept_after_ns ? USED_AT + row->kept_after_ns : 0;
+		notes = (struct session_notes){
+			.warned_at_ns = row->warned_after_ns ? USED_AT + row->warned_after_ns : 0,
+			.reported_at_ns =
+				row->reported_after_ns ? USED_AT + row->reported_after_ns : 0,
+			.not_parked_at_ns =
+				row->not_parked_after_ns ? USED_AT + row->not_parked_after_ns : 0,
+			.kept_until_ns = row->kept_after_ns ? USED_AT + row->kept_after_ns : 0,
+		};
 		verdict = judge(&session, USED_AT + row->idle_ns, row->brake);
 		if (verdict.rule != row->rule || verdict.action != row->action)
 			fail_msg("%s: rule %d, action %d", row->what, verdict.rule, verdict.action);
@@ -306,7 +309,8 @@ static void each_row_of_the_client(void **state)
 	for (size_t i = 0; i < sizeof(client_rows) / sizeof(client_rows[0]); i++) {
 		const struct client_row *row = &client_rows[i];
 		struct channel channel;
-		struct session session = { .channels = &channel, .n_channels = 1 };
+		struct session_notes notes;
+		struct session session = { .channels = &channel, .n_channels = 1, .notes = &notes };
 		struct liveness_proof proof;
 		struct verdict verdict;
 		struct policy *policy;
@@ -316,9 +320,11 @@ static void each_row_of_the_client(void **state)
 		policy->client_alive_interval_ns = 15 * S;
 		policy->client_alive_count_max = row->count == UINT32_MAX ? 0 : 3;
 		session.liveness = liveness_of(row, &proof);
-		session.kept_until_ns = row->kept_for_s > 0 ? LOOKED_AT + row->kept_for_s * S : 0;
-		session.unresponsive_reported_at_ns =
-			row->reported_ago_s > 0 ? LOOKED_AT - row->reported_ago_s * S : 0;
+		notes = (struct session_notes){
+			.kept_until_ns = row->kept_for_s > 0 ? LOOKED_AT + row->kept_for_s * S : 0,
+			.unresponsive_reported_at_ns =
+				row->reported_ago_s > 0 ? LOOKED_AT - row->reported_ago_s * S : 0,
+		};
 		policy->idle_action = row->report ? ACTION_REPORT : ACTION_DISCONNECT;
 		/* The time of use stands still while the ledger says nothing; the client's does
 		 * not. */

@@ -87,6 +87,7 @@ static void a_silent_session_has_nothing(void **state)
 	assert_null(session.liveness.proof);
 	assert_null(session.ledger.rekeys);
 	assert_null(session.keepalive);
+	assert_null(session.notes);
 	session_deinit(&session);
 }
 
@@ -171,8 +172,11 @@ static void what_is_taken_up_needs_memory(void **state)
 	assert_false(liveness_has_probes(&session.liveness));
 	assert_int_equal(session.ledger.n_rekeys, 0);
 	assert_null(session_need_keepalive(&session));
+	assert_null(session_need_notes(&session));
 	no_memory = false;
 	assert_ptr_equal(session_need_keepalive(&session), session_need_keepalive(&session));
+	assert_ptr_equal(session_need_notes(&session), session_need_notes(&session));
+	assert_ptr_equal(session_notes(&session), session.notes);
 	session_deinit(&session);
 }
 

@@ -42,7 +42,7 @@ static int32_t user_timeout_ms(const struct entry *entry, const struct liveness_
 	const struct session *session = &entry->session;
 	int64_t now_ns = session->liveness.looked_at_ns, timeout_ns;
 
-	if (session->kept_until_ns > engine_now_ns() || entry->held ||
+	if (session_notes(session)->kept_until_ns > engine_now_ns() || entry->held ||
 	    __builtin_mul_overflow(terms->limit_ns, USER_TIMEOUT_FACTOR, &timeout_ns) ||
 	    timeout_ns / NS_PER_MS > INT32_MAX)
 		return 0;

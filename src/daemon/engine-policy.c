@@ -156,8 +156,8 @@ void policy_forget_warnings(struct session *session, int64_t now_ns)
 		if (for_ns > longest_ns)
 			longest_ns = for_ns;
 	}
-	if (now_ns >= session->warned_at_ns + longest_ns)
-		session->warned_at_ns = 0;
+	if (session->notes && now_ns >= session->notes->warned_at_ns + longest_ns)
+		session->notes->warned_at_ns = 0;
 }
 
 int policy_problem_lines(const struct config_problems *problems, char ***ret_lines, size_t *ret_n)

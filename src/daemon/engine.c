@@ -391,12 +391,16 @@ int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *
 int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t until_ns)
 {
 	struct entry *entry = table_find(engine, id);
+	struct session_notes *notes;
 
 	if (!entry)
 		return -ENOENT;
 	if (entry->session.phase == PHASE_ENDING)
 		return -EALREADY;
-	entry->session.kept_until_ns = until_ns;
+	notes = session_need_notes(&entry->session);
+	if (!notes)
+		return -ENOMEM;
+	notes->kept_until_ns = until_ns;
 	act_kept(entry, who);
 	engine_save_now(engine);
 	engine_look_now(entry);

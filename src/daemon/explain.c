@@ -355,16 +355,16 @@ static void say_done(const struct explain *explain)
 {
 	const struct session *session = explain->session;
 
-	if (session->kept_until_ns > explain->clock->now_ns)
+	if (session_notes(session)->kept_until_ns > explain->clock->now_ns)
 		say(explain, "somebody asked to keep it until %s",
-		    moment(explain, session->kept_until_ns).text);
-	if (session->warned_at_ns != 0)
+		    moment(explain, session_notes(session)->kept_until_ns).text);
+	if (session_notes(session)->warned_at_ns != 0)
 		say(explain, "it was warned at %s, %s ago",
-		    moment(explain, session->warned_at_ns).text,
-		    span(ago(explain, session->warned_at_ns)).text);
-	if (session->reported_at_ns != 0)
+		    moment(explain, session_notes(session)->warned_at_ns).text,
+		    span(ago(explain, session_notes(session)->warned_at_ns)).text);
+	if (session_notes(session)->reported_at_ns != 0)
 		say(explain, "it was reported at %s",
-		    moment(explain, session->reported_at_ns).text);
+		    moment(explain, session_notes(session)->reported_at_ns).text);
 }
 
 static void say_all(const struct explain *explain)
@@ -427,7 +427,7 @@ static void next_in_use(const struct explain *explain, const struct channel *cha
 
 static void next_kept(const struct explain *explain, struct next *next)
 {
-	const int64_t until_ns = explain->session->kept_until_ns;
+	const int64_t until_ns = session_notes(explain->session)->kept_until_ns;
 	int64_t end_ns = TIME_NEVER;
 
 	(void)view_deciding(explain->session, &end_ns);

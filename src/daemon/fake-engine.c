@@ -148,9 +148,13 @@ static void fill_session(const struct fake_session *from, uint32_t id, struct se
 	session->observed_at_ns = FAKE_NOW_NS - NS_PER_S;
 	session->liveness = alive(from, session->observed_at_ns);
 	session->ledger.primed = true;
-	session->warned_at_ns = from->warned_ns ? FAKE_NOW_NS - from->warned_ns : 0;
-	session->reported_at_ns = from->reported_ns ? FAKE_NOW_NS - from->reported_ns : 0;
-	session->kept_until_ns = from->kept_ns ? FAKE_NOW_NS + from->kept_ns : 0;
+	if (!session_need_notes(session))
+		abort();
+	*session->notes = (struct session_notes){
+		.warned_at_ns = from->warned_ns ? FAKE_NOW_NS - from->warned_ns : 0,
+		.reported_at_ns = from->reported_ns ? FAKE_NOW_NS - from->reported_ns : 0,
+		.kept_until_ns = from->kept_ns ? FAKE_NOW_NS + from->kept_ns : 0,
+	};
 	session->user = from->user;
 	session->channels = calloc(from->n_channels, sizeof(*session->channels));
 	if (!session->channels)
@@ -271,7 +275,7 @@ int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t unt
 {
 	struct session *session = find(engine, id);
 
-	session->kept_until_ns = until_ns;
+	session->notes->kept_until_ns = until_ns;
 	engine->kept_until_ns = until_ns;
 	(void)text_copy(who, engine->who, sizeof(engine->who));
 	tell(engine, EVENT_KEPT, session, "asked");

@@ -129,6 +129,7 @@ static json_t *keepalive_json(const struct session *session)
 
 static json_t *session_json(const struct session *session)
 {
+	const struct session_notes *notes = session_notes(session);
 	json_t *channels = json_array(), *uses = json_array();
 
 	for (size_t i = 0; i < session->n_channels; i++)
@@ -140,10 +141,10 @@ static json_t *session_json(const struct session *session)
 		(json_int_t)session->id, "identity", identity_json(&session->facts.identity), "uid",
 		(json_int_t)session->facts.uid, "observed_at", (json_int_t)session->observed_at_ns,
 		"realtime_offset", (json_int_t)session->realtime_offset_ns, "first_seen",
-		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)session->warned_at_ns,
-		"reported_at", (json_int_t)session->reported_at_ns, "unresponsive_reported_at",
-		(json_int_t)session->unresponsive_reported_at_ns, "kept_until",
-		(json_int_t)session->kept_until_ns, "uses", uses, "channels", channels, "ledger",
+		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)notes->warned_at_ns,
+		"reported_at", (json_int_t)notes->reported_at_ns, "unresponsive_reported_at",
+		(json_int_t)notes->unresponsive_reported_at_ns, "kept_until",
+		(json_int_t)notes->kept_until_ns, "uses", uses, "channels", channels, "ledger",
 		ledger_json(&session->ledger), "answered", answered_json(&session->liveness),
 		"keepalive", keepalive_json(session), "record", session->record);
 }
@@ -362,6 +363,24 @@ static int restore_keepalive(const json_t *saved, struct session *session)
 	return 0;
 }
 
+static int restore_notes(const json_t *saved, struct session *session)
+{
+	const struct session_notes notes = {
+		.warned_at_ns = get_int(saved, "warned_at"),
+		.reported_at_ns = get_int(saved, "reported_at"),
+		.unresponsive_reported_at_ns = get_int(saved, "unresponsive_reported_at"),
+		.kept_until_ns = get_int(saved, "kept_until"),
+	};
+
+	if (notes.warned_at_ns == 0 && notes.reported_at_ns == 0 &&
+	    notes.unresponsive_reported_at_ns == 0 && notes.kept_until_ns == 0)
+		return 0;
+	if (!session_need_notes(session))
+		return -ENOMEM;
+	*session->notes = notes;
+	return 0;
+}
+
 static void restore_session(const json_t *saved, struct session *session)
 {
 	const json_t *uses = json_object_get(saved, "uses");
@@ -369,9 +388,6 @@ static void restore_session(const json_t *saved, struct session *session)
 	session->observed_at_ns = get_int(saved, "observed_at");
 	session->realtime_offset_ns = get_int(saved, "realtime_offset");
 	session->first_seen_ns = get_int(saved, "first_seen");
-	session->warned_at_ns = get_int(saved, "warned_at");
-	session->reported_at_ns = get_int(saved, "reported_at");
-	session->kept_until_ns = get_int(saved, "kept_until");
 	for (size_t use = 0; use < USE_N && use < json_array_size(uses); use++) {
 		const json_t *pair = json_array_get(uses, use);
 
@@ -380,7 +396,6 @@ static void restore_session(const json_t *saved, struct session *session)
 	}
 	restore_channels(json_object_get(saved, "channels"), session);
 	restore_ledger(json_object_get(saved, "ledger"), &session->ledger);
-	session->unresponsive_reported_at_ns = get_int(saved, "unresponsive_reported_at");
 	restore_answered(json_object_get(saved, "answered"), &session->liveness);
 }
 
@@ -394,7 +409,8 @@ bool state_restore(struct state *state, struct session *session)
 	/* A time that lies ahead is not of this clock. */
 	if (get_int(row->saved, "observed_at") > now_ns || get_int(row->saved, "observed_at") <= 0)
 		return false;
-	if (restore_keepalive(json_object_get(row->saved, "keepalive"), session) < 0)
+	if (restore_keepalive(json_object_get(row->saved, "keepalive"), session) < 0 ||
+	    restore_notes(row->saved, session) < 0)
 		return false;
 	if (session->facts.uid == UINT32_MAX)
 		session->facts.uid = (uint32_t)get_int(row->saved, "uid");
