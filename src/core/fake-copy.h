@@ -27,8 +27,13 @@ static inline struct session copy_session(const struct session *session)
 
 	copy.record = NULL;
 	copy.channels = copy_bytes(copy.channels, copy.n_channels * sizeof(*copy.channels));
-	for (size_t i = 0; i < copy.n_channels; i++)
+	for (size_t i = 0; i < copy.n_channels; i++) {
+		struct channel_notes *of_channel = copy.channels[i].notes;
+
 		copy.channels[i].command = NULL;
+		if (of_channel)
+			copy.channels[i].notes = copy_bytes(of_channel, sizeof(*of_channel));
+	}
 	if (rekeys)
 		copy.ledger.rekeys = copy_bytes(rekeys, LEDGER_REKEYS_MAX * sizeof(*rekeys));
 	if (proof)

@@ -226,17 +226,20 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 	verdict.warn_at_ns = verdict.end_at_ns - warn_for_ns;
 	if (action == ACTION_REPORT)
 		verdict.warn_at_ns = verdict.end_at_ns;
-	warned = channel->warned_at_ns != 0 && channel->warned_at_ns >= verdict.warn_at_ns;
+	warned = session_channel_notes(channel)->warned_at_ns != 0 &&
+		 session_channel_notes(channel)->warned_at_ns >= verdict.warn_at_ns;
 	if (now_ns < verdict.warn_at_ns)
 		return false;
 	if (action != ACTION_REPORT && warn_for_ns > 0) {
 		if (!warned)
 			verdict.action = VERDICT_WARN_TERMINAL;
-		verdict.end_at_ns = most(verdict.end_at_ns,
-					 (warned ? channel->warned_at_ns : now_ns) + warn_for_ns);
+		verdict.end_at_ns =
+			most(verdict.end_at_ns,
+			     (warned ? session_channel_notes(channel)->warned_at_ns : now_ns) +
+				     warn_for_ns);
 	}
 	if (now_ns >= verdict.end_at_ns) {
-		bool done = channel->hung_up_at_ns >= verdict.end_at_ns;
+		bool done = session_channel_notes(channel)->hung_up_at_ns >= verdict.end_at_ns;
 
 		verdict.rule = brake ? RULE_HELD : RULE_TERMINAL_HANGUP;
 		verdict.held = RULE_TERMINAL_HANGUP;

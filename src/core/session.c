@@ -27,8 +27,10 @@ void session_init(struct session *session, const struct session_facts *facts, in
 
 static void free_channels(struct session *session)
 {
-	for (size_t i = 0; i < session->n_channels; i++)
+	for (size_t i = 0; i < session->n_channels; i++) {
 		free(session->channels[i].command);
+		free(session->channels[i].notes);
+	}
 	free(session->channels);
 }
 
@@ -66,6 +68,20 @@ const struct session_notes *session_notes(const struct session *session)
 	static const struct session_notes none;
 
 	return session->notes ? session->notes : &none;
+}
+
+struct channel_notes *session_need_channel_notes(struct channel *channel)
+{
+	if (!channel->notes)
+		channel->notes = calloc(1, sizeof(*channel->notes));
+	return channel->notes;
+}
+
+const struct channel_notes *session_channel_notes(const struct channel *channel)
+{
+	static const struct channel_notes none;
+
+	return channel->notes ? channel->notes : &none;
 }
 
 static struct channel_identity identity_of(const struct channel_facts *facts)
@@ -124,8 +140,10 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 		else
 			channels[i] = channel_opened(&facts[i], now);
 		channels[i].facts = identity_of(&facts[i]);
-		if (before)
-			before->command = NULL;
+		if (!before)
+			continue;
+		before->command = NULL;
+		before->notes = NULL;
 	}
 	free_channels(session);
 	session->channels = channels;
@@ -355,25 +373,28 @@ static void observe_work(struct channel *channel, const struct channel_sample *n
 			 int64_t at_ns)
 {
 	const struct policy *policy = channel->policy;
-	int64_t span_ns = at_ns - channel->work_anchor_at_ns;
-	bool first = channel->work_anchor_at_ns == 0;
-	bool worked;
+	struct channel_notes *notes;
+	int64_t span_ns;
+	bool first, worked;
 
 	if (policy->idle_timeout_ns == TIME_NEVER)
 		return;
-	if (!(now->known & TERMINAL_WORK)) {
+	notes = (now->known & TERMINAL_WORK) ? session_need_channel_notes(channel) : NULL;
+	if (!notes) {
 		bounds_use(&channel->work, from_ns, at_ns);
 		return;
 	}
+	span_ns = at_ns - notes->work_anchor_at_ns;
+	first = notes->work_anchor_at_ns == 0;
 	/* A process that left the tree took its share with it: what it did is unknown. */
-	worked = now->work_ns < channel->work_anchor_ns ||
-		 now->work_ns - channel->work_anchor_ns >=
+	worked = now->work_ns < notes->work_anchor_ns ||
+		 now->work_ns - notes->work_anchor_ns >=
 			 (uint64_t)work_threshold_ns(policy, span_ns);
 	if (!first && worked)
 		bounds_use(&channel->work, from_ns, at_ns);
 	if (first || worked || span_ns > policy->idle_timeout_ns) {
-		channel->work_anchor_ns = now->work_ns;
-		channel->work_anchor_at_ns = at_ns;
+		notes->work_anchor_ns = now->work_ns;
+		notes->work_anchor_at_ns = at_ns;
 	}
 }
 

@@ -38,6 +38,14 @@ struct channel_seen {
 	uint32_t known; /* enum terminal_known */
 };
 
+/* What there is where work counts, or once something was said of a terminal alone. */
+struct channel_notes {
+	uint64_t work_anchor_ns;   /* CPU time when work last counted ... */
+	int64_t work_anchor_at_ns; /* ... and when that was */
+	int64_t warned_at_ns;	   /* 0: not warned */
+	int64_t hung_up_at_ns;	   /* 0: not asked for */
+};
+
 struct channel {
 	struct channel_identity facts;
 	char *command;		     /* owned, of an exec channel; NULL: none.  Foreign text */
@@ -45,11 +53,8 @@ struct channel {
 	struct bounds opened;	     /* an opening counts as use of any kind of channel */
 	struct bounds input;	     /* of a terminal; others share the connection's */
 	struct bounds work;
-	struct channel_seen last;  /* zeroed: nothing was known */
-	uint64_t work_anchor_ns;   /* CPU time when work last counted ... */
-	int64_t work_anchor_at_ns; /* ... and when that was */
-	int64_t warned_at_ns;	   /* terminal alone: 0 not warned */
-	int64_t hung_up_at_ns;	   /* terminal alone: 0 not asked for */
+	struct channel_seen last;    /* zeroed: nothing was known */
+	struct channel_notes *notes; /* owned; NULL: all of them are 0 */
 };
 
 enum session_phase {
@@ -118,9 +123,11 @@ int session_set_command(struct channel *channel, const char *command);
 /* Made by the first call; NULL without memory. */
 struct session_keepalive *session_need_keepalive(struct session *session);
 struct session_notes *session_need_notes(struct session *session);
+struct channel_notes *session_need_channel_notes(struct channel *channel);
 
 /* To be read. */
 const struct session_notes *session_notes(const struct session *session);
+const struct channel_notes *session_channel_notes(const struct channel *channel);
 
 /*
  * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken

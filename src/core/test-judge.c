@@ -88,17 +88,20 @@ static const struct row rows[] = {
 
 /* By the number of their terminal. */
 static struct policy policies[4];
+static struct channel_notes notes_of[4];
 
 static struct policy *fill_channel(struct channel *channel, int32_t tty, int64_t used_at_ns)
 {
 	struct policy *policy = &policies[tty < 0 ? 0 : tty];
 
+	notes_of[tty < 0 ? 0 : tty] = (struct channel_notes){ 0 };
 	*policy = (struct policy){ .counts = USE_BIT(USE_INPUT), .idle_action = ACTION_DISCONNECT };
 	*channel = (struct channel){
 		.facts = { .kind = tty < 0 ? KIND_SFTP : KIND_SHELL, .tty = tty, .pid = 7 + tty },
 		.opened = { 0, 1 },
 		.input = { used_at_ns, used_at_ns },
 		.policy = policy,
+		.notes = &notes_of[tty < 0 ? 0 : tty],
 	};
 	return policy;
 }
@@ -166,7 +169,7 @@ static void one_terminal_of_two(void **state)
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
 	assert_int_equal(verdict.action, VERDICT_WARN_TERMINAL);
 	assert_int_equal(verdict.channel, 0);
-	channels[0].warned_at_ns = USED_AT + 50 * S;
+	channels[0].notes->warned_at_ns = USED_AT + 50 * S;
 	verdict = judge(&session, USED_AT + 59 * S, false);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
 	assert_int_equal(verdict.action, VERDICT_NONE);
@@ -178,7 +181,7 @@ static void one_terminal_of_two(void **state)
 	verdict = judge(&session, USED_AT + 60 * S, true);
 	assert_int_equal(verdict.rule, RULE_HELD);
 	assert_int_equal(verdict.action, VERDICT_NONE);
-	channels[0].hung_up_at_ns = USED_AT + 60 * S;
+	channels[0].notes->hung_up_at_ns = USED_AT + 60 * S;
 	verdict = judge(&session, USED_AT + 61 * S, false);
 	assert_int_equal(verdict.action, VERDICT_NONE);
 }
@@ -194,8 +197,8 @@ static void both_idle_ends_the_connection(void **state)
 	verdict = judge(&session, USED_AT + 69 * S, false);
 	assert_int_equal(verdict.channel, 1);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
-	channels[1].warned_at_ns = USED_AT + 50 * S;
-	channels[1].hung_up_at_ns = USED_AT + 60 * S;
+	channels[1].notes->warned_at_ns = USED_AT + 50 * S;
+	channels[1].notes->hung_up_at_ns = USED_AT + 60 * S;
 	verdict = judge(&session, USED_AT + 70 * S, false);
 	assert_int_equal(verdict.rule, RULE_WARN);
 	assert_int_equal(verdict.channel, 0);

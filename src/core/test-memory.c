@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -88,6 +89,7 @@ static void a_silent_session_has_nothing(void **state)
 	assert_null(session.ledger.rekeys);
 	assert_null(session.keepalive);
 	assert_null(session.notes);
+	assert_null(session.channels[0].notes);
 	session_deinit(&session);
 }
 
@@ -159,6 +161,36 @@ static void without_memory_no_program_is_dead(void **state)
 	assert_false(stop(false, false) || stop(true, false));
 }
 
+/* CPU time that cannot be compared with what it was counts. */
+static void work_without_memory_counts(void **state)
+{
+	static const struct policy work = { .counts = USE_BIT(USE_WORK),
+					    .idle_timeout_ns = 60 * S,
+					    .work_max_ns = TIME_NEVER,
+					    .work_threshold_ppm = 1000 };
+	struct session session;
+	struct sample sample = begin(&session);
+
+	(void)state;
+	sample.channels[0].known = TERMINAL_WORK;
+	session.channels[0].policy = &work;
+	(void)look(&session, &sample);
+	assert_int_equal(calls, 1);
+	(void)look(&session, &sample);
+	assert_int_equal(calls, 1);
+	assert_true(session.channels[0].work.latest_ns < sample.at_ns);
+	/* A list of channels keeps it. */
+	assert_int_equal(session_set_channels(&session, &command, 1, sample.at_ns, sample.at_ns),
+			 0);
+	assert_true(session.channels[0].notes->work_anchor_at_ns > 0);
+	free(session.channels[0].notes);
+	session.channels[0].notes = NULL;
+	no_memory = true;
+	(void)look(&session, &sample);
+	assert_true(session.channels[0].work.latest_ns == sample.at_ns);
+	session_deinit(&session);
+}
+
 static void what_is_taken_up_needs_memory(void **state)
 {
 	const struct ledger_rekey rekey = { 96, 92, 2 };
@@ -173,6 +205,7 @@ static void what_is_taken_up_needs_memory(void **state)
 	assert_int_equal(session.ledger.n_rekeys, 0);
 	assert_null(session_need_keepalive(&session));
 	assert_null(session_need_notes(&session));
+	assert_null(session_need_channel_notes(&session.channels[0]));
 	no_memory = false;
 	assert_ptr_equal(session_need_keepalive(&session), session_need_keepalive(&session));
 	assert_ptr_equal(session_need_notes(&session), session_need_notes(&session));
@@ -187,6 +220,7 @@ int main(void)
 		cmocka_unit_test(pings_are_remembered_once),
 		cmocka_unit_test(pings_without_memory_prove_nothing),
 		cmocka_unit_test(without_memory_no_program_is_dead),
+		cmocka_unit_test(work_without_memory_counts),
 		cmocka_unit_test(what_is_taken_up_needs_memory),
 	};
 

@@ -209,8 +209,8 @@ static void order_hangup(struct entry *entry, const struct verdict *verdict)
 	order.guard = guard_of(session, channel);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.",
 		       entry->ending->reason);
-	channel->hung_up_at_ns = engine_now_ns();
-	brake_note_cut(rules_brake(entry), channel->hung_up_at_ns);
+	channel->notes->hung_up_at_ns = engine_now_ns();
+	brake_note_cut(rules_brake(entry), channel->notes->hung_up_at_ns);
 	engine_send(entry->engine, LINK_HANGUP, &order, sizeof(order));
 }
 
@@ -233,7 +233,7 @@ static void say_report(struct entry *entry, const struct verdict *verdict)
 		engine_tell(entry, EVENT_REPORTED, verdict->rule, -1, reason);
 		return;
 	}
-	channel->hung_up_at_ns = session->observed_at_ns;
+	channel->notes->hung_up_at_ns = session->observed_at_ns;
 	log_info("would hang up pts/%d of session %s: %s  rule=%d %s", channel->facts.tty, who,
 		 reason, verdict->rule, tags);
 	engine_tell(entry, EVENT_REPORTED, verdict->rule, channel->facts.tty, reason);
@@ -275,7 +275,8 @@ void act_on_verdict(struct entry *entry)
 		entry->refused = false;
 	cancel_warnings(entry, verdict);
 	note_held(entry, verdict);
-	if (verdict->action != VERDICT_NONE && !session_need_notes(session)) {
+	if (verdict->action != VERDICT_NONE &&
+	    (!session_need_notes(session) || !session_need_channel_notes(channel))) {
 		tell_no_memory(entry);
 		return;
 	}
@@ -287,7 +288,7 @@ void act_on_verdict(struct entry *entry)
 		order_warning(entry, verdict, -1);
 		break;
 	case VERDICT_WARN_TERMINAL:
-		channel->warned_at_ns = session->observed_at_ns;
+		channel->notes->warned_at_ns = session->observed_at_ns;
 		order_warning(entry, verdict, channel->facts.tty);
 		break;
 	case VERDICT_DISCONNECT:
@@ -404,8 +405,9 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 		entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 		brake_take_back(rules_brake(entry));
 		for (size_t i = 0; i < session->n_channels; i++)
-			if (session->channels[i].facts.tty == done->tty)
-				entry->session.channels[i].hung_up_at_ns = 0;
+			if (session->channels[i].facts.tty == done->tty &&
+			    session->channels[i].notes)
+				session->channels[i].notes->hung_up_at_ns = 0;
 		if (done->result == -EBUSY && is_first_refusal(entry))
 			log_info(
 				"pts/%d of session %s was used at the last moment and is not hung up",

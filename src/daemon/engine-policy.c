@@ -151,8 +151,8 @@ void policy_forget_warnings(struct session *session, int64_t now_ns)
 		struct channel *channel = &session->channels[i];
 		int64_t for_ns = policy_warning_ns(channel->policy);
 
-		if (now_ns >= channel->warned_at_ns + for_ns)
-			channel->warned_at_ns = 0;
+		if (channel->notes && now_ns >= channel->notes->warned_at_ns + for_ns)
+			channel->notes->warned_at_ns = 0;
 		if (for_ns > longest_ns)
 			longest_ns = for_ns;
 	}

@@ -335,12 +335,12 @@ static void say_terminals(const struct explain *explain)
 			continue;
 		if (ago(explain, last.latest_ns) >= channel->policy->idle_timeout_ns)
 			past++;
-		if (channel->hung_up_at_ns != 0)
+		if (session_channel_notes(channel)->hung_up_at_ns != 0)
 			say(explain, "pts/%d was hung up %s ago", channel->facts.tty,
-			    span(ago(explain, channel->hung_up_at_ns)).text);
-		else if (channel->warned_at_ns > last.latest_ns)
+			    span(ago(explain, session_channel_notes(channel)->hung_up_at_ns)).text);
+		else if (session_channel_notes(channel)->warned_at_ns > last.latest_ns)
 			say(explain, "pts/%d was warned %s ago", channel->facts.tty,
-			    span(ago(explain, channel->warned_at_ns)).text);
+			    span(ago(explain, session_channel_notes(channel)->warned_at_ns)).text);
 	}
 	if (terminals > 1)
 		say(explain, "%zu of %zu terminals %s past the limit", past, terminals,

@@ -88,16 +88,17 @@ static json_t *ledger_json(const struct ledger *ledger)
 
 static json_t *channel_json(const struct channel *channel)
 {
+	const struct channel_notes *notes = session_channel_notes(channel);
 	const struct channel_identity *facts = &channel->facts;
 
 	return json_pack("{si si si sI so so so sI sI sI sI sI si sb}", "kind", (int)facts->kind,
 			 "tty", facts->tty, "pid", facts->pid, "start_ticks",
 			 (json_int_t)facts->start_ticks, "opened", bounds_json(&channel->opened),
 			 "input", bounds_json(&channel->input), "work", bounds_json(&channel->work),
-			 "warned_at", (json_int_t)channel->warned_at_ns, "hung_up_at",
-			 (json_int_t)channel->hung_up_at_ns, "work_anchor",
-			 (json_int_t)channel->work_anchor_ns, "work_anchor_at",
-			 (json_int_t)channel->work_anchor_at_ns, "atime",
+			 "warned_at", (json_int_t)notes->warned_at_ns, "hung_up_at",
+			 (json_int_t)notes->hung_up_at_ns, "work_anchor",
+			 (json_int_t)notes->work_anchor_ns, "work_anchor_at",
+			 (json_int_t)notes->work_anchor_at_ns, "atime",
 			 (json_int_t)channel->last.atime_s, "known", (int)channel->last.known,
 			 "primed", (channel->last.known & TERMINAL_KNOWN) != 0);
 }
@@ -305,15 +306,29 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	ledger->primed = true;
 }
 
+static int restore_channel_notes(const json_t *saved, struct channel *channel)
+{
+	const struct channel_notes notes = {
+		.work_anchor_ns = (uint64_t)get_int(saved, "work_anchor"),
+		.work_anchor_at_ns = get_int(saved, "work_anchor_at"),
+		.warned_at_ns = get_int(saved, "warned_at"),
+		.hung_up_at_ns = get_int(saved, "hung_up_at"),
+	};
+
+	if (notes.work_anchor_ns == 0 && notes.work_anchor_at_ns == 0 && notes.warned_at_ns == 0 &&
+	    notes.hung_up_at_ns == 0)
+		return 0;
+	if (!session_need_channel_notes(channel))
+		return -ENOMEM;
+	*channel->notes = notes;
+	return 0;
+}
+
 static void restore_channel(const json_t *saved, struct channel *channel)
 {
 	get_bounds(saved, "opened", &channel->opened);
 	get_bounds(saved, "input", &channel->input);
 	get_bounds(saved, "work", &channel->work);
-	channel->warned_at_ns = get_int(saved, "warned_at");
-	channel->hung_up_at_ns = get_int(saved, "hung_up_at");
-	channel->work_anchor_ns = (uint64_t)get_int(saved, "work_anchor");
-	channel->work_anchor_at_ns = get_int(saved, "work_anchor_at");
 	channel->last.atime_s = get_int(saved, "atime");
 	channel->last.known = (uint32_t)get_int(saved, "known");
 	if (!json_is_true(json_object_get(saved, "primed")))
@@ -327,12 +342,22 @@ static bool same_channel(const json_t *saved, const struct channel_identity *fac
 	       (uint64_t)get_int(saved, "start_ticks") == facts->start_ticks;
 }
 
+static const json_t *find_channel(const json_t *saved, const struct channel_identity *facts)
+{
+	for (size_t i = json_array_size(saved); i > 0; i--)
+		if (same_channel(json_array_get(saved, i - 1), facts))
+			return json_array_get(saved, i - 1);
+	return NULL;
+}
+
 static void restore_channels(const json_t *saved, struct session *session)
 {
-	for (size_t i = 0; i < session->n_channels; i++)
-		for (size_t j = 0; j < json_array_size(saved); j++)
-			if (same_channel(json_array_get(saved, j), &session->channels[i].facts))
-				restore_channel(json_array_get(saved, j), &session->channels[i]);
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const json_t *channel = find_channel(saved, &session->channels[i].facts);
+
+		if (channel)
+			restore_channel(channel, &session->channels[i]);
+	}
 }
 
 static void restore_answered(const json_t *saved, struct liveness *liveness)
@@ -381,6 +406,25 @@ static int restore_notes(const json_t *saved, struct session *session)
 	return 0;
 }
 
+/* What needs memory: all of it or nothing is taken up, for clocks without the rest say less than
+ * none. */
+static int restore_rare(const json_t *saved, struct session *session)
+{
+	const json_t *channels = json_object_get(saved, "channels");
+	int r = restore_keepalive(json_object_get(saved, "keepalive"), session);
+
+	if (r == 0)
+		r = restore_notes(saved, session);
+	for (size_t i = 0; r == 0 && i < session->n_channels; i++) {
+		struct channel *channel = &session->channels[i];
+		const json_t *found = find_channel(channels, &channel->facts);
+
+		if (found)
+			r = restore_channel_notes(found, channel);
+	}
+	return r;
+}
+
 static void restore_session(const json_t *saved, struct session *session)
 {
 	const json_t *uses = json_object_get(saved, "uses");
@@ -409,8 +453,7 @@ bool state_restore(struct state *state, struct session *session)
 	/* A time that lies ahead is not of this clock. */
 	if (get_int(row->saved, "observed_at") > now_ns || get_int(row->saved, "observed_at") <= 0)
 		return false;
-	if (restore_keepalive(json_object_get(row->saved, "keepalive"), session) < 0 ||
-	    restore_notes(row->saved, session) < 0)
+	if (restore_rare(row->saved, session) < 0)
 		return false;
 	if (session->facts.uid == UINT32_MAX)
 		session->facts.uid = (uint32_t)get_int(row->saved, "uid");

@@ -70,7 +70,8 @@ static void use_it(struct session *session)
 	session->channels[0].input = (struct bounds){ 99 * S, 101 * S };
 	session->channels[0].last.atime_s = 1800000000;
 	session->channels[0].last.known = TERMINAL_KNOWN | TERMINAL_RAW;
-	session->channels[0].work_anchor_ns = 7;
+	assert_non_null(session_need_channel_notes(&session->channels[0]));
+	*session->channels[0].notes = (struct channel_notes){ 7, 400 * S, 450 * S, 460 * S };
 	session->ledger.primed = true;
 	session->ledger.high_in = 5000;
 	session->ledger.high_out = 9000;
@@ -115,6 +116,9 @@ static void everything_comes_back(void **context)
 			    sizeof(struct bounds));
 	assert_int_equal(session.channels[0].last.atime_s, 1800000000);
 	assert_int_equal(session.channels[0].last.known, TERMINAL_KNOWN | TERMINAL_RAW);
+	assert_memory_equal(session.channels[0].notes, saved.channels[0].notes,
+			    sizeof(*saved.channels[0].notes));
+	assert_null(session.channels[1].notes);
 	/* Forwarded traffic is counted from zero again, so the marks stand without it. */
 	assert_int_equal(session.ledger.high_in, 5100);
 	assert_int_equal(session.ledger.high_out, 9200);
@@ -164,11 +168,13 @@ static void without_memory_nothing_is_taken_up(void **context)
 	assert_int_equal(state_load(file, &state), 0);
 	fill(&session);
 	session.first_seen_ns = 600 * S;
-	for (int enough = 0; enough < 2; enough++) {
-		memory = enough;
+	/* One more of the three each time. */
+	for (int i = 0; i < 3; i++) {
+		memory = i > 0;
 		assert_false(state_restore(state, &session));
 		assert_int_equal(memory, 0);
 		assert_true(session.observed_at_ns < 500 * S);
+		assert_false(session.ledger.primed);
 	}
 	memory = -1;
 	assert_true(state_restore(state, &session));

@@ -250,12 +250,15 @@ static struct session_notes *need_notes(struct actor *actor)
 static void act(struct actor *actor, const struct verdict *verdict, int64_t now_ns)
 {
 	struct channel *channel = &actor->session.channels[verdict->channel];
+	struct channel_notes *of_channel = session_need_channel_notes(channel);
 	struct session_notes *notes = need_notes(actor);
 	int32_t tty = channel->facts.tty;
 
 	bool unresponsive = verdict->rule == RULE_UNRESPONSIVE_HOST ||
 			    verdict->rule == RULE_UNRESPONSIVE_PROGRAM;
 
+	if (!of_channel)
+		fail("out of memory");
 	if (notes->warned_at_ns != 0 && verdict->rule < RULE_WARN) {
 		notes->warned_at_ns = 0;
 		note(actor, VERDICT_NONE, verdict->rule, -1, true);
@@ -267,7 +270,7 @@ static void act(struct actor *actor, const struct verdict *verdict, int64_t now_
 		notes->warned_at_ns = now_ns;
 		break;
 	case VERDICT_WARN_TERMINAL:
-		channel->warned_at_ns = now_ns;
+		of_channel->warned_at_ns = now_ns;
 		break;
 	case VERDICT_REPORT:
 		if (unresponsive) {
@@ -275,10 +278,10 @@ static void act(struct actor *actor, const struct verdict *verdict, int64_t now_
 			break;
 		}
 		notes->reported_at_ns = now_ns;
-		channel->hung_up_at_ns = now_ns;
+		of_channel->hung_up_at_ns = now_ns;
 		break;
 	case VERDICT_HANGUP_TERMINAL:
-		channel->hung_up_at_ns = now_ns;
+		of_channel->hung_up_at_ns = now_ns;
 		brake_note_cut(&brake, now_ns);
 		break;
 	case VERDICT_PARK:
