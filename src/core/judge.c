@@ -134,7 +134,8 @@ enum idle_action judge_action(const struct session *session, size_t deciding, in
 			park = session->channels[i].policy;
 	if (!park)
 		return ACTION_DISCONNECT;
-	return session->not_parked_at_ns != 0 && session->not_parked_at_ns >= end_ns
+	return session_notes(session)->not_parked_at_ns != 0 &&
+			       session_notes(session)->not_parked_at_ns >= end_ns
 		       ? park->park_fallback
 		       : ACTION_PARK;
 }
@@ -160,7 +161,7 @@ static void judge_end(const struct session *session, bool brake, struct verdict 
 
 	if (action == ACTION_REPORT) {
 		verdict->rule = RULE_REPORT;
-		if (session->reported_at_ns < verdict->end_at_ns)
+		if (session_notes(session)->reported_at_ns < verdict->end_at_ns)
 			verdict->action = VERDICT_REPORT;
 		return;
 	}
@@ -181,7 +182,8 @@ static void judge_connection(const struct session *session, int64_t now_ns, bool
 	if (policy->idle_action != ACTION_REPORT && warn_for_ns > 0 && can_warn(session)) {
 		verdict->warn_at_ns = verdict->end_at_ns - warn_for_ns;
 		/* A warning given before it was due was cancelled by a later use. */
-		warned = session->warned_at_ns != 0 && session->warned_at_ns >= verdict->warn_at_ns;
+		warned = session_notes(session)->warned_at_ns != 0 &&
+			 session_notes(session)->warned_at_ns >= verdict->warn_at_ns;
 		if (now_ns >= verdict->warn_at_ns) {
 			verdict->rule = RULE_WARN;
 			if (!warned)
@@ -190,7 +192,8 @@ static void judge_connection(const struct session *session, int64_t now_ns, bool
 			 */
 			verdict->end_at_ns =
 				most(verdict->end_at_ns,
-				     (warned ? session->warned_at_ns : now_ns) + warn_for_ns);
+				     (warned ? session_notes(session)->warned_at_ns : now_ns) +
+					     warn_for_ns);
 		}
 	}
 	if (now_ns >= verdict->end_at_ns)
@@ -223,17 +226,20 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 	verdict.warn_at_ns = verdict.end_at_ns - warn_for_ns;
 	if (action == ACTION_REPORT)
 		verdict.warn_at_ns = verdict.end_at_ns;
-	warned = channel->warned_at_ns != 0 && channel->warned_at_ns >= verdict.warn_at_ns;
+	warned = session_channel_notes(channel)->warned_at_ns != 0 &&
+		 session_channel_notes(channel)->warned_at_ns >= verdict.warn_at_ns;
 	if (now_ns < verdict.warn_at_ns)
 		return false;
 	if (action != ACTION_REPORT && warn_for_ns > 0) {
 		if (!warned)
 			verdict.action = VERDICT_WARN_TERMINAL;
-		verdict.end_at_ns = most(verdict.end_at_ns,
-					 (warned ? channel->warned_at_ns : now_ns) + warn_for_ns);
+		verdict.end_at_ns =
+			most(verdict.end_at_ns,
+			     (warned ? session_channel_notes(channel)->warned_at_ns : now_ns) +
+				     warn_for_ns);
 	}
 	if (now_ns >= verdict.end_at_ns) {
-		bool done = channel->hung_up_at_ns >= verdict.end_at_ns;
+		bool done = session_channel_notes(channel)->hung_up_at_ns >= verdict.end_at_ns;
 
 		verdict.rule = brake ? RULE_HELD : RULE_TERMINAL_HANGUP;
 		verdict.held = RULE_TERMINAL_HANGUP;
@@ -333,7 +339,8 @@ static bool judge_alive(const struct session *session, int64_t now_ns, bool brak
 	if (!report)
 		action = judge_action(session, channel, promise_ns);
 	/* Said once for each silence. */
-	if (action == ACTION_REPORT && session->unresponsive_reported_at_ns >= promise_ns)
+	if (action == ACTION_REPORT &&
+	    session_notes(session)->unresponsive_reported_at_ns >= promise_ns)
 		return false;
 	verdict->channel = channel;
 	verdict->end_at_ns = end_ns;
@@ -373,11 +380,12 @@ static struct verdict judge_at(const struct session *session, int64_t now_ns, bo
 		verdict.next_look_ns = add(now_ns, rhythm_ns);
 		return verdict;
 	}
-	if (session->kept_until_ns > now_ns) {
+	if (session_notes(session)->kept_until_ns > now_ns) {
 		find_deciding(session, &verdict);
 		verdict.rule = RULE_KEPT;
 		verdict.end_at_ns = TIME_NEVER;
-		verdict.next_look_ns = least(add(now_ns, rhythm_ns), session->kept_until_ns);
+		verdict.next_look_ns =
+			least(add(now_ns, rhythm_ns), session_notes(session)->kept_until_ns);
 		return verdict;
 	}
 	if (judge_alive(session, now_ns, brake, &verdict)) {

@@ -44,12 +44,12 @@ enum verdict_action {
 };
 
 struct verdict {
-	enum verdict_action action;
-	enum judge_rule rule;
-	enum judge_rule held; /* of RULE_HELD: the rule that is held back */
-	size_t channel;	      /* the one that decides: the last to become idle, or the terminal */
-	int64_t warn_at_ns;   /* TIME_NEVER: no warning to come */
-	int64_t end_at_ns; /* when the session (or terminal) ends if it is not used; TIME_NEVER */
+	enum verdict_action action : 8;
+	enum judge_rule rule : 8;
+	enum judge_rule held : 8; /* of RULE_HELD: the rule that is held back */
+	uint32_t channel;   /* the one that decides: the last to become idle, or the terminal */
+	int64_t warn_at_ns; /* TIME_NEVER: no warning to come */
+	int64_t end_at_ns;  /* when the session (or terminal) ends if it is not used; TIME_NEVER */
 	int64_t alive_end_at_ns; /* when it ends if the client does not answer; TIME_NEVER: nothing
 				    stands unanswered */
 	int64_t next_look_ns;	 /* take a sample then; always after now unless an action is due */

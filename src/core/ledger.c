@@ -226,10 +226,10 @@ static struct ledger_counts counts_of(const struct sample *sample)
 		.rchar = sample->rchar,
 		.sent = sample->sent,
 		.received = sample->received,
-		.segments_in = sample->segments_in,
-		.waiting = sample->waiting,
 		.forward_written = sample->forward_written,
 		.forward_read = sample->forward_read,
+		.segments_in = (uint32_t)sample->segments_in,
+		.waiting = (uint32_t)sample->waiting,
 	};
 }
 

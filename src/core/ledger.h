@@ -55,8 +55,9 @@ enum ledger_terminals {
 
 /* What the next sample is compared with; as in struct sample. */
 struct ledger_counts {
-	uint64_t wchar, rchar, sent, received, segments_in, waiting;
+	uint64_t wchar, rchar, sent, received;
 	uint64_t forward_written, forward_read;
+	uint32_t segments_in, waiting; /* the kernel's have no more bits */
 };
 
 struct ledger_step {

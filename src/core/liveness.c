@@ -1,6 +1,8 @@
 #include "core/liveness.h"
 
+#include <errno.h>
 #include <stddef.h>
+#include <stdlib.h>
 
 /* A host answers a ping at once or not at all; a network may take so long. */
 #define PING_ANSWER_NS (1 * NS_PER_S)
@@ -47,9 +49,26 @@ static int64_t add(int64_t at_ns, int64_t span_ns)
 	return __builtin_add_overflow(at_ns, span_ns, &sum_ns) ? TIME_NEVER : sum_ns;
 }
 
-static void forget_probes(struct liveness *liveness)
+void liveness_deinit(struct liveness *liveness)
 {
-	liveness->n_probes = 0;
+	free(liveness->proof);
+	liveness->proof = NULL;
+}
+
+/* To be read. */
+static const struct liveness_proof *proof_of(const struct liveness *liveness)
+{
+	static const struct liveness_proof none;
+
+	return liveness->proof ? liveness->proof : &none;
+}
+
+/* To be written; NULL without memory. */
+static struct liveness_proof *need_proof(struct liveness *liveness)
+{
+	if (!liveness->proof)
+		liveness->proof = calloc(1, sizeof(*liveness->proof));
+	return liveness->proof;
 }
 
 /* A multiple that so many probes between two looks can make. */
@@ -80,47 +99,68 @@ static uint64_t under_way(const struct sample *sample)
 	return sample->sent > settled ? sample->sent - settled : 0;
 }
 
+/* Made by the first window that is full. */
 static void look_at_window(struct liveness *liveness, const struct sample *sample)
 {
 	bool full = sample->unsent > 0 && under_way(sample) == 0;
+	struct liveness_proof *proof = full ? need_proof(liveness) : liveness->proof;
 
-	if (!full || sample->acked != liveness->acked)
-		liveness->full_looks = 0;
-	if (full && liveness->full_looks++ == 0)
-		liveness->full_since_ns = sample->at_ns;
-	liveness->acked = sample->acked;
+	if (!proof)
+		return;
+	if (!full || sample->acked != proof->acked)
+		proof->full_looks = 0;
+	if (full && proof->full_looks++ == 0)
+		proof->full_since_ns = sample->at_ns;
+	proof->acked = sample->acked;
 }
 
 /* What was sent has arrived at the client's machine. */
-static void deliver_probes(struct liveness *liveness, const struct sample *sample)
+static void deliver_probes(struct liveness_proof *proof, const struct sample *sample)
 {
 	if (sample->unsent > 0 || under_way(sample) > 0)
 		return;
-	for (uint32_t i = 0; i < liveness->n_probes; i++)
-		if (liveness->probes[i].delivered_at_ns == 0)
-			liveness->probes[i].delivered_at_ns = sample->at_ns;
+	for (uint32_t i = 0; i < proof->n_probes; i++)
+		if (proof->probes[i].delivered_at_ns == 0)
+			proof->probes[i].delivered_at_ns = sample->at_ns;
 }
 
+static void look_at_probes(struct liveness_proof *proof, const struct sample *sample)
+{
+	if (sample->received != proof->received)
+		proof->n_probes = 0;
+	proof->received = sample->received;
+	deliver_probes(proof, sample);
+}
+
+/* Made by the first ping. */
 static void look_at_ping(struct liveness *liveness, const struct sample *sample)
 {
 	int64_t at_ns = sample->pinged_at_ns;
+	bool failed = (sample->known & SAMPLE_NO_PING) != 0;
+	struct liveness_proof *proof;
 
-	if (sample->known & SAMPLE_NO_PING) {
+	if (at_ns == 0 && !failed)
+		return;
+	proof = need_proof(liveness);
+	if (failed) {
 		liveness->no_ping = true;
-		liveness->last_ping_at_ns = sample->at_ns;
+		if (proof)
+			proof->last_ping_at_ns = sample->at_ns;
 		return;
 	}
 	/* Two at once are one question. */
-	if (at_ns == 0 || (liveness->pings > 0 &&
-			   at_ns < liveness->last_ping_at_ns + PING_LEAST_NS - FACTS_AGE_SLACK_NS))
+	if (proof && proof->pings > 0 &&
+	    at_ns < proof->last_ping_at_ns + PING_LEAST_NS - FACTS_AGE_SLACK_NS)
 		return;
 	liveness->no_ping = false;
-	liveness->pings++;
-	if (liveness->pings == 1)
-		liveness->first_ping_at_ns = at_ns;
-	if (liveness->pings == 2)
-		liveness->second_ping_at_ns = at_ns;
-	liveness->last_ping_at_ns = at_ns;
+	if (!proof)
+		return;
+	proof->pings++;
+	if (proof->pings == 1)
+		proof->first_ping_at_ns = at_ns;
+	if (proof->pings == 2)
+		proof->second_ping_at_ns = at_ns;
+	proof->last_ping_at_ns = at_ns;
 }
 
 static void note_gap(struct liveness *liveness, int64_t at_ns)
@@ -135,21 +175,22 @@ static void note_gap(struct liveness *liveness, int64_t at_ns)
 
 void liveness_look(struct liveness *liveness, const struct sample *sample)
 {
+	struct liveness_proof *proof = liveness->proof;
+
 	if (!(sample->known & SAMPLE_SOCKET)) {
 		liveness->known = false;
-		liveness->full_looks = 0;
+		if (liveness->proof)
+			liveness->proof->full_looks = 0;
 		return;
 	}
 	hear(&liveness->program, sign_of(sample, sample->last_data_recv_ns));
 	hear(&liveness->host,
 	     sign_of(sample, least(sample->last_data_recv_ns, sample->last_ack_recv_ns)));
-	if (liveness->pings > 0 && liveness->host.latest_ns > liveness->first_ping_at_ns)
-		liveness->pings = 0;
-	if (sample->received != liveness->received)
-		forget_probes(liveness);
-	liveness->received = sample->received;
+	if (proof && liveness->host.latest_ns > proof->first_ping_at_ns)
+		proof->pings = 0;
+	if (proof)
+		look_at_probes(proof, sample);
 	look_at_window(liveness, sample);
-	deliver_probes(liveness, sample);
 	look_at_ping(liveness, sample);
 	note_gap(liveness, sample->from_ns);
 	liveness->looked_at_ns = sample->from_ns;
@@ -161,7 +202,7 @@ void liveness_look(struct liveness *liveness, const struct sample *sample)
 static bool was_answered(const struct liveness *liveness, uint64_t bytes)
 {
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++) {
-		uint64_t size = liveness->answered[i];
+		uint64_t size = proof_of(liveness)->answered[i];
 
 		if (size == 0)
 			continue;
@@ -172,30 +213,50 @@ static bool was_answered(const struct liveness *liveness, uint64_t bytes)
 	return false;
 }
 
+uint32_t liveness_answered(const struct liveness *liveness, uint32_t index)
+{
+	return proof_of(liveness)->answered[index];
+}
+
+int liveness_add_answered(struct liveness *liveness, uint32_t bytes)
+{
+	struct liveness_proof *proof = need_proof(liveness);
+
+	if (!proof)
+		return -ENOMEM;
+	proof->answered[proof->next_answered] = bytes;
+	proof->next_answered = (proof->next_answered + 1) % LIVENESS_SIZES_MAX;
+	return 0;
+}
+
+/* A size that is not remembered proves nothing. */
 static void note_answered(struct liveness *liveness, uint32_t bytes)
 {
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++)
-		if (liveness->answered[i] == bytes)
+		if (proof_of(liveness)->answered[i] == bytes)
 			return;
-	liveness->answered[liveness->next_answered] = bytes;
-	liveness->next_answered = (liveness->next_answered + 1) % LIVENESS_SIZES_MAX;
+	(void)liveness_add_answered(liveness, bytes);
 }
 
 static void note_probe(struct liveness *liveness, const struct sample *sample, uint32_t bytes)
 {
+	struct liveness_proof *proof = need_proof(liveness);
 	struct liveness_probe *probe = NULL;
 
-	for (uint32_t i = 0; i < liveness->n_probes && !probe; i++)
-		if (is_multiple(bytes, liveness->probes[i].bytes))
-			probe = &liveness->probes[i];
+	if (!proof)
+		return;
+	for (uint32_t i = 0; i < proof->n_probes && !probe; i++)
+		if (is_multiple(bytes, proof->probes[i].bytes))
+			probe = &proof->probes[i];
 	if (probe) {
 		probe->n += bytes / probe->bytes;
 		return;
 	}
-	if (liveness->n_probes == LIVENESS_SIZES_MAX)
+	if (proof->n_probes == LIVENESS_SIZES_MAX)
 		return;
-	liveness->probes[liveness->n_probes++] = (struct liveness_probe){ .bytes = bytes, .n = 1 };
-	deliver_probes(liveness, sample);
+	proof->probes[proof->n_probes++] = (struct liveness_probe){ .bytes = bytes, .n = 1 };
+	proof->received = sample->received;
+	deliver_probes(proof, sample);
 }
 
 /* Nothing but the server itself can have sent this. */
@@ -219,7 +280,7 @@ void liveness_step(struct liveness *liveness, const struct sample *sample,
 		 step->net_out_bytes <= PROBE_BYTES_MOST)
 		note_answered(liveness, (uint32_t)step->net_out_bytes);
 	liveness->still = step->quiet;
-	liveness->n_descriptors = sample->n_descriptors;
+	liveness->n_descriptors = (uint32_t)sample->n_descriptors;
 	liveness->descriptors_known = (sample->known & SAMPLE_DESCRIPTORS) != 0;
 	liveness->relisted = false;
 }
@@ -255,6 +316,7 @@ static bool is_late_look(const struct liveness *liveness, const struct liveness_
 static void host_due(const struct liveness *liveness, const struct liveness_terms *terms,
 		     int64_t now_ns, struct liveness_due *due)
 {
+	const struct liveness_proof *proof = proof_of(liveness);
 	int64_t every_ns = ping_every_ns(terms), heard_ns = liveness->host.latest_ns;
 	int64_t first_ns = least(terms->interval_ns + every_ns / 2,
 				 terms->limit_ns - PINGS_BEFORE_END * every_ns);
@@ -266,16 +328,16 @@ static void host_due(const struct liveness *liveness, const struct liveness_term
 		ask_ns = add(heard_ns, terms->interval_ns + every_ns / 4);
 		if (ask_ns > now_ns)
 			due->look_ns = ask_ns;
-		due->ping_ns = add(liveness->last_ping_at_ns, terms->interval_ns);
+		due->ping_ns = add(proof->last_ping_at_ns, terms->interval_ns);
 		return;
 	}
-	if (liveness->pings >= PINGS_NEEDED)
+	if (proof->pings >= PINGS_NEEDED)
 		due->host_ns = most(add(heard_ns, terms->limit_ns),
-				    liveness->second_ping_at_ns + PING_ANSWER_NS);
+				    proof->second_ping_at_ns + PING_ANSWER_NS);
 	due->silent_ns = due->host_ns;
 	/* The first look finds mostly that the kernel's own keepalive was answered meanwhile. */
-	if (liveness->pings > 0)
-		due->ping_ns = liveness->last_ping_at_ns + every_ns;
+	if (proof->pings > 0)
+		due->ping_ns = proof->last_ping_at_ns + every_ns;
 	else if (now_ns >= ask_ns)
 		due->ping_ns = ask_ns;
 	else
@@ -297,20 +359,21 @@ static bool probe_counts(const struct liveness *liveness, const struct liveness_
 /* When there is proof, by all that is known now. */
 static int64_t proof_ns(const struct liveness *liveness, const struct liveness_terms *terms)
 {
+	const struct liveness_proof *proof = proof_of(liveness);
 	int64_t at_ns = TIME_NEVER;
 
-	for (uint32_t i = 0; i < liveness->n_probes; i++)
-		if (probe_counts(liveness, &liveness->probes[i]))
-			at_ns = least(at_ns,
-				      liveness->probes[i].delivered_at_ns + patience_ns(terms));
-	if (liveness->full_looks >= FULL_LOOKS_LEAST)
-		at_ns = least(at_ns, liveness->full_since_ns + terms->limit_ns / 2);
+	for (uint32_t i = 0; i < proof->n_probes; i++)
+		if (probe_counts(liveness, &proof->probes[i]))
+			at_ns = least(at_ns, proof->probes[i].delivered_at_ns + patience_ns(terms));
+	if (liveness_is_full(liveness))
+		at_ns = least(at_ns, proof->full_since_ns + terms->limit_ns / 2);
 	return at_ns;
 }
 
 static void program_due(const struct liveness *liveness, const struct liveness_terms *terms,
 			int64_t now_ns, struct liveness_due *due)
 {
+	const struct liveness_proof *proof = proof_of(liveness);
 	int64_t heard_ns = liveness->program.latest_ns, host_ns = liveness->host.latest_ns;
 	int64_t fresh_ns = liveness->no_ping ? terms->interval_ns + HOST_FRESH_NS : HOST_FRESH_NS;
 	int64_t every_ns = watch_every_ns(terms), proved_ns = proof_ns(liveness, terms);
@@ -330,12 +393,12 @@ static void program_due(const struct liveness *liveness, const struct liveness_t
 		return;
 	}
 	ask_ns = most(proved_ns - PING_ANSWER_NS, host_ns + PING_LEAST_NS);
-	if (liveness->pings > 0) {
-		int64_t heed_ns = most(proved_ns, liveness->last_ping_at_ns + HOST_SETTLED_NS);
+	if (proof->pings > 0) {
+		int64_t heed_ns = most(proved_ns, proof->last_ping_at_ns + HOST_SETTLED_NS);
 
 		if (heed_ns > now_ns)
 			due->look_ns = least(due->look_ns, heed_ns);
-		ask_ns = most(ask_ns, liveness->last_ping_at_ns + ping_every_ns(terms));
+		ask_ns = most(ask_ns, proof->last_ping_at_ns + ping_every_ns(terms));
 	}
 	if (!liveness->no_ping)
 		due->ping_ns = least(due->ping_ns, ask_ns);
@@ -361,34 +424,41 @@ void liveness_find_due(const struct liveness *liveness, const struct liveness_te
 
 /* --- what is told --- */
 
+uint32_t liveness_pings(const struct liveness *liveness)
+{
+	return proof_of(liveness)->pings;
+}
+
 uint32_t liveness_pings_unanswered(const struct liveness *liveness)
 {
-	uint32_t n = liveness->pings;
+	const struct liveness_proof *proof = proof_of(liveness);
+	uint32_t n = proof->pings;
 
-	if (n > 0 && liveness->looked_at_ns < liveness->last_ping_at_ns + PING_ANSWER_NS)
+	if (n > 0 && liveness->looked_at_ns < proof->last_ping_at_ns + PING_ANSWER_NS)
 		n--;
 	return n;
 }
 
 uint32_t liveness_probes_unanswered(const struct liveness *liveness)
 {
+	const struct liveness_proof *proof = proof_of(liveness);
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < liveness->n_probes; i++)
-		if (probe_counts(liveness, &liveness->probes[i]))
-			n += liveness->probes[i].n;
+	for (uint32_t i = 0; i < proof->n_probes; i++)
+		if (probe_counts(liveness, &proof->probes[i]))
+			n += proof->probes[i].n;
 	return n;
 }
 
 bool liveness_has_probes(const struct liveness *liveness)
 {
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++)
-		if (liveness->answered[i] != 0)
+		if (proof_of(liveness)->answered[i] != 0)
 			return true;
 	return liveness_probes_unanswered(liveness) > 0;
 }
 
 bool liveness_is_full(const struct liveness *liveness)
 {
-	return liveness->full_looks >= FULL_LOOKS_LEAST;
+	return proof_of(liveness)->full_looks >= FULL_LOOKS_LEAST;
 }

@@ -42,28 +42,34 @@ struct liveness_probe {
 	int64_t delivered_at_ns; /* the first was acknowledged by then; 0: not yet */
 };
 
+/* What the client was asked and has not taken. A session has it from the first question on; without
+ * memory for it nothing was asked, and nobody is called dead. */
+struct liveness_proof {
+	/* Pings since the host's last sign of life. */
+	int64_t first_ping_at_ns, second_ping_at_ns, last_ping_at_ns;
+	int64_t full_since_ns;
+	uint64_t acked; /* nothing was acknowledged since this in ... */
+	uint64_t received;
+	struct liveness_probe probes[LIVENESS_SIZES_MAX];
+	uint32_t answered[LIVENESS_SIZES_MAX]; /* sizes that were answered; 0: none */
+	uint32_t pings;
+	uint32_t full_looks; /* ... so many samples in a row, all with a full window */
+	uint32_t n_probes;   /* in use */
+	uint32_t next_answered;
+};
+
 struct liveness {
 	struct bounds host, program; /* the last sign of life */
 	int64_t looked_at_ns;	     /* from_ns of the last sample with a socket */
 	/* The longest time without such a sample, of those that ended within the last second. */
 	int64_t gap_ns, gap_ended_at_ns;
-	/* Pings since the host's last sign of life. */
-	int64_t first_ping_at_ns, second_ping_at_ns, last_ping_at_ns;
-	uint32_t pings;
-	uint32_t full_looks; /* samples in a row with a full window ... */
-	int64_t full_since_ns;
-	uint64_t acked; /* ... and nothing acknowledged since this */
-	uint64_t received;
-	uint32_t answered[LIVENESS_SIZES_MAX]; /* sizes that were answered; 0: none */
-	struct liveness_probe probes[LIVENESS_SIZES_MAX];
-	uint64_t n_descriptors;
-	uint32_t n_probes; /* in use */
-	uint32_t next_answered;
-	bool known;		/* the last sample had the socket */
-	bool no_ping;		/* the last ping that was asked for could not be sent */
-	bool descriptors_known; /* n_descriptors, of the ledger's last sample */
-	bool still;		/* nothing was printed in the ledger's last step */
-	bool relisted;		/* the list of channels changed since the ledger's last step */
+	struct liveness_proof *proof; /* owned; NULL: there is none */
+	uint32_t n_descriptors;
+	bool known : 1;		    /* the last sample had the socket */
+	bool no_ping : 1;	    /* the last ping that was asked for could not be sent */
+	bool descriptors_known : 1; /* n_descriptors, of the ledger's last sample */
+	bool still : 1;		    /* nothing was printed in the ledger's last step */
+	bool relisted : 1;	    /* the list of channels changed since the ledger's last step */
 };
 
 /* What the policy wants: ClientAliveInterval, and that times ClientAliveCountMax. */
@@ -80,6 +86,8 @@ struct liveness_due {
 	int64_t ping_ns;    /* a sample taken then or later is to be taken with a ping */
 	int64_t look_ns;    /* a sample is to be taken, for another reason than these */
 };
+
+void liveness_deinit(struct liveness *liveness);
 
 /*
  * Takes in the socket's part of a sample, also of one that says nothing to the ledger: the ages and
@@ -106,6 +114,15 @@ uint32_t liveness_probes_unanswered(const struct liveness *liveness);
 
 /* A probe was seen on this connection, answered or not. */
 bool liveness_has_probes(const struct liveness *liveness);
+
+/* Pings since the host's last sign of life, with those that may still be answered. */
+uint32_t liveness_pings(const struct liveness *liveness);
+
+/* The sizes that were seen answered, from 0 to LIVENESS_SIZES_MAX; 0: none. */
+uint32_t liveness_answered(const struct liveness *liveness, uint32_t index);
+
+/* In the place of the oldest when there are too many. -ENOMEM. */
+int liveness_add_answered(struct liveness *liveness, uint32_t bytes);
 
 /* The window was full in the last samples. */
 bool liveness_is_full(const struct liveness *liveness);

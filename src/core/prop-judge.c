@@ -20,6 +20,7 @@
 
 #include <cmocka.h>
 
+#include "core/fake-copy.h"
 #include "core/judge.h"
 #include "core/session.h"
 
@@ -146,52 +147,38 @@ static void check_constant(const struct session *session, const struct verdict *
 	assert_true(again.end_at_ns == verdict->end_at_ns);
 }
 
-static void take_own_rekeys(struct ledger *ledger)
-{
-	const struct ledger_rekey *rekeys = ledger->rekeys;
-
-	if (!rekeys)
-		return;
-	ledger->rekeys = malloc(LEDGER_REKEYS_MAX * sizeof(*rekeys));
-	assert_non_null(ledger->rekeys);
-	memcpy(ledger->rekeys, rekeys, LEDGER_REKEYS_MAX * sizeof(*rekeys));
-}
-
 /* A copy that knows less of this sample must not be idle for longer. */
 static void check_less_evidence(const struct world *world, const struct sample *sample)
 {
-	struct session less = world->session, more = world->session;
-	struct channel less_channel = world->session.channels[0], more_channel = less_channel;
+	struct session less = copy_session(&world->session), more = copy_session(&world->session);
 	struct sample blind = *sample;
 
-	less.channels = &less_channel;
-	more.channels = &more_channel;
-	take_own_rekeys(&less.ledger);
-	take_own_rekeys(&more.ledger);
 	blind.known &= ~(1u << dice(4));
 	if (session_observe(&less, &blind) && session_observe(&more, sample))
-		assert_true(session_channel_last_use(&less, &less_channel).latest_ns >=
-			    session_channel_last_use(&more, &more_channel).latest_ns);
-	ledger_deinit(&less.ledger);
-	ledger_deinit(&more.ledger);
+		assert_true(session_channel_last_use(&less, &less.channels[0]).latest_ns >=
+			    session_channel_last_use(&more, &more.channels[0]).latest_ns);
+	session_deinit(&less);
+	session_deinit(&more);
 }
 
 static void world_act(struct world *world, const struct verdict *verdict, int64_t now_ns)
 {
 	const struct policy *policy = &world->policy;
+	int64_t warned_at_ns = session_notes(&world->session)->warned_at_ns;
 	int64_t warning_ns = policy->idle_warning_ns;
 
 	if (warning_ns > world->limit_ns / 2)
 		warning_ns = world->limit_ns / 2;
-	if (verdict->action == VERDICT_WARN)
-		world->session.warned_at_ns = now_ns;
+	if (verdict->action == VERDICT_WARN) {
+		assert_non_null(session_need_notes(&world->session));
+		world->session.notes->warned_at_ns = now_ns;
+	}
 	if (verdict->action != VERDICT_DISCONNECT)
 		return;
 	assert_true(now_ns >= world->used_at_ns + world->limit_ns);
 	if (warning_ns > 0)
-		assert_true(world->session.warned_at_ns != 0 &&
-			    now_ns >= world->session.warned_at_ns + warning_ns &&
-			    world->session.warned_at_ns >= world->used_at_ns);
+		assert_true(warned_at_ns != 0 && now_ns >= warned_at_ns + warning_ns &&
+			    warned_at_ns >= world->used_at_ns);
 	world->ended = true;
 }
 

@@ -19,7 +19,7 @@ void session_init(struct session *session, const struct session_facts *facts, in
 {
 	struct bounds any = { .earliest_ns = facts->started_at_ns, .latest_ns = now_ns };
 
-	*session = (struct session){ .facts = *facts, .first_seen_ns = now_ns };
+	*session = (struct session){ .facts = *facts, .first_seen_ns = now_ns, .user = "" };
 	for (int use = 0; use < USE_N; use++)
 		session->uses[use] = any;
 	session->observed_at_ns = facts->started_at_ns;
@@ -27,8 +27,10 @@ void session_init(struct session *session, const struct session_facts *facts, in
 
 static void free_channels(struct session *session)
 {
-	for (size_t i = 0; i < session->n_channels; i++)
+	for (size_t i = 0; i < session->n_channels; i++) {
 		free(session->channels[i].command);
+		free(session->channels[i].notes);
+	}
 	free(session->channels);
 }
 
@@ -36,13 +38,61 @@ void session_deinit(struct session *session)
 {
 	free_channels(session);
 	ledger_deinit(&session->ledger);
+	liveness_deinit(&session->liveness);
 	free(session->record);
+	free(session->keepalive);
+	session->keepalive = NULL;
+	free(session->notes);
+	session->notes = NULL;
 	session->channels = NULL;
 	session->record = NULL;
 	session->n_channels = 0;
 }
 
-static bool channel_same(const struct channel_facts *a, const struct channel_facts *b)
+struct session_keepalive *session_need_keepalive(struct session *session)
+{
+	if (!session->keepalive)
+		session->keepalive = calloc(1, sizeof(*session->keepalive));
+	return session->keepalive;
+}
+
+struct session_notes *session_need_notes(struct session *session)
+{
+	if (!session->notes)
+		session->notes = calloc(1, sizeof(*session->notes));
+	return session->notes;
+}
+
+const struct session_notes *session_notes(const struct session *session)
+{
+	static const struct session_notes none;
+
+	return session->notes ? session->notes : &none;
+}
+
+struct channel_notes *session_need_channel_notes(struct channel *channel)
+{
+	if (!channel->notes)
+		channel->notes = calloc(1, sizeof(*channel->notes));
+	return channel->notes;
+}
+
+const struct channel_notes *session_channel_notes(const struct channel *channel)
+{
+	static const struct channel_notes none;
+
+	return channel->notes ? channel->notes : &none;
+}
+
+static struct channel_identity identity_of(const struct channel_facts *facts)
+{
+	return (struct channel_identity){ .start_ticks = facts->start_ticks,
+					  .pid = facts->pid,
+					  .tty = facts->tty,
+					  .kind = facts->kind };
+}
+
+static bool channel_same(const struct channel_identity *a, const struct channel_facts *b)
 {
 	return a->kind == b->kind && a->tty == b->tty && a->pid == b->pid &&
 	       a->start_ticks == b->start_ticks;
@@ -89,13 +139,15 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 			channels[i] = *before;
 		else
 			channels[i] = channel_opened(&facts[i], now);
-		channels[i].facts = facts[i];
-		if (before)
-			before->command = NULL;
+		channels[i].facts = identity_of(&facts[i]);
+		if (!before)
+			continue;
+		before->command = NULL;
+		before->notes = NULL;
 	}
 	free_channels(session);
 	session->channels = channels;
-	session->n_channels = n;
+	session->n_channels = (uint32_t)n;
 	session->liveness.relisted = true;
 	return 0;
 }
@@ -127,13 +179,19 @@ static bool is_terminal(const struct channel *channel)
 	return channel->facts.tty >= 0;
 }
 
+/* What its terminal was at the last sample is known. */
+static bool is_primed(const struct channel *channel)
+{
+	return (channel->last.known & TERMINAL_KNOWN) != 0;
+}
+
 /* Certainly no input reached this terminal since the sample before (see session.h). */
 static bool terminal_untouched(const struct channel *channel, const struct channel_sample *now,
 			       int64_t from_realtime_ns)
 {
-	const struct channel_sample *last = &channel->last;
+	const struct channel_seen *last = &channel->last;
 
-	if (!is_terminal(channel) || !channel->primed || !(now->known & TERMINAL_KNOWN))
+	if (!is_terminal(channel) || !is_primed(channel) || !(now->known & TERMINAL_KNOWN))
 		return false;
 	if (!(last->known & TERMINAL_RAW) || !(now->known & TERMINAL_RAW))
 		return false;
@@ -192,7 +250,7 @@ static bool any_terminal_touched(const struct session *session, const struct sam
 		const struct channel *channel = &session->channels[i];
 		const struct channel_sample *now = &sample->channels[i];
 
-		if (!is_terminal(channel) || !channel->primed)
+		if (!is_terminal(channel) || !is_primed(channel))
 			continue;
 		if ((now->known & TERMINAL_PENDING) || now->atime_s != channel->last.atime_s)
 			return true;
@@ -315,37 +373,40 @@ static void observe_work(struct channel *channel, const struct channel_sample *n
 			 int64_t at_ns)
 {
 	const struct policy *policy = channel->policy;
-	int64_t span_ns = at_ns - channel->work_anchor_at_ns;
-	bool first = channel->work_anchor_at_ns == 0;
-	bool worked;
+	struct channel_notes *notes;
+	int64_t span_ns;
+	bool first, worked;
 
 	if (policy->idle_timeout_ns == TIME_NEVER)
 		return;
-	if (!(now->known & TERMINAL_WORK)) {
+	notes = (now->known & TERMINAL_WORK) ? session_need_channel_notes(channel) : NULL;
+	if (!notes) {
 		bounds_use(&channel->work, from_ns, at_ns);
 		return;
 	}
+	span_ns = at_ns - notes->work_anchor_at_ns;
+	first = notes->work_anchor_at_ns == 0;
 	/* A process that left the tree took its share with it: what it did is unknown. */
-	worked = now->work_ns < channel->work_anchor_ns ||
-		 now->work_ns - channel->work_anchor_ns >=
+	worked = now->work_ns < notes->work_anchor_ns ||
+		 now->work_ns - notes->work_anchor_ns >=
 			 (uint64_t)work_threshold_ns(policy, span_ns);
 	if (!first && worked)
 		bounds_use(&channel->work, from_ns, at_ns);
 	if (first || worked || span_ns > policy->idle_timeout_ns) {
-		channel->work_anchor_ns = now->work_ns;
-		channel->work_anchor_at_ns = at_ns;
+		notes->work_anchor_ns = now->work_ns;
+		notes->work_anchor_at_ns = at_ns;
 	}
 }
 
 static void observe_channels(struct session *session, const struct sample *sample, int64_t from_ns)
 {
 	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++) {
+		const struct channel_sample *now = &sample->channels[i];
 		struct channel *channel = &session->channels[i];
 
 		if (has_child(channel) && (channel->policy->counts & USE_BIT(USE_WORK)))
-			observe_work(channel, &sample->channels[i], from_ns, sample->at_ns);
-		channel->last = sample->channels[i];
-		channel->primed = (channel->last.known & TERMINAL_KNOWN) != 0;
+			observe_work(channel, now, from_ns, sample->at_ns);
+		channel->last = (struct channel_seen){ now->atime_s, now->known };
 	}
 }
 
@@ -391,7 +452,9 @@ static bool is_undecided(struct session *session, const struct sample *sample)
 		session->undecided = 0;
 		return false;
 	}
-	return ++session->undecided <= UNDECIDED_MOST;
+	if (session->undecided <= UNDECIDED_MOST)
+		session->undecided++;
+	return session->undecided <= UNDECIDED_MOST;
 }
 
 bool session_observe(struct session *session, const struct sample *sample)

@@ -23,21 +23,38 @@
 #include "core/order.h"
 #include "core/policy.h"
 
-#define SESSION_USER_BYTES 64
+#define SESSION_USER_BYTES 64 /* at most, with its end */
+
+/* What of struct channel_facts tells a channel from others. */
+struct channel_identity {
+	uint64_t start_ticks;
+	int32_t pid, tty;
+	uint32_t kind;
+};
+
+/* What of the last sample that was known the next one is compared with. */
+struct channel_seen {
+	int64_t atime_s;
+	uint32_t known; /* enum terminal_known */
+};
+
+/* What there is where work counts, or once something was said of a terminal alone. */
+struct channel_notes {
+	uint64_t work_anchor_ns;   /* CPU time when work last counted ... */
+	int64_t work_anchor_at_ns; /* ... and when that was */
+	int64_t warned_at_ns;	   /* 0: not warned */
+	int64_t hung_up_at_ns;	   /* 0: not asked for */
+};
 
 struct channel {
-	struct channel_facts facts;
+	struct channel_identity facts;
 	char *command;		     /* owned, of an exec channel; NULL: none.  Foreign text */
 	const struct policy *policy; /* the caller's, also of others */
 	struct bounds opened;	     /* an opening counts as use of any kind of channel */
 	struct bounds input;	     /* of a terminal; others share the connection's */
 	struct bounds work;
-	struct channel_sample last; /* the last one that was known */
-	bool primed;		    /* `last` is valid */
-	uint64_t work_anchor_ns;    /* CPU time when work last counted ... */
-	int64_t work_anchor_at_ns;  /* ... and when that was */
-	int64_t warned_at_ns;	    /* terminal alone: 0 not warned */
-	int64_t hung_up_at_ns;	    /* terminal alone: 0 not asked for */
+	struct channel_seen last;    /* zeroed: nothing was known */
+	struct channel_notes *notes; /* owned; NULL: all of them are 0 */
 };
 
 enum session_phase {
@@ -45,35 +62,46 @@ enum session_phase {
 	PHASE_ENDING, /* the monitor has been told to end it */
 };
 
-struct session {
-	struct session_facts facts;
-	struct ledger ledger;
-	struct ledger_traits traits;
-	struct liveness liveness;
-	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
-	struct bounds unsure; /* when the list of channels was last not certain; nothing since it is
-				 again */
-	char *record;	      /* owned: of a cut that has been ordered; NULL */
-	struct channel *channels; /* owned; never empty once the first list came */
-	size_t n_channels;
-	int64_t observed_at_ns; /* from_ns of the last sample that said something */
-	int64_t first_seen_ns;
+/* The kernel's care for a connection, from the first order to change it on. */
+struct session_keepalive {
+	struct order_keepalive wanted; /* as it was last ordered; zeroed: not changed */
+	bool changed;		       /* it is another than it was: this */
+	struct order_keepalive original;
+};
+
+/* What was said of a session or asked for it. */
+struct session_notes {
 	int64_t warned_at_ns;		     /* 0: not warned */
 	int64_t reported_at_ns;		     /* 0: not reported (IdleAction report) */
 	int64_t unresponsive_reported_at_ns; /* the same for the client that does not answer */
 	int64_t not_parked_at_ns;	     /* when parking it last failed; 0: never */
 	int64_t kept_until_ns;		     /* 0: not kept */
+};
+
+struct session {
+	struct session_facts facts;
+	struct ledger ledger;
+	struct liveness liveness;
+	struct bounds uses[USE_N]; /* of the connection; USE_WORK is not used here */
+	struct bounds unsure; /* when the list of channels was last not certain; nothing since it is
+				 again */
+	char *record;	      /* owned: of a cut that has been ordered; NULL */
+	struct session_keepalive *keepalive; /* owned; NULL: the kernel's was never touched */
+	struct session_notes *notes;	     /* owned; NULL: all of them are 0 */
+	struct channel *channels;	     /* owned; never empty once the first list came */
+	const char *user;	/* the caller's, also of others; "" while unknown. Foreign text */
+	int64_t observed_at_ns; /* from_ns of the last sample that said something */
+	int64_t first_seen_ns;
 	int64_t rekey_from_ns; /* since when a rekey was seen by the last sample; 0: none was */
 	int64_t realtime_offset_ns; /* of the last sample */
 	uint32_t known;		    /* the same */
 	uint32_t forward_opened;
-	uint32_t undecided; /* samples in a row with bytes that the server had not read */
 	uint32_t id;
-	enum session_phase phase;
+	uint32_t n_channels;
+	struct ledger_traits traits;
+	enum session_phase phase : 8;
+	uint8_t undecided;  /* samples in a row with bytes that the server had not read */
 	bool reaped_before; /* in a sample that said nothing */
-	bool retuned;	    /* the kernel's keepalive was changed; it stood at ... */
-	struct order_keepalive original;
-	char user[SESSION_USER_BYTES]; /* "" while unknown; foreign text */
 };
 
 /* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until
@@ -91,6 +119,15 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 
 /* "" is none. -ENOMEM leaves the old one. */
 int session_set_command(struct channel *channel, const char *command);
+
+/* Made by the first call; NULL without memory. */
+struct session_keepalive *session_need_keepalive(struct session *session);
+struct session_notes *session_need_notes(struct session *session);
+struct channel_notes *session_need_channel_notes(struct channel *channel);
+
+/* To be read. */
+const struct session_notes *session_notes(const struct session *session);
+const struct channel_notes *session_channel_notes(const struct channel *channel);
 
 /*
  * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken

@@ -88,17 +88,20 @@ static const struct row rows[] = {
 
 /* By the number of their terminal. */
 static struct policy policies[4];
+static struct channel_notes notes_of[4];
 
 static struct policy *fill_channel(struct channel *channel, int32_t tty, int64_t used_at_ns)
 {
 	struct policy *policy = &policies[tty < 0 ? 0 : tty];
 
+	notes_of[tty < 0 ? 0 : tty] = (struct channel_notes){ 0 };
 	*policy = (struct policy){ .counts = USE_BIT(USE_INPUT), .idle_action = ACTION_DISCONNECT };
 	*channel = (struct channel){
 		.facts = { .kind = tty < 0 ? KIND_SFTP : KIND_SHELL, .tty = tty, .pid = 7 + tty },
 		.opened = { 0, 1 },
 		.input = { used_at_ns, used_at_ns },
 		.policy = policy,
+		.notes = &notes_of[tty < 0 ? 0 : tty],
 	};
 	return policy;
 }
@@ -109,7 +112,8 @@ static void each_row_of_the_ladder(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		const struct row *row = &rows[i];
 		struct channel channel;
-		struct session session = { .channels = &channel, .n_channels = 1 };
+		struct session_notes notes;
+		struct session session = { .channels = &channel, .n_channels = 1, .notes = &notes };
 		struct verdict verdict;
 		struct policy *policy;
 
@@ -119,12 +123,14 @@ static void each_row_of_the_ladder(void **state)
 		policy->idle_warning_ns = row->warning_ns;
 		policy->idle_action = row->idle_action;
 		policy->park_fallback = row->park_fallback;
-		session.not_parked_at_ns =
-			row->not_parked_after_ns ? USED_AT + row->not_parked_after_ns : 0;
-		session.warned_at_ns = row->warned_after_ns ? USED_AT + row->warned_after_ns : 0;
-		session.reported_at_ns =
-			row->reported_after_ns ? USED_AT + row->reported_after_ns : 0;
-		session.kept_until_ns = row->kept_after_ns ? USED_AT + row->kept_after_ns : 0;
+		notes = (struct session_notes){
+			.warned_at_ns = row->warned_after_ns ? USED_AT + row->warned_after_ns : 0,
+			.reported_at_ns =
+				row->reported_after_ns ? USED_AT + row->reported_after_ns : 0,
+			.not_parked_at_ns =
+				row->not_parked_after_ns ? USED_AT + row->not_parked_after_ns : 0,
+			.kept_until_ns = row->kept_after_ns ? USED_AT + row->kept_after_ns : 0,
+		};
 		verdict = judge(&session, USED_AT + row->idle_ns, row->brake);
 		if (verdict.rule != row->rule || verdict.action != row->action)
 			fail_msg("%s: rule %d, action %d", row->what, verdict.rule, verdict.action);
@@ -163,7 +169,7 @@ static void one_terminal_of_two(void **state)
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
 	assert_int_equal(verdict.action, VERDICT_WARN_TERMINAL);
 	assert_int_equal(verdict.channel, 0);
-	channels[0].warned_at_ns = USED_AT + 50 * S;
+	channels[0].notes->warned_at_ns = USED_AT + 50 * S;
 	verdict = judge(&session, USED_AT + 59 * S, false);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
 	assert_int_equal(verdict.action, VERDICT_NONE);
@@ -175,7 +181,7 @@ static void one_terminal_of_two(void **state)
 	verdict = judge(&session, USED_AT + 60 * S, true);
 	assert_int_equal(verdict.rule, RULE_HELD);
 	assert_int_equal(verdict.action, VERDICT_NONE);
-	channels[0].hung_up_at_ns = USED_AT + 60 * S;
+	channels[0].notes->hung_up_at_ns = USED_AT + 60 * S;
 	verdict = judge(&session, USED_AT + 61 * S, false);
 	assert_int_equal(verdict.action, VERDICT_NONE);
 }
@@ -191,8 +197,8 @@ static void both_idle_ends_the_connection(void **state)
 	verdict = judge(&session, USED_AT + 69 * S, false);
 	assert_int_equal(verdict.channel, 1);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
-	channels[1].warned_at_ns = USED_AT + 50 * S;
-	channels[1].hung_up_at_ns = USED_AT + 60 * S;
+	channels[1].notes->warned_at_ns = USED_AT + 50 * S;
+	channels[1].notes->hung_up_at_ns = USED_AT + 60 * S;
 	verdict = judge(&session, USED_AT + 70 * S, false);
 	assert_int_equal(verdict.rule, RULE_WARN);
 	assert_int_equal(verdict.channel, 0);
@@ -207,7 +213,7 @@ static void no_hangup_without_company(void **state)
 	struct verdict verdict;
 
 	(void)state;
-	channels[1].facts = (struct channel_facts){ .kind = KIND_FORWARD, .tty = -1 };
+	channels[1].facts = (struct channel_identity){ .kind = KIND_FORWARD, .tty = -1 };
 	policies[1].counts = USE_BIT(USE_TRAFFIC);
 	session.uses[USE_TRAFFIC] = (struct bounds){ USED_AT + 500 * S, USED_AT + 500 * S };
 	verdict = judge(&session, USED_AT + 500 * S, false);
@@ -274,7 +280,7 @@ static const struct client_row client_rows[] = {
 	  .probes = 9, .unknown = true },
 };
 
-static struct liveness liveness_of(const struct client_row *row)
+static struct liveness liveness_of(const struct client_row *row, struct liveness_proof *proof)
 {
 	struct liveness liveness = {
 		.known = !row->unknown,
@@ -282,6 +288,10 @@ static struct liveness liveness_of(const struct client_row *row)
 		.gap_ended_at_ns = LOOKED_AT - 10 * S,
 		.host = { 0, LOOKED_AT - row->host_s * S },
 		.program = { 0, LOOKED_AT - row->program_s * S },
+		.proof = proof,
+	};
+
+	*proof = (struct liveness_proof){
 		.pings = row->pings,
 		.first_ping_at_ns = LOOKED_AT - 10 * S,
 		.second_ping_at_ns = LOOKED_AT - 9 * S,
@@ -293,7 +303,6 @@ static struct liveness liveness_of(const struct client_row *row)
 		.full_looks = row->full_for_s > 0 ? 5 : 0,
 		.full_since_ns = LOOKED_AT - row->full_for_s * S,
 	};
-
 	return liveness;
 }
 
@@ -303,7 +312,9 @@ static void each_row_of_the_client(void **state)
 	for (size_t i = 0; i < sizeof(client_rows) / sizeof(client_rows[0]); i++) {
 		const struct client_row *row = &client_rows[i];
 		struct channel channel;
-		struct session session = { .channels = &channel, .n_channels = 1 };
+		struct session_notes notes;
+		struct session session = { .channels = &channel, .n_channels = 1, .notes = &notes };
+		struct liveness_proof proof;
 		struct verdict verdict;
 		struct policy *policy;
 
@@ -311,10 +322,12 @@ static void each_row_of_the_client(void **state)
 		policy->idle_timeout_ns = TIME_NEVER;
 		policy->client_alive_interval_ns = 15 * S;
 		policy->client_alive_count_max = row->count == UINT32_MAX ? 0 : 3;
-		session.liveness = liveness_of(row);
-		session.kept_until_ns = row->kept_for_s > 0 ? LOOKED_AT + row->kept_for_s * S : 0;
-		session.unresponsive_reported_at_ns =
-			row->reported_ago_s > 0 ? LOOKED_AT - row->reported_ago_s * S : 0;
+		session.liveness = liveness_of(row, &proof);
+		notes = (struct session_notes){
+			.kept_until_ns = row->kept_for_s > 0 ? LOOKED_AT + row->kept_for_s * S : 0,
+			.unresponsive_reported_at_ns =
+				row->reported_ago_s > 0 ? LOOKED_AT - row->reported_ago_s * S : 0,
+		};
 		policy->idle_action = row->report ? ACTION_REPORT : ACTION_DISCONNECT;
 		/* The time of use stands still while the ledger says nothing; the client's does
 		 * not. */

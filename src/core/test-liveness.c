@@ -62,6 +62,7 @@ static void the_clocks_have_bounds(void **state)
 	/* Rounding never makes them earlier. */
 	look(&liveness, 120, 108, 90, false);
 	assert_true(liveness.host.latest_ns == 109 * S + SLACK);
+	liveness_deinit(&liveness);
 }
 
 static const struct {
@@ -93,10 +94,10 @@ static void pings_have_a_schedule(void **state)
 				 (long long)due.look_ns);
 		liveness_find_due(&liveness, &terms, first_ns, &due);
 		assert_true(due.ping_ns == first_ns);
-		liveness.pings = 1;
-		liveness.first_ping_at_ns = liveness.last_ping_at_ns = 200 * S;
+		look(&liveness, 200, 100, 100, true);
 		liveness_find_due(&liveness, &terms, 200 * S, &due);
 		assert_true(due.ping_ns == 200 * S + schedules[i].every_ms * NS_PER_MS);
+		liveness_deinit(&liveness);
 	}
 }
 
@@ -119,6 +120,7 @@ static void two_pings_must_stay_unanswered(void **state)
 	look(&liveness, 165, 100, 163, false);
 	assert_true(due_at(&liveness, 165 * S).host_ns == TIME_NEVER);
 	assert_int_equal(liveness_pings_unanswered(&liveness), 0);
+	liveness_deinit(&liveness);
 }
 
 static void pings_in_time_make_the_end_exact(void **state)
@@ -129,6 +131,7 @@ static void pings_in_time_make_the_end_exact(void **state)
 	for (int64_t at_s = 101; at_s < 144; at_s++)
 		look(&liveness, at_s, 100, 100, at_s >= 117);
 	assert_true(due_at(&liveness, 143 * S).host_ns == 145 * S + SLACK);
+	liveness_deinit(&liveness);
 }
 
 static void two_pings_at_once_are_one(void **state)
@@ -142,7 +145,8 @@ static void two_pings_at_once_are_one(void **state)
 	liveness_look(&liveness, &sample);
 	sample.pinged_at_ns += 500 * NS_PER_MS;
 	liveness_look(&liveness, &sample);
-	assert_int_equal(liveness.pings, 1);
+	assert_int_equal(liveness_pings(&liveness), 1);
+	liveness_deinit(&liveness);
 }
 
 static void without_pings_no_host_is_dead(void **state)
@@ -159,6 +163,7 @@ static void without_pings_no_host_is_dead(void **state)
 	assert_true(due_at(&liveness, 300 * S).host_ns == TIME_NEVER);
 	/* Another try after an interval. */
 	assert_true(due_at(&liveness, 300 * S).ping_ns == 315 * S);
+	liveness_deinit(&liveness);
 }
 
 static void without_a_socket_nothing_is_known(void **state)
@@ -176,6 +181,7 @@ static void without_a_socket_nothing_is_known(void **state)
 	assert_true(due.host_ns == TIME_NEVER && due.program_ns == TIME_NEVER &&
 		    due.ping_ns == TIME_NEVER);
 	assert_true(due.look_ns > 150 * S && due.look_ns < 160 * S);
+	liveness_deinit(&liveness);
 }
 
 /* Nobody looked for longer than was meant: answers may wait. */
@@ -191,6 +197,7 @@ static void a_late_look_decides_nothing(void **state)
 	assert_true(due_at(&liveness, 3600 * S).look_ns == 3601 * S);
 	look(&liveness, 3601, 100, 100, false);
 	assert_true(due_at(&liveness, 3601 * S).host_ns <= 3601 * S);
+	liveness_deinit(&liveness);
 }
 
 /* --- probes --- */
@@ -211,6 +218,7 @@ static struct stepping start(void)
 	liveness_look(&stepping.liveness, &stepping.sample);
 	liveness_step(&stepping.liveness, &stepping.sample, &still);
 	return stepping;
+	liveness_deinit(&stepping.liveness);
 }
 
 static void step(struct stepping *stepping, int64_t at_s, uint64_t in, uint64_t out, bool quiet)
@@ -265,6 +273,7 @@ static void what_is_a_probe(void **state)
 		if (liveness_probes_unanswered(&stepping.liveness) != steps[i].probes)
 			fail_msg("%s: %u", steps[i].what,
 				 liveness_probes_unanswered(&stepping.liveness));
+		liveness_deinit(&stepping.liveness);
 	}
 }
 
@@ -279,6 +288,7 @@ static void a_packet_after_output_is_no_probe(void **state)
 		step(&stepping, at_s + 10, 0, 52, true);
 	}
 	assert_int_equal(liveness_probes_unanswered(&stepping.liveness), 0);
+	liveness_deinit(&stepping.liveness);
 }
 
 static const struct {
@@ -309,6 +319,7 @@ static void one_probe_counts_when_its_size_is_known(void **state)
 				 liveness_probes_unanswered(&stepping.liveness));
 		assert_int_equal(liveness_has_probes(&stepping.liveness),
 				 learned[i].probes > 0 || learned[i].out > learned[i].in);
+		liveness_deinit(&stepping.liveness);
 	}
 }
 
@@ -322,6 +333,7 @@ static void data_answers_all_probes(void **state)
 	assert_int_equal(liveness_probes_unanswered(&stepping.liveness), 2);
 	step(&stepping, 131, 36, 0, true);
 	assert_int_equal(liveness_probes_unanswered(&stepping.liveness), 0);
+	liveness_deinit(&stepping.liveness);
 }
 
 /* What the network still has, the program has not left unanswered. */
@@ -341,7 +353,8 @@ static void a_probe_counts_from_its_delivery(void **state)
 	stepping.sample.acked = stepping.sample.sent;
 	step(&stepping, 140, 0, 0, true);
 	assert_int_equal(liveness_probes_unanswered(&stepping.liveness), 2);
-	assert_true(stepping.liveness.probes[0].delivered_at_ns == 140 * S);
+	assert_true(stepping.liveness.proof->probes[0].delivered_at_ns == 140 * S);
+	liveness_deinit(&stepping.liveness);
 }
 
 static void an_unanswered_probe_ends_in_time(void **state)
@@ -361,6 +374,7 @@ static void an_unanswered_probe_ends_in_time(void **state)
 	assert_true(due_at(&stepping.liveness, 144 * S).host_ns == TIME_NEVER);
 	/* Nobody judges it by what was known of the host some seconds ago. */
 	assert_true(due_at(&stepping.liveness, 148 * S).program_ns == TIME_NEVER);
+	liveness_deinit(&stepping.liveness);
 }
 
 static void a_late_probe_has_its_time(void **state)
@@ -368,7 +382,7 @@ static void a_late_probe_has_its_time(void **state)
 	struct stepping stepping = start();
 
 	(void)state;
-	stepping.liveness.answered[0] = 52;
+	assert_int_equal(liveness_add_answered(&stepping.liveness, 52), 0);
 	for (int64_t at_s = 102; at_s < 400; at_s += 2)
 		step(&stepping, at_s, 0, 0, true);
 	step(&stepping, 400, 0, 52, true);
@@ -377,6 +391,7 @@ static void a_late_probe_has_its_time(void **state)
 	assert_true(due_at(&stepping.liveness, 404 * S).program_ns == TIME_NEVER);
 	assert_true(due_at(&stepping.liveness, 404 * S).ping_ns >= 406 * S);
 	assert_true(due_at(&stepping.liveness, 406 * S).ping_ns < 408 * S);
+	liveness_deinit(&stepping.liveness);
 }
 
 /* --- the window --- */
@@ -419,6 +434,7 @@ static void a_full_window_is_proof(void **state)
 		if ((due_at(&liveness, windows[i].to_s * S).program_ns <= 146 * S) !=
 		    windows[i].proof)
 			fail_msg("%s", windows[i].what);
+		liveness_deinit(&liveness);
 	}
 }
 
@@ -437,6 +453,7 @@ static void a_window_that_opened_begins_anew(void **state)
 	for (int64_t at_s = 141; at_s < 146; at_s++)
 		full(&liveness, at_s, 5000, 0);
 	assert_true(due_at(&liveness, 146 * S).program_ns == TIME_NEVER);
+	liveness_deinit(&liveness);
 }
 
 static void off_is_off(void **state)
@@ -451,6 +468,7 @@ static void off_is_off(void **state)
 	liveness_find_due(&liveness, &off, 150 * S, &due);
 	assert_true(due.host_ns == TIME_NEVER && due.program_ns == TIME_NEVER &&
 		    due.ping_ns == TIME_NEVER && due.look_ns == TIME_NEVER);
+	liveness_deinit(&liveness);
 }
 
 int main(void)

@@ -95,16 +95,23 @@ static void cancel_warnings(struct entry *entry, const struct verdict *verdict)
 	char who[NAME_BYTES], tags[TAGS_BYTES];
 	const char *why = verdict->rule == RULE_IN_USE ? "use" : judge_rule_name(verdict->rule);
 
-	if (session->warned_at_ns == 0 || verdict->rule == RULE_WARN ||
+	if (session_notes(session)->warned_at_ns == 0 || verdict->rule == RULE_WARN ||
 	    record_is_unresponsive(verdict) ||
 	    (verdict->rule >= RULE_DISCONNECT && verdict->rule <= RULE_HELD))
 		return;
-	session->warned_at_ns = 0;
+	session->notes->warned_at_ns = 0;
 	record_name(session, who);
 	record_tags(session, tags);
 	log_info("%s cancelled the warning of session %s  rule=%d %s", why, who, verdict->rule,
 		 tags);
 	engine_tell(entry, EVENT_CANCELLED, verdict->rule, -1, why);
+}
+
+/* Nothing is said or ordered now. */
+static void tell_no_memory(struct entry *entry)
+{
+	log_error("out of memory; session %u is not ended", entry->session.id);
+	entry->retry_at_ns = engine_now_ns() + NS_PER_S;
 }
 
 /* -ENOMEM: nothing is to be ordered now. */
@@ -114,8 +121,7 @@ static int begin_end(struct entry *entry, const struct verdict *verdict)
 	struct ending *ending = entry->ending ? entry->ending : malloc(sizeof(*ending));
 
 	if (!ending) {
-		log_error("out of memory; session %u is not ended", session->id);
-		entry->retry_at_ns = engine_now_ns() + NS_PER_S;
+		tell_no_memory(entry);
 		return -ENOMEM;
 	}
 	*ending = (struct ending){ .verdict = *verdict };
@@ -203,8 +209,8 @@ static void order_hangup(struct entry *entry, const struct verdict *verdict)
 	order.guard = guard_of(session, channel);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.",
 		       entry->ending->reason);
-	channel->hung_up_at_ns = engine_now_ns();
-	brake_note_cut(rules_brake(entry), channel->hung_up_at_ns);
+	channel->notes->hung_up_at_ns = engine_now_ns();
+	brake_note_cut(rules_brake(entry), channel->notes->hung_up_at_ns);
 	engine_send(entry->engine, LINK_HANGUP, &order, sizeof(order));
 }
 
@@ -219,14 +225,15 @@ static void say_report(struct entry *entry, const struct verdict *verdict)
 	record_lack(session, verdict, reason, sizeof(reason));
 	if (verdict->rule != RULE_HELD && verdict->rule != RULE_TERMINAL_HANGUP) {
 		if (record_is_unresponsive(verdict))
-			session->unresponsive_reported_at_ns = session->liveness.looked_at_ns;
+			session->notes->unresponsive_reported_at_ns =
+				session->liveness.looked_at_ns;
 		else
-			session->reported_at_ns = session->observed_at_ns;
+			session->notes->reported_at_ns = session->observed_at_ns;
 		log_info("would cut session %s: %s  rule=%d %s", who, reason, verdict->rule, tags);
 		engine_tell(entry, EVENT_REPORTED, verdict->rule, -1, reason);
 		return;
 	}
-	channel->hung_up_at_ns = session->observed_at_ns;
+	channel->notes->hung_up_at_ns = session->observed_at_ns;
 	log_info("would hang up pts/%d of session %s: %s  rule=%d %s", channel->facts.tty, who,
 		 reason, verdict->rule, tags);
 	engine_tell(entry, EVENT_REPORTED, verdict->rule, channel->facts.tty, reason);
@@ -265,18 +272,23 @@ void act_on_verdict(struct entry *entry)
 	struct channel *channel = &session->channels[verdict->channel];
 
 	if (verdict->rule == RULE_IN_USE)
-		entry->refused = 0;
+		entry->refused = false;
 	cancel_warnings(entry, verdict);
 	note_held(entry, verdict);
+	if (verdict->action != VERDICT_NONE &&
+	    (!session_need_notes(session) || !session_need_channel_notes(channel))) {
+		tell_no_memory(entry);
+		return;
+	}
 	switch (verdict->action) {
 	case VERDICT_NONE:
 		return;
 	case VERDICT_WARN:
-		session->warned_at_ns = session->observed_at_ns;
+		session->notes->warned_at_ns = session->observed_at_ns;
 		order_warning(entry, verdict, -1);
 		break;
 	case VERDICT_WARN_TERMINAL:
-		channel->warned_at_ns = session->observed_at_ns;
+		channel->notes->warned_at_ns = session->observed_at_ns;
 		order_warning(entry, verdict, channel->facts.tty);
 		break;
 	case VERDICT_DISCONNECT:
@@ -333,6 +345,14 @@ static void tell_cut(struct entry *entry, const struct order_cut_done *done)
 	engine_tell(entry, EVENT_PARKED, ending->verdict.rule, -1, reason);
 }
 
+static bool is_first_refusal(struct entry *entry)
+{
+	bool first = !entry->refused;
+
+	entry->refused = true;
+	return first;
+}
+
 void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 {
 	struct session *session = &entry->session;
@@ -363,7 +383,7 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 		return;
 	}
 	record_name(session, who);
-	if (done->result == -EBUSY && entry->refused++ == 0)
+	if (done->result == -EBUSY && is_first_refusal(entry))
 		log_info("session %s %s at the last moment and is not %s", who,
 			 record_is_unresponsive(&ending->verdict) ? "gave a sign of life"
 								  : "was used",
@@ -385,9 +405,10 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 		entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 		brake_take_back(rules_brake(entry));
 		for (size_t i = 0; i < session->n_channels; i++)
-			if (session->channels[i].facts.tty == done->tty)
-				entry->session.channels[i].hung_up_at_ns = 0;
-		if (done->result == -EBUSY && entry->refused++ == 0)
+			if (session->channels[i].facts.tty == done->tty &&
+			    session->channels[i].notes)
+				session->channels[i].notes->hung_up_at_ns = 0;
+		if (done->result == -EBUSY && is_first_refusal(entry))
 			log_info(
 				"pts/%d of session %s was used at the last moment and is not hung up",
 				done->tty, who);
@@ -431,13 +452,14 @@ void act_closed(struct entry *entry, const struct link_last_words *words)
 
 void act_kept(struct entry *entry, const char *who)
 {
+	const int64_t until_ns = session_notes(&entry->session)->kept_until_ns;
 	char name[NAME_BYTES], reason[160], until[CLOCK_TEXT_BYTES];
 
 	record_name(&entry->session, name);
-	if (entry->session.kept_until_ns == 0) {
+	if (until_ns == 0) {
 		(void)snprintf(reason, sizeof(reason), "no longer kept, says %s", who);
 	} else {
-		clock_format_utc(entry->session.kept_until_ns, until);
+		clock_format_utc(until_ns, until);
 		(void)snprintf(reason, sizeof(reason), "kept until %s by %s", until, who);
 	}
 	log_info("session %s: %s  rule=%d", name, reason, RULE_KEPT);

@@ -26,6 +26,13 @@ static bool reports(const struct session *session)
 	return false;
 }
 
+static const struct session_keepalive *keepalive_of(const struct session *session)
+{
+	static const struct session_keepalive none;
+
+	return session->keepalive ? session->keepalive : &none;
+}
+
 /*
  * Never on a connection that was silent for long: the kernel would end it at the first tick that
  * finds one lost probe.  Not where a session is kept or held either: nobody would have ended it.
@@ -35,11 +42,11 @@ static int32_t user_timeout_ms(const struct entry *entry, const struct liveness_
 	const struct session *session = &entry->session;
 	int64_t now_ns = session->liveness.looked_at_ns, timeout_ns;
 
-	if (session->kept_until_ns > engine_now_ns() || entry->held ||
+	if (session_notes(session)->kept_until_ns > engine_now_ns() || entry->held ||
 	    __builtin_mul_overflow(terms->limit_ns, USER_TIMEOUT_FACTOR, &timeout_ns) ||
 	    timeout_ns / NS_PER_MS > INT32_MAX)
 		return 0;
-	if (entry->wanted.user_timeout_ms == timeout_ns / NS_PER_MS ||
+	if (keepalive_of(session)->wanted.user_timeout_ms == timeout_ns / NS_PER_MS ||
 	    (session->liveness.known &&
 	     now_ns - session->liveness.host.latest_ns < terms->interval_ns / 2))
 		return (int32_t)(timeout_ns / NS_PER_MS);
@@ -49,9 +56,11 @@ static int32_t user_timeout_ms(const struct entry *entry, const struct liveness_
 void alive_tune(struct entry *entry)
 {
 	struct session *session = &entry->session;
+	const struct session_keepalive *before = keepalive_of(session);
+	struct session_keepalive *keepalive;
 	struct order_tune order = { .handle = entry->handle,
-				    .original_known = session->retuned,
-				    .original = session->original };
+				    .original_known = before->changed,
+				    .original = before->original };
 	size_t channel;
 	struct liveness_terms terms = judge_alive_terms(session, &channel);
 	int64_t every_s = (terms.interval_ns + NS_PER_S - 1) / NS_PER_S;
@@ -60,7 +69,7 @@ void alive_tune(struct entry *entry)
 		return;
 	if (terms.limit_ns == TIME_NEVER || reports(session)) {
 		order.put_back = 1;
-		if (!entry->wanted.on && !session->retuned)
+		if (!before->wanted.on && !before->changed)
 			return;
 	} else {
 		if (every_s > KEEPIDLE_MOST_S)
@@ -72,21 +81,27 @@ void alive_tune(struct entry *entry)
 			.count = KEEPALIVE_COUNT,
 			.user_timeout_ms = user_timeout_ms(entry, &terms),
 		};
-		if (memcmp(&order.wanted, &entry->wanted, sizeof(order.wanted)) == 0)
+		if (memcmp(&order.wanted, &before->wanted, sizeof(order.wanted)) == 0)
 			return;
 	}
-	entry->wanted = order.wanted;
+	/* Without memory it is ordered after another look. */
+	keepalive = session_need_keepalive(session);
+	if (!keepalive)
+		return;
+	keepalive->wanted = order.wanted;
 	engine_send(entry->engine, LINK_TUNE, &order, sizeof(order));
 }
 
 void alive_tuned(struct entry *entry, const struct order_tuned *done)
 {
-	struct session *session = &entry->session;
+	struct session_keepalive *keepalive = entry->session.keepalive;
 	char trouble[ORDER_TEXT_BYTES];
 
+	if (!keepalive)
+		return;
 	/* Kept for the next daemon, should this one be killed. */
-	session->retuned = done->changed != 0;
-	session->original = done->original;
+	keepalive->changed = done->changed != 0;
+	keepalive->original = done->original;
 	engine_save_soon(entry->engine);
 	if (done->result == 0 || done->result == -ESRCH)
 		return;

@@ -83,9 +83,9 @@ bool park_refused(struct entry *entry, const struct order_cut_done *done)
 	const struct policy *policy = policy_of(session);
 	char who[NAME_BYTES], why[ORDER_WHY_BYTES];
 
-	if (done->not_parked[0] == '\0' || !policy)
+	if (done->not_parked[0] == '\0' || !policy || !session->notes)
 		return false;
-	session->not_parked_at_ns = engine_now_ns();
+	session->notes->not_parked_at_ns = engine_now_ns();
 	(void)text_copy(done->not_parked, why, sizeof(why));
 	record_name(session, who);
 	log_warning("session %s could not be parked: %s; ParkFallback %s", who, why,

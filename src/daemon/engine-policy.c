@@ -61,20 +61,29 @@ static void learn_groups(struct entry *entry)
 	}
 }
 
-void policy_learn_user(struct entry *entry, uint32_t uid)
+int policy_learn_user(struct entry *entry, uint32_t uid)
 {
 	struct session *session = &entry->session;
+	struct names *users = &entry->engine->users;
+	char name[SESSION_USER_BYTES];
+	const char *shared;
 	struct passwd *user;
 
 	if (uid == UINT32_MAX || (session->facts.uid == uid && session->user[0] != '\0'))
-		return;
-	session->facts.uid = uid;
+		return 0;
 	user = getpwuid(uid);
 	if (user)
-		(void)text_copy(user->pw_name, session->user, sizeof(session->user));
+		(void)text_copy(user->pw_name, name, sizeof(name));
 	else
-		(void)snprintf(session->user, sizeof(session->user), "%u", uid);
+		(void)snprintf(name, sizeof(name), "%u", uid);
+	shared = names_take(users, name);
+	if (!shared)
+		return -ENOMEM;
+	names_drop(users, session->user);
+	session->facts.uid = uid;
+	session->user = shared;
 	forget_groups(entry);
+	return 0;
 }
 
 /* Out of memory nothing is done to the channel until the configuration is loaded again. */
@@ -142,13 +151,13 @@ void policy_forget_warnings(struct session *session, int64_t now_ns)
 		struct channel *channel = &session->channels[i];
 		int64_t for_ns = policy_warning_ns(channel->policy);
 
-		if (now_ns >= channel->warned_at_ns + for_ns)
-			channel->warned_at_ns = 0;
+		if (channel->notes && now_ns >= channel->notes->warned_at_ns + for_ns)
+			channel->notes->warned_at_ns = 0;
 		if (for_ns > longest_ns)
 			longest_ns = for_ns;
 	}
-	if (now_ns >= session->warned_at_ns + longest_ns)
-		session->warned_at_ns = 0;
+	if (session->notes && now_ns >= session->notes->warned_at_ns + longest_ns)
+		session->notes->warned_at_ns = 0;
 }
 
 int policy_problem_lines(const struct config_problems *problems, char ***ret_lines, size_t *ret_n)

@@ -135,7 +135,7 @@ void engine_reason(const struct session *session, const struct verdict *verdict,
 		(void)text_copy("somebody asked for its end", ret_text, size);
 		return;
 	case RULE_KEPT:
-		clock_format_utc(session->kept_until_ns, text);
+		clock_format_utc(session_notes(session)->kept_until_ns, text);
 		(void)snprintf(ret_text, size, "kept until %s", text);
 		return;
 	case RULE_UNLIMITED:

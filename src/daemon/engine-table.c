@@ -87,6 +87,7 @@ static void entry_free(struct entry *entry)
 		free(entry->groups[i]);
 	free(entry->groups);
 	free(entry->ending);
+	names_drop(&entry->engine->users, entry->session.user);
 	session_deinit(&entry->session);
 	free(entry);
 }

@@ -12,6 +12,7 @@
 #include "core/session.h"
 #include "daemon/engine.h"
 #include "daemon/link.h"
+#include "daemon/names.h"
 #include "daemon/state.h"
 #include "daemon/timers.h"
 #include "text/config-file.h"
@@ -38,18 +39,16 @@ struct entry {
 	struct timer look; /* the next sample */
 	struct verdict verdict;
 	char **groups; /* of the user, owned; n_groups of them */
-	size_t n_groups;
 	uint32_t handle;
+	uint16_t n_groups;
 	bool groups_known;
 	bool told;	/* the record of its end was given */
 	bool held;	/* told once that the brake holds it */
 	bool temporary; /* temporary rules concern it */
+	bool refused;	/* told once that its end was */
 	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
 	struct ending *ending; /* owned; NULL: none was ordered yet */
-	/* The kernel's keepalive, as it was last ordered; zeroed: not changed. */
-	struct order_keepalive wanted;
 	int64_t ping_asked_at_ns;
-	uint32_t refused;    /* orders in a row; told once */
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 
@@ -78,6 +77,7 @@ struct engine {
 	const char *rules_texts[ENGINE_RULES_MAX]; /* of engine_get_status() */
 	size_t n_rules;
 	struct policies policies;
+	struct names users;
 	uint32_t next_rules_id;
 	struct state *state;
 	struct event *save; /* timer */
@@ -125,7 +125,8 @@ void engine_save_record(struct engine *engine);
 /* engine-policy.c: configuration and who the user is */
 void policy_apply(struct entry *entry);
 void policy_free_shared(struct policies *policies);
-void policy_learn_user(struct entry *entry, uint32_t uid);
+/* -ENOMEM: nothing may be done to the session under the name that it has. */
+int policy_learn_user(struct entry *entry, uint32_t uid);
 /* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
  * the warning is given again. */
 void policy_forget_warnings(struct session *session, int64_t now_ns);

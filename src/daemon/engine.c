@@ -187,7 +187,9 @@ static int take_channels(void *context, const void *message)
 		entry->verdict.channel = 0;
 	if (first)
 		entry->restored = state_restore(engine->state, session);
-	policy_learn_user(entry, list->uid != UINT32_MAX ? list->uid : session->facts.uid);
+	r = policy_learn_user(entry, list->uid != UINT32_MAX ? list->uid : session->facts.uid);
+	if (r < 0)
+		return r;
 	policy_apply(entry);
 	if (entry->restored && first)
 		policy_forget_warnings(session, list->at_ns);
@@ -389,12 +391,16 @@ int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *
 int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t until_ns)
 {
 	struct entry *entry = table_find(engine, id);
+	struct session_notes *notes;
 
 	if (!entry)
 		return -ENOENT;
 	if (entry->session.phase == PHASE_ENDING)
 		return -EALREADY;
-	entry->session.kept_until_ns = until_ns;
+	notes = session_need_notes(&entry->session);
+	if (!notes)
+		return -ENOMEM;
+	notes->kept_until_ns = until_ns;
 	act_kept(entry, who);
 	engine_save_now(engine);
 	engine_look_now(entry);
@@ -545,6 +551,7 @@ static void engine_deinit(struct engine *engine)
 	state_free(engine->state);
 	rules_deinit(engine);
 	policy_free_shared(&engine->policies);
+	names_deinit(&engine->users);
 	config_free(engine->config);
 	config_free(engine->file_config);
 	config_places_deinit(&engine->places);

@@ -335,19 +335,19 @@ static void say_terminals(const struct explain *explain)
 			continue;
 		if (ago(explain, last.latest_ns) >= channel->policy->idle_timeout_ns)
 			past++;
-		if (channel->hung_up_at_ns != 0)
+		if (session_channel_notes(channel)->hung_up_at_ns != 0)
 			say(explain, "pts/%d was hung up %s ago", channel->facts.tty,
-			    span(ago(explain, channel->hung_up_at_ns)).text);
-		else if (channel->warned_at_ns > last.latest_ns)
+			    span(ago(explain, session_channel_notes(channel)->hung_up_at_ns)).text);
+		else if (session_channel_notes(channel)->warned_at_ns > last.latest_ns)
 			say(explain, "pts/%d was warned %s ago", channel->facts.tty,
-			    span(ago(explain, channel->warned_at_ns)).text);
+			    span(ago(explain, session_channel_notes(channel)->warned_at_ns)).text);
 	}
 	if (terminals > 1)
 		say(explain, "%zu of %zu terminals %s past the limit", past, terminals,
 		    past == 1 ? "is" : "are");
 	else if (session->n_channels > 1)
 		say(explain,
-		    "%zu channels are open; the connection ends when all are past their limits",
+		    "%u channels are open; the connection ends when all are past their limits",
 		    session->n_channels);
 }
 
@@ -355,16 +355,16 @@ static void say_done(const struct explain *explain)
 {
 	const struct session *session = explain->session;
 
-	if (session->kept_until_ns > explain->clock->now_ns)
+	if (session_notes(session)->kept_until_ns > explain->clock->now_ns)
 		say(explain, "somebody asked to keep it until %s",
-		    moment(explain, session->kept_until_ns).text);
-	if (session->warned_at_ns != 0)
+		    moment(explain, session_notes(session)->kept_until_ns).text);
+	if (session_notes(session)->warned_at_ns != 0)
 		say(explain, "it was warned at %s, %s ago",
-		    moment(explain, session->warned_at_ns).text,
-		    span(ago(explain, session->warned_at_ns)).text);
-	if (session->reported_at_ns != 0)
+		    moment(explain, session_notes(session)->warned_at_ns).text,
+		    span(ago(explain, session_notes(session)->warned_at_ns)).text);
+	if (session_notes(session)->reported_at_ns != 0)
 		say(explain, "it was reported at %s",
-		    moment(explain, session->reported_at_ns).text);
+		    moment(explain, session_notes(session)->reported_at_ns).text);
 }
 
 static void say_all(const struct explain *explain)
@@ -427,7 +427,7 @@ static void next_in_use(const struct explain *explain, const struct channel *cha
 
 static void next_kept(const struct explain *explain, struct next *next)
 {
-	const int64_t until_ns = explain->session->kept_until_ns;
+	const int64_t until_ns = session_notes(explain->session)->kept_until_ns;
 	int64_t end_ns = TIME_NEVER;
 
 	(void)view_deciding(explain->session, &end_ns);

@@ -80,18 +80,24 @@ static struct liveness alive(const struct fake_session *from, int64_t looked_at_
 	const int64_t host_at_ns = FAKE_NOW_NS - (from->host_ns ? from->host_ns : 3 * NS_PER_S);
 	const int64_t program_at_ns =
 		FAKE_NOW_NS - (from->program_ns ? from->program_ns : 4 * NS_PER_S);
+	struct liveness_proof *proof = malloc(sizeof(*proof));
 
-	return (struct liveness){
-		.known = true,
-		.looked_at_ns = looked_at_ns,
-		.host = { host_at_ns - 40 * NS_PER_MS, host_at_ns },
-		.program = { program_at_ns - 40 * NS_PER_MS, program_at_ns },
+	if (!proof)
+		abort();
+	*proof = (struct liveness_proof){
 		.pings = from->pings,
 		.first_ping_at_ns = looked_at_ns - 17 * NS_PER_S,
 		.second_ping_at_ns = looked_at_ns - 15 * NS_PER_S,
 		.last_ping_at_ns = looked_at_ns - NS_PER_S,
 		.n_probes = from->probes > 0,
 		.probes = { { 52, from->probes, looked_at_ns - 20 * NS_PER_S } },
+	};
+	return (struct liveness){
+		.known = true,
+		.looked_at_ns = looked_at_ns,
+		.host = { host_at_ns - 40 * NS_PER_MS, host_at_ns },
+		.program = { program_at_ns - 40 * NS_PER_MS, program_at_ns },
+		.proof = proof,
 	};
 }
 
@@ -142,14 +148,18 @@ static void fill_session(const struct fake_session *from, uint32_t id, struct se
 	session->observed_at_ns = FAKE_NOW_NS - NS_PER_S;
 	session->liveness = alive(from, session->observed_at_ns);
 	session->ledger.primed = true;
-	session->warned_at_ns = from->warned_ns ? FAKE_NOW_NS - from->warned_ns : 0;
-	session->reported_at_ns = from->reported_ns ? FAKE_NOW_NS - from->reported_ns : 0;
-	session->kept_until_ns = from->kept_ns ? FAKE_NOW_NS + from->kept_ns : 0;
-	(void)text_copy(from->user, session->user, sizeof(session->user));
+	if (!session_need_notes(session))
+		abort();
+	*session->notes = (struct session_notes){
+		.warned_at_ns = from->warned_ns ? FAKE_NOW_NS - from->warned_ns : 0,
+		.reported_at_ns = from->reported_ns ? FAKE_NOW_NS - from->reported_ns : 0,
+		.kept_until_ns = from->kept_ns ? FAKE_NOW_NS + from->kept_ns : 0,
+	};
+	session->user = from->user;
 	session->channels = calloc(from->n_channels, sizeof(*session->channels));
 	if (!session->channels)
 		abort();
-	session->n_channels = from->n_channels;
+	session->n_channels = (uint32_t)from->n_channels;
 	for (size_t i = 0; i < from->n_channels; i++)
 		fill_channel(&from->channels[i], pid + 1 + (int32_t)i, &session->channels[i]);
 	for (int use = 0; use < USE_N; use++)
@@ -265,7 +275,7 @@ int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t unt
 {
 	struct session *session = find(engine, id);
 
-	session->kept_until_ns = until_ns;
+	session->notes->kept_until_ns = until_ns;
 	engine->kept_until_ns = until_ns;
 	(void)text_copy(who, engine->who, sizeof(engine->who));
 	tell(engine, EVENT_KEPT, session, "asked");

@@ -88,17 +88,19 @@ static json_t *ledger_json(const struct ledger *ledger)
 
 static json_t *channel_json(const struct channel *channel)
 {
-	const struct channel_facts *facts = &channel->facts;
+	const struct channel_notes *notes = session_channel_notes(channel);
+	const struct channel_identity *facts = &channel->facts;
 
-	return json_pack(
-		"{si si si sI so so so sI sI sI sI sI si sb}", "kind", (int)facts->kind, "tty",
-		facts->tty, "pid", facts->pid, "start_ticks", (json_int_t)facts->start_ticks,
-		"opened", bounds_json(&channel->opened), "input", bounds_json(&channel->input),
-		"work", bounds_json(&channel->work), "warned_at", (json_int_t)channel->warned_at_ns,
-		"hung_up_at", (json_int_t)channel->hung_up_at_ns, "work_anchor",
-		(json_int_t)channel->work_anchor_ns, "work_anchor_at",
-		(json_int_t)channel->work_anchor_at_ns, "atime", (json_int_t)channel->last.atime_s,
-		"known", (int)channel->last.known, "primed", channel->primed);
+	return json_pack("{si si si sI so so so sI sI sI sI sI si sb}", "kind", (int)facts->kind,
+			 "tty", facts->tty, "pid", facts->pid, "start_ticks",
+			 (json_int_t)facts->start_ticks, "opened", bounds_json(&channel->opened),
+			 "input", bounds_json(&channel->input), "work", bounds_json(&channel->work),
+			 "warned_at", (json_int_t)notes->warned_at_ns, "hung_up_at",
+			 (json_int_t)notes->hung_up_at_ns, "work_anchor",
+			 (json_int_t)notes->work_anchor_ns, "work_anchor_at",
+			 (json_int_t)notes->work_anchor_at_ns, "atime",
+			 (json_int_t)channel->last.atime_s, "known", (int)channel->last.known,
+			 "primed", (channel->last.known & TERMINAL_KNOWN) != 0);
 }
 
 /* Sizes of the server's probes that were seen answered. */
@@ -107,25 +109,28 @@ static json_t *answered_json(const struct liveness *liveness)
 	json_t *array = json_array();
 
 	for (uint32_t i = 0; i < LIVENESS_SIZES_MAX; i++)
-		if (liveness->answered[i] != 0)
+		if (liveness_answered(liveness, i) != 0)
 			(void)json_array_append_new(
-				array, json_integer((json_int_t)liveness->answered[i]));
+				array, json_integer((json_int_t)liveness_answered(liveness, i)));
 	return array;
 }
 
 /* What is to be put back; nothing where nothing was changed. */
 static json_t *keepalive_json(const struct session *session)
 {
-	const struct order_keepalive *original = &session->original;
+	const struct session_keepalive *keepalive = session->keepalive;
+	const struct order_keepalive *original;
 
-	if (!session->retuned)
+	if (!keepalive || !keepalive->changed)
 		return NULL;
+	original = &keepalive->original;
 	return json_pack("[iiiii]", original->on, original->idle_s, original->interval_s,
 			 original->count, original->user_timeout_ms);
 }
 
 static json_t *session_json(const struct session *session)
 {
+	const struct session_notes *notes = session_notes(session);
 	json_t *channels = json_array(), *uses = json_array();
 
 	for (size_t i = 0; i < session->n_channels; i++)
@@ -137,10 +142,10 @@ static json_t *session_json(const struct session *session)
 		(json_int_t)session->id, "identity", identity_json(&session->facts.identity), "uid",
 		(json_int_t)session->facts.uid, "observed_at", (json_int_t)session->observed_at_ns,
 		"realtime_offset", (json_int_t)session->realtime_offset_ns, "first_seen",
-		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)session->warned_at_ns,
-		"reported_at", (json_int_t)session->reported_at_ns, "unresponsive_reported_at",
-		(json_int_t)session->unresponsive_reported_at_ns, "kept_until",
-		(json_int_t)session->kept_until_ns, "uses", uses, "channels", channels, "ledger",
+		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)notes->warned_at_ns,
+		"reported_at", (json_int_t)notes->reported_at_ns, "unresponsive_reported_at",
+		(json_int_t)notes->unresponsive_reported_at_ns, "kept_until",
+		(json_int_t)notes->kept_until_ns, "uses", uses, "channels", channels, "ledger",
 		ledger_json(&session->ledger), "answered", answered_json(&session->liveness),
 		"keepalive", keepalive_json(session), "record", session->record);
 }
@@ -283,8 +288,8 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	ledger->last.rchar = (uint64_t)get_int(saved, "rchar");
 	ledger->last.sent = (uint64_t)get_int(saved, "sent");
 	ledger->last.received = (uint64_t)get_int(saved, "received");
-	ledger->last.segments_in = (uint64_t)get_int(saved, "segments_in");
-	ledger->last.waiting = (uint64_t)get_int(saved, "waiting");
+	ledger->last.segments_in = (uint32_t)get_int(saved, "segments_in");
+	ledger->last.waiting = (uint32_t)get_int(saved, "waiting");
 	ledger->notice_until_ns = get_int(saved, "notice_until");
 	ledger->notice_bytes = (uint64_t)get_int(saved, "notice_bytes");
 	ledger->unusable = json_is_true(json_object_get(saved, "unusable"));
@@ -301,57 +306,123 @@ static void restore_ledger(const json_t *saved, struct ledger *ledger)
 	ledger->primed = true;
 }
 
+static int restore_channel_notes(const json_t *saved, struct channel *channel)
+{
+	const struct channel_notes notes = {
+		.work_anchor_ns = (uint64_t)get_int(saved, "work_anchor"),
+		.work_anchor_at_ns = get_int(saved, "work_anchor_at"),
+		.warned_at_ns = get_int(saved, "warned_at"),
+		.hung_up_at_ns = get_int(saved, "hung_up_at"),
+	};
+
+	if (notes.work_anchor_ns == 0 && notes.work_anchor_at_ns == 0 && notes.warned_at_ns == 0 &&
+	    notes.hung_up_at_ns == 0)
+		return 0;
+	if (!session_need_channel_notes(channel))
+		return -ENOMEM;
+	*channel->notes = notes;
+	return 0;
+}
+
 static void restore_channel(const json_t *saved, struct channel *channel)
 {
 	get_bounds(saved, "opened", &channel->opened);
 	get_bounds(saved, "input", &channel->input);
 	get_bounds(saved, "work", &channel->work);
-	channel->warned_at_ns = get_int(saved, "warned_at");
-	channel->hung_up_at_ns = get_int(saved, "hung_up_at");
-	channel->work_anchor_ns = (uint64_t)get_int(saved, "work_anchor");
-	channel->work_anchor_at_ns = get_int(saved, "work_anchor_at");
 	channel->last.atime_s = get_int(saved, "atime");
 	channel->last.known = (uint32_t)get_int(saved, "known");
-	channel->last.tty = channel->facts.tty;
-	channel->primed = json_is_true(json_object_get(saved, "primed"));
+	if (!json_is_true(json_object_get(saved, "primed")))
+		channel->last.known &= ~(uint32_t)TERMINAL_KNOWN;
 }
 
-static bool same_channel(const json_t *saved, const struct channel_facts *facts)
+static bool same_channel(const json_t *saved, const struct channel_identity *facts)
 {
 	return get_int(saved, "kind") == facts->kind && get_int(saved, "tty") == facts->tty &&
 	       get_int(saved, "pid") == facts->pid &&
 	       (uint64_t)get_int(saved, "start_ticks") == facts->start_ticks;
 }
 
+static const json_t *find_channel(const json_t *saved, const struct channel_identity *facts)
+{
+	for (size_t i = json_array_size(saved); i > 0; i--)
+		if (same_channel(json_array_get(saved, i - 1), facts))
+			return json_array_get(saved, i - 1);
+	return NULL;
+}
+
 static void restore_channels(const json_t *saved, struct session *session)
 {
-	for (size_t i = 0; i < session->n_channels; i++)
-		for (size_t j = 0; j < json_array_size(saved); j++)
-			if (same_channel(json_array_get(saved, j), &session->channels[i].facts))
-				restore_channel(json_array_get(saved, j), &session->channels[i]);
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const json_t *channel = find_channel(saved, &session->channels[i].facts);
+
+		if (channel)
+			restore_channel(channel, &session->channels[i]);
+	}
 }
 
 static void restore_answered(const json_t *saved, struct liveness *liveness)
 {
 	for (size_t i = 0; i < json_array_size(saved) && i < LIVENESS_SIZES_MAX; i++)
-		liveness->answered[i] = (uint32_t)json_integer_value(json_array_get(saved, i));
-	liveness->next_answered = (uint32_t)json_array_size(saved) % LIVENESS_SIZES_MAX;
+		(void)liveness_add_answered(liveness,
+					    (uint32_t)json_integer_value(json_array_get(saved, i)));
 }
 
-static void restore_keepalive(const json_t *saved, struct session *session)
+static int restore_keepalive(const json_t *saved, struct session *session)
 {
+	struct session_keepalive *keepalive;
 	int32_t values[5];
 
 	if (json_array_size(saved) != 5)
-		return;
+		return 0;
+	keepalive = session_need_keepalive(session);
+	if (!keepalive)
+		return -ENOMEM;
 	for (size_t i = 0; i < 5; i++)
 		values[i] = (int32_t)json_integer_value(json_array_get(saved, i));
-	session->retuned = true;
-	session->original = (struct order_keepalive){ .on = values[0],
-						      .idle_s = values[1],
-						      .interval_s = values[2],
-						      .count = values[3],
-						      .user_timeout_ms = values[4] };
+	keepalive->changed = true;
+	keepalive->original = (struct order_keepalive){ .on = values[0],
+							.idle_s = values[1],
+							.interval_s = values[2],
+							.count = values[3],
+							.user_timeout_ms = values[4] };
+	return 0;
+}
+
+static int restore_notes(const json_t *saved, struct session *session)
+{
+	const struct session_notes notes = {
+		.warned_at_ns = get_int(saved, "warned_at"),
+		.reported_at_ns = get_int(saved, "reported_at"),
+		.unresponsive_reported_at_ns = get_int(saved, "unresponsive_reported_at"),
+		.kept_until_ns = get_int(saved, "kept_until"),
+	};
+
+	if (notes.warned_at_ns == 0 && notes.reported_at_ns == 0 &&
+	    notes.unresponsive_reported_at_ns == 0 && notes.kept_until_ns == 0)
+		return 0;
+	if (!session_need_notes(session))
+		return -ENOMEM;
+	*session->notes = notes;
+	return 0;
+}
+
+/* What needs memory: all of it or nothing is taken up, for clocks without the rest say less than
+ * none. */
+static int restore_rare(const json_t *saved, struct session *session)
+{
+	const json_t *channels = json_object_get(saved, "channels");
+	int r = restore_keepalive(json_object_get(saved, "keepalive"), session);
+
+	if (r == 0)
+		r = restore_notes(saved, session);
+	for (size_t i = 0; r == 0 && i < session->n_channels; i++) {
+		struct channel *channel = &session->channels[i];
+		const json_t *found = find_channel(channels, &channel->facts);
+
+		if (found)
+			r = restore_channel_notes(found, channel);
+	}
+	return r;
 }
 
 static void restore_session(const json_t *saved, struct session *session)
@@ -361,9 +432,6 @@ static void restore_session(const json_t *saved, struct session *session)
 	session->observed_at_ns = get_int(saved, "observed_at");
 	session->realtime_offset_ns = get_int(saved, "realtime_offset");
 	session->first_seen_ns = get_int(saved, "first_seen");
-	session->warned_at_ns = get_int(saved, "warned_at");
-	session->reported_at_ns = get_int(saved, "reported_at");
-	session->kept_until_ns = get_int(saved, "kept_until");
 	for (size_t use = 0; use < USE_N && use < json_array_size(uses); use++) {
 		const json_t *pair = json_array_get(uses, use);
 
@@ -372,9 +440,7 @@ static void restore_session(const json_t *saved, struct session *session)
 	}
 	restore_channels(json_object_get(saved, "channels"), session);
 	restore_ledger(json_object_get(saved, "ledger"), &session->ledger);
-	session->unresponsive_reported_at_ns = get_int(saved, "unresponsive_reported_at");
 	restore_answered(json_object_get(saved, "answered"), &session->liveness);
-	restore_keepalive(json_object_get(saved, "keepalive"), session);
 }
 
 bool state_restore(struct state *state, struct session *session)
@@ -386,6 +452,8 @@ bool state_restore(struct state *state, struct session *session)
 		return false;
 	/* A time that lies ahead is not of this clock. */
 	if (get_int(row->saved, "observed_at") > now_ns || get_int(row->saved, "observed_at") <= 0)
+		return false;
+	if (restore_rare(row->saved, session) < 0)
 		return false;
 	if (session->facts.uid == UINT32_MAX)
 		session->facts.uid = (uint32_t)get_int(row->saved, "uid");

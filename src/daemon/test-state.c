@@ -21,6 +21,20 @@ static char file[64];
 
 static struct session saved;
 
+static int memory = -1; /* for so many more; -1: for all */
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	if (memory == 0)
+		return NULL;
+	if (memory > 0)
+		memory--;
+	return __real_calloc(n, size);
+}
+
 static const struct session *only(void *context, const struct session *after)
 {
 	(void)context;
@@ -48,14 +62,16 @@ static void use_it(struct session *session)
 {
 	session->observed_at_ns = 500 * S;
 	session->realtime_offset_ns = 1700000000 * S;
-	session->warned_at_ns = 490 * S;
-	session->kept_until_ns = 900 * S;
+	assert_non_null(session_need_notes(session));
+	session->notes->warned_at_ns = 490 * S;
+	session->notes->kept_until_ns = 900 * S;
+	session->notes->unresponsive_reported_at_ns = 480 * S;
 	session->uses[USE_INPUT] = (struct bounds){ 100 * S, 101 * S };
 	session->channels[0].input = (struct bounds){ 99 * S, 101 * S };
 	session->channels[0].last.atime_s = 1800000000;
 	session->channels[0].last.known = TERMINAL_KNOWN | TERMINAL_RAW;
-	session->channels[0].primed = true;
-	session->channels[0].work_anchor_ns = 7;
+	assert_non_null(session_need_channel_notes(&session->channels[0]));
+	*session->channels[0].notes = (struct channel_notes){ 7, 400 * S, 450 * S, 460 * S };
 	session->ledger.primed = true;
 	session->ledger.high_in = 5000;
 	session->ledger.high_out = 9000;
@@ -66,10 +82,10 @@ static void use_it(struct session *session)
 	session->ledger.notice_bytes = 80;
 	assert_int_equal(ledger_add_rekey(&session->ledger, &(struct ledger_rekey){ 96, 92, 2 }),
 			 0);
-	session->liveness.answered[0] = 52;
-	session->unresponsive_reported_at_ns = 480 * S;
-	session->retuned = true;
-	session->original = (struct order_keepalive){ 1, 7200, 75, 9, 30000 };
+	assert_int_equal(liveness_add_answered(&session->liveness, 52), 0);
+	assert_non_null(session_need_keepalive(session));
+	session->keepalive->changed = true;
+	session->keepalive->original = (struct order_keepalive){ 1, 7200, 75, 9, 30000 };
 }
 
 static void save(void)
@@ -83,7 +99,6 @@ static void everything_comes_back(void **context)
 	struct state *state;
 
 	(void)context;
-	use_it(&saved);
 	save();
 	assert_int_equal(state_load(file, &state), 0);
 	assert_int_equal(state_next_id(state), 42);
@@ -93,25 +108,29 @@ static void everything_comes_back(void **context)
 	assert_int_equal(state_find_id(state, &session.facts.identity), 41);
 	assert_true(state_restore(state, &session));
 	assert_int_equal(session.facts.uid, 1003);
-	assert_true(session.observed_at_ns == 500 * S && session.warned_at_ns == 490 * S);
-	assert_true(session.kept_until_ns == 900 * S);
+	assert_true(session.observed_at_ns == 500 * S);
+	assert_memory_equal(session.notes, saved.notes, sizeof(*saved.notes));
 	assert_true(session.realtime_offset_ns == 1700000000 * S);
 	assert_memory_equal(&session.uses, &saved.uses, sizeof(saved.uses));
 	assert_memory_equal(&session.channels[0].input, &saved.channels[0].input,
 			    sizeof(struct bounds));
 	assert_int_equal(session.channels[0].last.atime_s, 1800000000);
-	assert_true(session.channels[0].primed);
+	assert_int_equal(session.channels[0].last.known, TERMINAL_KNOWN | TERMINAL_RAW);
+	assert_memory_equal(session.channels[0].notes, saved.channels[0].notes,
+			    sizeof(*saved.channels[0].notes));
+	assert_null(session.channels[1].notes);
 	/* Forwarded traffic is counted from zero again, so the marks stand without it. */
 	assert_int_equal(session.ledger.high_in, 5100);
 	assert_int_equal(session.ledger.high_out, 9200);
 	assert_true(session.ledger.last.received == UINT64_C(1) << 40);
 	assert_true(session.ledger.notice_until_ns == 501 * S && session.ledger.notice_bytes == 80);
 	assert_int_equal(session.ledger.rekeys[0].seen, 2);
-	assert_true(session.liveness.answered[0] == 52 && session.liveness.answered[1] == 0);
-	assert_int_equal(session.liveness.next_answered, 1);
-	assert_true(session.unresponsive_reported_at_ns == 480 * S);
-	assert_true(session.retuned);
-	assert_memory_equal(&session.original, &saved.original, sizeof(saved.original));
+	assert_int_equal(liveness_answered(&session.liveness, 0), 52);
+	assert_int_equal(liveness_answered(&session.liveness, 1), 0);
+	assert_int_equal(session.liveness.proof->next_answered, 1);
+	assert_true(session.keepalive->changed);
+	assert_memory_equal(&session.keepalive->original, &saved.keepalive->original,
+			    sizeof(saved.keepalive->original));
 	/* Only once; and what is taken up has not ended. */
 	assert_false(state_restore(state, &session));
 	assert_null(state_record(state, 0));
@@ -126,14 +145,40 @@ static void no_keepalive_is_none(void **context)
 	struct state *state;
 
 	(void)context;
-	saved.retuned = false;
+	saved.keepalive->changed = false;
 	save();
-	saved.retuned = true;
+	saved.keepalive->changed = true;
 	assert_int_equal(state_load(file, &state), 0);
 	fill(&session);
 	session.first_seen_ns = 600 * S;
 	assert_true(state_restore(state, &session));
-	assert_false(session.retuned);
+	assert_null(session.keepalive);
+	session_deinit(&session);
+	state_free(state);
+}
+
+/* Who knows it only in part would not put the kernel's keepalive back: all idle times begin now. */
+static void without_memory_nothing_is_taken_up(void **context)
+{
+	struct session session;
+	struct state *state;
+
+	(void)context;
+	save();
+	assert_int_equal(state_load(file, &state), 0);
+	fill(&session);
+	session.first_seen_ns = 600 * S;
+	/* One more of the three each time. */
+	for (int i = 0; i < 3; i++) {
+		memory = i > 0;
+		assert_false(state_restore(state, &session));
+		assert_int_equal(memory, 0);
+		assert_true(session.observed_at_ns < 500 * S);
+		assert_false(session.ledger.primed);
+	}
+	memory = -1;
+	assert_true(state_restore(state, &session));
+	assert_true(session.keepalive->changed);
 	session_deinit(&session);
 	state_free(state);
 }
@@ -279,6 +324,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything_comes_back),
 		cmocka_unit_test(no_keepalive_is_none),
+		cmocka_unit_test(without_memory_nothing_is_taken_up),
 		cmocka_unit_test(a_record_outlives_the_daemon),
 		cmocka_unit_test(a_failed_write_leaves_the_old_state),
 		cmocka_unit_test(another_session_is_not_it),

@@ -23,6 +23,15 @@ struct row {
 static struct row rows[N];
 static int64_t last_ns;
 static unsigned n_rung;
+static bool no_memory;
+
+int __real_event_add(struct event *event, const struct timeval *after);
+int __wrap_event_add(struct event *event, const struct timeval *after);
+
+int __wrap_event_add(struct event *event, const struct timeval *after)
+{
+	return no_memory ? -1 : __real_event_add(event, after);
+}
 
 static void ring(void *context)
 {
@@ -68,9 +77,30 @@ static void they_ring_in_order(void **state)
 	event_base_free(base);
 }
 
+/* Who watches without a timer never looks again: better not to go on. */
+static void without_memory_the_loop_ends(void **state)
+{
+	struct event_base *base = event_base_new();
+	struct timer timer = { .context = &rows[0] };
+	struct timers *timers;
+
+	(void)state;
+	assert_int_equal(timers_new(base, ring, &timers), 0);
+	assert_int_equal(timers_reserve(timers, 1), 0);
+	no_memory = true;
+	timers_set(timers, &timer, clock_now_ns());
+	no_memory = false;
+	assert_true(event_base_got_break(base));
+	timers_free(timers);
+	event_base_free(base);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(they_ring_in_order) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(they_ring_in_order),
+		cmocka_unit_test(without_memory_the_loop_ends),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

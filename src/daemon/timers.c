@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "daemon/clock.h"
 
 struct timers {
@@ -53,7 +54,11 @@ static void set_event(struct timers *timers)
 		return;
 	timers->event_at_ns = timers->heap[1]->at_ns;
 	after = clock_until(timers->event_at_ns);
-	(void)event_add(timers->event, &after);
+	if (event_add(timers->event, &after) == 0)
+		return;
+	/* Nothing would be due any more. */
+	log_error("out of memory");
+	event_base_loopbreak(event_get_base(timers->event));
 }
 
 static void on_event(evutil_socket_t fd, short what, void *context)

@@ -26,7 +26,7 @@ void timers_free(struct timers *timers);
 /* Room for so many, without which none may be set. -ENOMEM. */
 int timers_reserve(struct timers *timers, size_t n);
 
-/* Sets it, also anew. */
+/* Sets it, also anew. Without memory the loop is broken off. */
 void timers_set(struct timers *timers, struct timer *timer, int64_t at_ns);
 
 /* Set or not. */

@@ -168,7 +168,7 @@ static const char *session_state(const struct session *session, enum judge_rule 
 	case RULE_UNLIMITED:
 		return "unlimited";
 	case RULE_WARN:
-		return session->warned_at_ns != 0 ? "warned" : "idle";
+		return session_notes(session)->warned_at_ns != 0 ? "warned" : "idle";
 	case RULE_ASKED:
 	case RULE_DISCONNECT:
 		return "ending";
@@ -194,7 +194,9 @@ static int64_t idle_end_ns(const struct session *session, const struct verdict *
 {
 	switch (verdict->rule) {
 	case RULE_KEPT:
-		return end_ns > session->kept_until_ns ? end_ns : session->kept_until_ns;
+		return end_ns > session_notes(session)->kept_until_ns
+			       ? end_ns
+			       : session_notes(session)->kept_until_ns;
 	case RULE_REPORT:
 		return TIME_NEVER;
 	case RULE_WARN:
@@ -285,7 +287,7 @@ json_t *view_session_new(struct engine *engine, const struct session *session,
 {
 	const struct session_facts *facts = &session->facts;
 	const struct outlook outlook = outlook_of(engine, session, clock);
-	const bool kept = session->kept_until_ns > clock->now_ns;
+	const bool kept = session_notes(session)->kept_until_ns > clock->now_ns;
 	char peer[ADDRESS_TEXT_BYTES], local[ADDRESS_TEXT_BYTES];
 	json_t *object;
 
@@ -302,7 +304,7 @@ json_t *view_session_new(struct engine *engine, const struct session *session,
 		"limit_s", view_span_new(outlook.limit_ns), "ends_in_s",
 		view_span_new(until(outlook.end_ns, clock)), "state", outlook.state, "rule",
 		(int)outlook.rule, "kept_until",
-		kept ? view_time_new(clock, session->kept_until_ns) : json_null());
+		kept ? view_time_new(clock, session_notes(session)->kept_until_ns) : json_null());
 	if (object)
 		(void)json_object_update_new(object, alive_new(session, clock));
 	return object;
@@ -395,7 +397,7 @@ static json_t *uses_new(const struct session *session, const struct channel *cha
 json_t *view_channel_new(const struct session *session, const struct channel *channel,
 			 const struct view_clock *clock)
 {
-	const struct channel_facts *facts = &channel->facts;
+	const struct channel_identity *facts = &channel->facts;
 	const int64_t limit_ns = channel->policy->idle_timeout_ns;
 	const int64_t used_ns = session_channel_last_use(session, channel).latest_ns;
 	const char *source = channel->policy->timeout_source;

@@ -238,43 +238,56 @@ static void take_sample(struct actor *actor, int64_t now_ns)
 		fail("%s: a sample of this world is never behind", actor->name);
 }
 
+static struct session_notes *need_notes(struct actor *actor)
+{
+	struct session_notes *notes = session_need_notes(&actor->session);
+
+	if (!notes)
+		fail("out of memory");
+	return notes;
+}
+
 static void act(struct actor *actor, const struct verdict *verdict, int64_t now_ns)
 {
 	struct channel *channel = &actor->session.channels[verdict->channel];
+	struct channel_notes *of_channel = session_need_channel_notes(channel);
+	struct session_notes *notes = need_notes(actor);
 	int32_t tty = channel->facts.tty;
 
 	bool unresponsive = verdict->rule == RULE_UNRESPONSIVE_HOST ||
 			    verdict->rule == RULE_UNRESPONSIVE_PROGRAM;
 
-	if (actor->session.warned_at_ns != 0 && verdict->rule < RULE_WARN) {
-		actor->session.warned_at_ns = 0;
+	if (!of_channel)
+		fail("out of memory");
+	if (notes->warned_at_ns != 0 && verdict->rule < RULE_WARN) {
+		notes->warned_at_ns = 0;
 		note(actor, VERDICT_NONE, verdict->rule, -1, true);
 	}
 	switch (verdict->action) {
 	case VERDICT_NONE:
 		return;
 	case VERDICT_WARN:
-		actor->session.warned_at_ns = now_ns;
+		notes->warned_at_ns = now_ns;
 		break;
 	case VERDICT_WARN_TERMINAL:
-		channel->warned_at_ns = now_ns;
+		of_channel->warned_at_ns = now_ns;
 		break;
 	case VERDICT_REPORT:
 		if (unresponsive) {
-			actor->session.unresponsive_reported_at_ns = now_ns;
+			notes->unresponsive_reported_at_ns = now_ns;
 			break;
 		}
-		actor->session.reported_at_ns = now_ns;
-		channel->hung_up_at_ns = now_ns;
+		notes->reported_at_ns = now_ns;
+		of_channel->hung_up_at_ns = now_ns;
 		break;
 	case VERDICT_HANGUP_TERMINAL:
-		channel->hung_up_at_ns = now_ns;
+		of_channel->hung_up_at_ns = now_ns;
 		brake_note_cut(&brake, now_ns);
 		break;
 	case VERDICT_PARK:
 		brake_note_cut(&brake, now_ns);
 		if (actor->no_park)
-			actor->session.not_parked_at_ns = now_ns;
+			notes->not_parked_at_ns = now_ns;
 		else
 			actor->open = false;
 		break;
@@ -654,7 +667,8 @@ static void do_no_park(struct actor *actor, const struct event *event)
 
 static void do_keep(struct actor *actor, const struct event *event)
 {
-	actor->session.kept_until_ns = event->at_ns + parse_time(event->words[event->n_words - 1]);
+	need_notes(actor)->kept_until_ns =
+		event->at_ns + parse_time(event->words[event->n_words - 1]);
 	look(actor, event->at_ns);
 }
 
