@@ -51,7 +51,7 @@ struct watch {
 	uint32_t n_children;
 	uint32_t
 		n_descriptors; /* when something last moved on the socket; 0: the kernel does not tell */
-	int fd; /* the connection's socket in the ledger process */
+	int fd;		       /* the connection's socket in the ledger process */
 	int pidfd;
 	uint8_t troubles_seen, troubles_said; /* a bit for each enum trouble */
 	/* As of struct channels. */

@@ -447,8 +447,8 @@ static bool is_settled(const struct watch *watch, const struct sample *sample)
 	static const struct moves none;
 	const uint32_t all = SAMPLE_LEDGER | SAMPLE_CHANNELS;
 
-	if (watch->diag || watch->young || (sample->known & all) != all ||
-	    sample->waiting > 0 || sample->unsent > 0)
+	if (watch->diag || watch->young || (sample->known & all) != all || sample->waiting > 0 ||
+	    sample->unsent > 0)
 		return false;
 	for (size_t i = 0; i < watch->n_channels; i++)
 		if (watch->channels[i].facts.tty >= 0 &&

@@ -146,7 +146,8 @@ void watch_keep_children(struct watch *watch, struct process_list *children)
 	if (children->n > CHILDREN_FEW) {
 		watch->children.many = take_ptr(children->pids);
 	} else if (children->n > 0) {
-		memcpy(watch->children.few, children->pids, children->n * sizeof(children->pids[0]));
+		memcpy(watch->children.few, children->pids,
+		       children->n * sizeof(children->pids[0]));
 	}
 	process_list_deinit(children);
 }
