@@ -199,9 +199,8 @@ static void ping(struct monitored *monitored, struct sample *sample)
 	int r = monitored_make_acts(monitored);
 
 	if (r == 0)
-		r = limits_take_ping(&monitored->acts->limits, now_ns)
-			    ? ping_send(monitored->watch)
-			    : -ENOTCONN;
+		r = limits_take_ping(&monitored->acts->limits, now_ns) ? ping_send(monitored->watch)
+								       : -ENOTCONN;
 	if (r == 0)
 		sample->pinged_at_ns = now_ns;
 	else if (r != -ENOTCONN)
@@ -447,8 +446,7 @@ static bool was_reset(const struct watch_silence *silence, const struct destroye
 static struct monitored *find_cookie(const struct monitor *monitor, uint64_t cookie)
 {
 	for (size_t slot = 0; slot < monitor->n_slots; slot++)
-		if (monitor->sessions[slot].watch &&
-		    cookie_of(&monitor->sessions[slot]) == cookie)
+		if (monitor->sessions[slot].watch && cookie_of(&monitor->sessions[slot]) == cookie)
 			return &monitor->sessions[slot];
 	return NULL;
 }
