@@ -21,8 +21,8 @@ struct quiet {
 	quiet_look_fn *look;
 	void *context;
 	struct quiet_row *rows; /* by slot */
-	size_t n, size; /* what is beyond n was never touched, and takes no memory */
-	int64_t rings_ns; /* the timer */
+	size_t n, size;		/* what is beyond n was never touched, and takes no memory */
+	int64_t rings_ns;	/* the timer */
 };
 
 static void ring_at(struct quiet *quiet, int64_t at_ns)
