@@ -62,7 +62,8 @@ struct finder {
 	finder_found_fn *found;
 	void *context;
 	struct roster roster;
-	struct process_list young[YOUNG_AGES]; /* [0]: of this second */
+	struct process_list young[YOUNG_AGES]; /* [0]: of this second ... */
+	size_t n_young;			       /* ... and so many of them of earlier looks */
 	struct pid_set walked, walking;	       /* pids at the last walk, and so far at this one */
 	struct pids walk;
 	int64_t walked_at_ns, young_at_ns, aged_at_ns;
@@ -344,8 +345,9 @@ static void ask_young(struct finder *finder, int64_t now_ns)
 		struct process_list *young = &finder->young[age];
 		size_t kept = 0;
 
+		/* Who was asked for the first time a moment ago waits for the next look. */
 		for (size_t i = 0; i < young->n; i++)
-			if (ask(finder, young->pids[i]) != 0)
+			if ((age == 0 && i >= finder->n_young) || ask(finder, young->pids[i]) != 0)
 				young->pids[kept++] = young->pids[i];
 		young->n = kept;
 	}
@@ -454,5 +456,6 @@ int finder_look(struct finder *finder, int64_t now_ns, int64_t slice_ns)
 		return 1;
 	r = walk(finder, now_ns);
 	finder->under_way = r == 1;
+	finder->n_young = finder->young[0].n;
 	return r;
 }
