@@ -27,6 +27,7 @@ static struct {
 	struct link_closed closed;
 } sent;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 
@@ -38,6 +39,7 @@ void *__wrap_calloc(size_t n, size_t size)
 	}
 	return __real_calloc(n, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* In place of monitor.c. */
 void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size)

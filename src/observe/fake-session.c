@@ -70,7 +70,7 @@ static int start_holder(struct fake_session *session)
 /* What connection_examine() would say of it. */
 static int describe(pid_t pid, int server, struct connection *connection)
 {
-	struct socket_facts socket;
+	struct socket_facts socket = { 0 };
 	auto_close int copy = -1;
 	struct stat st;
 	int r = process_open(pid, &connection->pidfd);

@@ -17,6 +17,7 @@
 /* No memory for objects of this size; 0: for all. */
 static size_t refused_bytes;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 
@@ -28,6 +29,7 @@ void *__wrap_calloc(size_t n, size_t size)
 	}
 	return __real_calloc(n, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static struct watch *start(struct fake_session *session, bool with_forward)
 {
