@@ -72,7 +72,7 @@ static int describe(pid_t pid, int server, struct connection *connection)
 {
 	struct socket_facts socket = { 0 };
 	auto_close int copy = -1;
-	struct stat st;
+	struct stat st = { 0 };
 	int r = process_open(pid, &connection->pidfd);
 
 	if (r == 0)
