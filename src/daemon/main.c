@@ -25,15 +25,12 @@
 #include "daemon/confine.h"
 #include "daemon/engine.h"
 #include "daemon/monitor.h"
+#include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/privilege.h"
 #include "daemon/runtime.h"
 #include "daemon/starter.h"
 #include "text/config-file.h"
-
-#if HAVE_SYSTEMD
-#include <systemd/sd-daemon.h>
-#endif
 
 #define CASE_GROUPS 256
 #define NICE	    (-10)
@@ -204,9 +201,7 @@ static void on_ready(void *context)
 		start->waiting_fd = -1;
 		detach();
 	}
-#if HAVE_SYSTEMD
-	(void)sd_notify(0, "READY=1");
-#endif
+	notify_ready();
 }
 
 static void on_engine_ready(void *context)

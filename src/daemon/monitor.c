@@ -24,12 +24,16 @@
  * a database of users, would never be done. */
 #define ENGINE_ENDS_MS 8000
 
+void monitor_fail(struct monitor *monitor)
+{
+	log_error("out of memory");
+	event_base_loopbreak(monitor->base);
+}
+
 void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size)
 {
-	if (link_send(monitor->link, type, message, size) < 0) {
-		log_error("out of memory");
-		event_base_loopbreak(monitor->base);
-	}
+	if (link_send(monitor->link, type, message, size) < 0)
+		monitor_fail(monitor);
 }
 
 static void on_found(void *context, struct watch *watch)
@@ -49,7 +53,7 @@ static void on_found(void *context, struct watch *watch)
 	message.facts = *watch_facts(watch);
 	message.seen_at_ns = clock_now_ns();
 	monitor_send(monitor, LINK_OPENED, &message, sizeof(message));
-	watch_set_work_rhythm(watch, 1);
+	watch_set_work(watch, true);
 	monitored_sample(monitored, true, false);
 }
 
@@ -136,7 +140,7 @@ static int take_sample(void *context, const void *message)
 
 	if (!monitored || monitored_is_ending(monitored))
 		return 0; /* ended, or ending, while the request was on its way */
-	watch_set_work_rhythm(monitored->watch, request->with_work ? 1 : 0);
+	watch_set_work(monitored->watch, request->with_work != 0);
 	monitored_sample(monitored, false, request->with_ping == 1);
 	return 0;
 }
@@ -163,7 +167,14 @@ static int take_warn(void *context, const void *message)
 
 	if (!terminated(order->text))
 		return -EPROTO;
-	if (!monitored || !limits_take_line(&monitored->limits, clock_now_ns()))
+	if (!monitored)
+		return 0;
+	if (monitored_make_acts(monitored) < 0) {
+		/* Nobody is to be cut unwarned. */
+		monitor_fail(monitored->monitor);
+		return 0;
+	}
+	if (!limits_take_line(&monitored->acts->limits, clock_now_ns()))
 		return 0;
 	result = notice_show(monitored->watch, order->tty, order->text);
 	reply.reached = result.reached;
@@ -183,7 +194,10 @@ static int take_tune(void *context, const void *message)
 		return -EPROTO;
 	if (!monitored || monitored->server_ended)
 		return 0;
-	done.result = keepalive_tune(&monitored->keepalive, monitored->watch, order, &done);
+	done.result = monitored_make_acts(monitored);
+	if (done.result == 0)
+		done.result =
+			keepalive_tune(&monitored->acts->keepalive, monitored->watch, order, &done);
 	monitor_send(context, LINK_TUNED, &done, sizeof(done));
 	return 0;
 }
@@ -208,7 +222,7 @@ static int begin_park(struct monitored *monitored, const struct order_cut *order
 		.realtime_ns = clock_now_ns() + clock_realtime_offset_ns(),
 	};
 
-	return park_new(monitored->watch, order, &setup, &monitored->park);
+	return park_new(monitored->watch, order, &setup, &monitored->acts->park);
 }
 
 static void begin_end(struct monitored *monitored, const struct order_cut *order)
@@ -224,8 +238,9 @@ static void begin_end(struct monitored *monitored, const struct order_cut *order
 	}
 	r = monitored_make_timer(monitored);
 	if (r == 0)
-		r = order->park.wanted ? begin_park(monitored, order)
-				       : cut_new(monitored->watch, order, now_ns, &monitored->cut);
+		r = order->park.wanted
+			    ? begin_park(monitored, order)
+			    : cut_new(monitored->watch, order, now_ns, &monitored->acts->cut);
 	if (r < 0) {
 		limits_give_back(limits, order->asked, facts);
 		refuse_cut(monitored, order, r);
@@ -255,13 +270,13 @@ static int begin_hangup(struct monitored *monitored, const struct order_hangup *
 	int64_t now_ns = clock_now_ns();
 	int r;
 
-	if (monitored->hangup)
-		return -EBUSY;
 	if (monitored_make_timer(monitored) < 0)
 		return -ENOMEM;
+	if (monitored->acts->hangup)
+		return -EBUSY;
 	if (!limits_take_end(limits, false, facts, now_ns))
 		return -EDQUOT;
-	r = hangup_new(monitored->watch, order, now_ns, &monitored->hangup);
+	r = hangup_new(monitored->watch, order, now_ns, &monitored->acts->hangup);
 	if (r < 0)
 		limits_give_back(limits, false, facts);
 	return r;
@@ -283,7 +298,7 @@ static int take_hangup(void *context, const void *message)
 		monitor_send(context, LINK_HANGUP_DONE, &done, sizeof(done));
 		monitored_sample(monitored, true, false);
 	} else {
-		shown.bytes = hangup_notice_bytes(monitored->hangup);
+		shown.bytes = hangup_notice_bytes(monitored->acts->hangup);
 		monitor_send(context, LINK_WARNED, &shown, sizeof(shown));
 		monitored_step(monitored);
 	}
@@ -415,10 +430,7 @@ static int monitor_init(struct monitor *monitor, struct event *signals[3])
 static void monitor_deinit(struct monitor *monitor, struct event *signals[3])
 {
 	monitored_leave(monitor);
-	for (uint32_t slot = 0; slot < monitor->n_slots; slot++)
-		if (monitor->sessions[slot])
-			monitored_free(monitor->sessions[slot]);
-	free(monitor->sessions);
+	monitored_free_all(monitor);
 	monitored_stop_listening(monitor);
 	quiet_free(monitor->quiet);
 	for (int i = 0; i < 3; i++)

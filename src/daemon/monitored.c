@@ -30,32 +30,35 @@ struct monitored *monitored_find(const struct monitor *monitor, uint32_t handle)
 {
 	uint32_t slot = handle & SLOT_MASK;
 
-	if (slot >= monitor->n_slots || !monitor->sessions[slot] ||
-	    monitor->sessions[slot]->handle != handle)
+	if (slot >= monitor->n_slots || !monitor->sessions[slot].watch ||
+	    monitor->sessions[slot].handle != handle)
 		return NULL;
-	return monitor->sessions[slot];
+	return &monitor->sessions[slot];
 }
 
 static int new_slot(struct monitor *monitor, uint32_t *ret_slot)
 {
-	struct monitored **more;
-	size_t n = monitor->n_slots == 0 ? 64 : monitor->n_slots * 2;
+	size_t slot = monitor->maybe_free;
 
-	for (uint32_t slot = 0; slot < monitor->n_slots; slot++) {
-		if (!monitor->sessions[slot]) {
-			*ret_slot = slot;
-			return 0;
-		}
+	while (slot < monitor->n_slots && monitor->sessions[slot].watch)
+		slot++;
+	monitor->maybe_free = slot;
+	if (slot == monitor->size) {
+		size_t size = monitor->size == 0 ? 64 : monitor->size * 2;
+		struct monitored *more;
+
+		if (size > SLOT_MASK)
+			return -ENOSPC;
+		more = realloc(monitor->sessions, size * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		monitor->sessions = more;
+		monitor->size = size;
 	}
-	if (n > SLOT_MASK)
-		return -ENOSPC;
-	more = realloc(monitor->sessions, n * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	memset(more + monitor->n_slots, 0, (n - monitor->n_slots) * sizeof(*more));
-	*ret_slot = (uint32_t)monitor->n_slots;
-	monitor->sessions = more;
-	monitor->n_slots = n;
+	/* What is beyond was never touched, and takes no memory. */
+	if (slot == monitor->n_slots)
+		monitor->sessions[monitor->n_slots++] = (struct monitored){ .watch = NULL };
+	*ret_slot = (uint32_t)slot;
 	return 0;
 }
 
@@ -71,35 +74,56 @@ static void forget_end(const struct monitored *monitored)
 			NULL);
 }
 
+static void acts_free(struct acts *acts)
+{
+	if (!acts)
+		return;
+	if (acts->step)
+		event_free(acts->step);
+	cut_free(acts->cut);
+	park_free(acts->park);
+	hangup_free(acts->hangup);
+	free(acts);
+}
+
 void monitored_free(struct monitored *monitored)
 {
 	struct monitor *monitor = monitored->monitor;
+	const uint32_t slot = monitored->handle & SLOT_MASK;
 
-	monitor->sessions[monitored->handle & SLOT_MASK] = NULL;
 	forget_end(monitored);
-	quiet_end(monitor->quiet, monitored->handle & SLOT_MASK);
-	if (monitored->step)
-		event_free(monitored->step);
-	cut_free(monitored->cut);
-	park_free(monitored->park);
-	hangup_free(monitored->hangup);
+	quiet_end(monitor->quiet, slot);
+	acts_free(monitored->acts);
 	finder_forget(monitor->finder, &watch_facts(monitored->watch)->identity);
 	if (monitor->destroyed)
 		destroyed_forget(monitor->destroyed, cookie_of(monitored));
 	watch_free(monitored->watch);
-	free(monitored);
+	*monitored = (struct monitored){ .watch = NULL };
+	if (slot < monitor->maybe_free)
+		monitor->maybe_free = slot;
+}
+
+void monitored_free_all(struct monitor *monitor)
+{
+	for (size_t slot = 0; slot < monitor->n_slots; slot++)
+		if (monitor->sessions[slot].watch)
+			monitored_free(&monitor->sessions[slot]);
+	free(monitor->sessions);
+	monitor->sessions = NULL;
+	monitor->n_slots = monitor->size = monitor->maybe_free = 0;
 }
 
 bool monitored_is_ending(const struct monitored *monitored)
 {
-	return monitored->cut || monitored->park;
+	return monitored->acts && (monitored->acts->cut || monitored->acts->park);
 }
 
 static void monitored_close(struct monitored *monitored)
 {
-	struct link_closed message = { .handle = monitored->handle,
-				       .last_words = monitored->last_words };
+	struct link_closed message = { .handle = monitored->handle };
 
+	if (monitored->acts)
+		message.last_words = monitored->acts->last_words;
 	monitor_send(monitored->monitor, LINK_CLOSED, &message, sizeof(message));
 	monitored_free(monitored);
 }
@@ -172,9 +196,11 @@ static void tell_ping_refused(struct monitor *monitor)
 static void ping(struct monitored *monitored, struct sample *sample)
 {
 	int64_t now_ns = clock_now_ns();
-	int r = limits_take_ping(&monitored->limits, now_ns) ? ping_send(monitored->watch)
-							     : -ENOTCONN;
+	int r = monitored_make_acts(monitored);
 
+	if (r == 0)
+		r = limits_take_ping(&monitored->acts->limits, now_ns) ? ping_send(monitored->watch)
+								       : -ENOTCONN;
 	if (r == 0)
 		sample->pinged_at_ns = now_ns;
 	else if (r != -ENOTCONN)
@@ -212,16 +238,14 @@ void monitored_rest(struct monitored *monitored, int64_t since_ns, int64_t every
 
 	if (watch_sampled_at_ns(monitored->watch) != since_ns)
 		return;
-	if (quiet_begin(monitor->quiet, monitored->handle & SLOT_MASK, every_ns) < 0) {
-		log_error("out of memory");
-		event_base_loopbreak(monitor->base);
-	}
+	if (quiet_begin(monitor->quiet, monitored->handle & SLOT_MASK, every_ns) < 0)
+		monitor_fail(monitor);
 }
 
 bool monitored_look(void *context, uint32_t slot)
 {
 	struct monitor *monitor = context;
-	struct monitored *monitored = monitor->sessions[slot];
+	struct monitored *monitored = &monitor->sessions[slot];
 
 	if (monitored_is_ending(monitored))
 		return false;
@@ -235,8 +259,8 @@ static void schedule_step(struct monitored *monitored, int64_t at_ns)
 {
 	struct timeval after = clock_until(at_ns);
 
-	if (at_ns != TIME_NEVER && monitored->step)
-		(void)event_add(monitored->step, &after);
+	if (at_ns != TIME_NEVER && monitored->acts && monitored->acts->step)
+		(void)event_add(monitored->acts->step, &after);
 }
 
 static void tell_rough(struct monitor *monitor, int why)
@@ -257,21 +281,22 @@ static void tell_rough(struct monitor *monitor, int why)
 static void finish_cut(struct monitored *monitored)
 {
 	struct order_cut_done done = { .handle = monitored->handle };
+	struct acts *acts = monitored->acts;
 
-	if (monitored->park) {
-		tell_rough(monitored->monitor, park_is_rough(monitored->park));
-		park_result(monitored->park, &done);
+	if (acts->park) {
+		tell_rough(monitored->monitor, park_is_rough(acts->park));
+		park_result(acts->park, &done);
 	} else {
-		cut_result(monitored->cut, &done);
+		cut_result(acts->cut, &done);
 	}
 	if (done.result < 0)
 		limits_give_back(&monitored->monitor->limits, monitored->asked,
 				 watch_facts(monitored->watch));
 	monitor_send(monitored->monitor, LINK_CUT_DONE, &done, sizeof(done));
-	cut_free(monitored->cut);
-	park_free(monitored->park);
-	monitored->cut = NULL;
-	monitored->park = NULL;
+	cut_free(acts->cut);
+	park_free(acts->park);
+	acts->cut = NULL;
+	acts->park = NULL;
 	if (monitored->server_ended)
 		monitored_close(monitored);
 	else
@@ -282,17 +307,19 @@ static void finish_hangup(struct monitored *monitored)
 {
 	struct order_hangup_done done = { .handle = monitored->handle };
 
-	hangup_result(monitored->hangup, &done);
+	hangup_result(monitored->acts->hangup, &done);
 	monitor_send(monitored->monitor, LINK_HANGUP_DONE, &done, sizeof(done));
-	hangup_free(monitored->hangup);
-	monitored->hangup = NULL;
+	hangup_free(monitored->acts->hangup);
+	monitored->acts->hangup = NULL;
 }
 
 static int64_t step_end(struct monitored *monitored)
 {
-	if (monitored->park)
-		return park_step(monitored->park, monitored->server_ended, clock_now_ns());
-	return cut_step(monitored->cut, monitored->server_ended, clock_now_ns());
+	const struct acts *acts = monitored->acts;
+
+	if (acts->park)
+		return park_step(acts->park, monitored->server_ended, clock_now_ns());
+	return cut_step(acts->cut, monitored->server_ended, clock_now_ns());
 }
 
 void monitored_step(struct monitored *monitored)
@@ -303,8 +330,8 @@ void monitored_step(struct monitored *monitored)
 		monitored_close(monitored);
 		return;
 	}
-	if (monitored->hangup) {
-		again_ns = hangup_step(monitored->hangup, clock_now_ns());
+	if (monitored->acts && monitored->acts->hangup) {
+		again_ns = hangup_step(monitored->acts->hangup, clock_now_ns());
 		if (again_ns == TIME_NEVER)
 			finish_hangup(monitored);
 	}
@@ -321,16 +348,35 @@ void monitored_step(struct monitored *monitored)
 
 static void on_step(evutil_socket_t fd, short what, void *context)
 {
+	const struct acts *acts = context;
+
 	(void)fd;
 	(void)what;
-	monitored_step(context);
+	monitored_step(monitored_find(acts->monitor, acts->handle));
+}
+
+int monitored_make_acts(struct monitored *monitored)
+{
+	if (monitored->acts)
+		return 0;
+	monitored->acts = calloc(1, sizeof(*monitored->acts));
+	if (!monitored->acts)
+		return -ENOMEM;
+	monitored->acts->monitor = monitored->monitor;
+	monitored->acts->handle = monitored->handle;
+	return 0;
 }
 
 int monitored_make_timer(struct monitored *monitored)
 {
-	if (!monitored->step)
-		monitored->step = evtimer_new(monitored->monitor->base, on_step, monitored);
-	return monitored->step ? 0 : -ENOMEM;
+	struct acts *acts;
+
+	if (monitored_make_acts(monitored) < 0)
+		return -ENOMEM;
+	acts = monitored->acts;
+	if (!acts->step)
+		acts->step = evtimer_new(monitored->monitor->base, on_step, acts);
+	return acts->step ? 0 : -ENOMEM;
 }
 
 static bool waits_for_words(const struct monitored *monitored)
@@ -347,7 +393,7 @@ static void take_end(struct monitored *monitored)
 	if (monitored->server_ended)
 		return;
 	monitored->server_ended = true;
-	if (monitored->hangup)
+	if (monitored->acts && monitored->acts->hangup)
 		finish_hangup(monitored);
 	if (!monitored_is_ending(monitored) && waits_for_words(monitored) &&
 	    monitored_make_timer(monitored) == 0)
@@ -399,9 +445,9 @@ static bool was_reset(const struct watch_silence *silence, const struct destroye
 
 static struct monitored *find_cookie(const struct monitor *monitor, uint64_t cookie)
 {
-	for (uint32_t slot = 0; slot < monitor->n_slots; slot++)
-		if (monitor->sessions[slot] && cookie_of(monitor->sessions[slot]) == cookie)
-			return monitor->sessions[slot];
+	for (size_t slot = 0; slot < monitor->n_slots; slot++)
+		if (monitor->sessions[slot].watch && cookie_of(&monitor->sessions[slot]) == cookie)
+			return &monitor->sessions[slot];
 	return NULL;
 }
 
@@ -413,25 +459,27 @@ void monitored_take_words(void *monitor, uint64_t cookie, const struct destroyed
 	if (!monitored)
 		return;
 	silence = watch_silence(monitored->watch);
-	monitored->last_words = (struct link_last_words){
-		.last_data_recv_ns = words->last_data_recv_ns,
-		.last_ack_recv_ns = words->last_ack_recv_ns,
-		.known = 1,
-		.probes = words->probes,
-		.retransmits = words->retransmits,
-		.from_peer = was_reset(&silence, words),
-	};
+	/* Without memory its end has no reason in the log, that is all. */
+	if (monitored_make_acts(monitored) == 0)
+		monitored->acts->last_words = (struct link_last_words){
+			.last_data_recv_ns = words->last_data_recv_ns,
+			.last_ack_recv_ns = words->last_ack_recv_ns,
+			.known = 1,
+			.probes = words->probes,
+			.retransmits = words->retransmits,
+			.from_peer = was_reset(&silence, words),
+		};
 	if (monitored->server_ended && !monitored_is_ending(monitored))
 		monitored_close(monitored);
 }
 
 void monitored_leave(struct monitor *monitor)
 {
-	for (uint32_t slot = 0; slot < monitor->n_slots; slot++) {
-		struct monitored *monitored = monitor->sessions[slot];
+	for (size_t slot = 0; slot < monitor->n_slots; slot++) {
+		const struct monitored *monitored = &monitor->sessions[slot];
 
-		if (monitored)
-			(void)keepalive_put_back(&monitored->keepalive, monitored->watch);
+		if (monitored->acts)
+			(void)keepalive_put_back(&monitored->acts->keepalive, monitored->watch);
 	}
 }
 
@@ -444,19 +492,13 @@ int monitored_new(struct monitor *monitor, struct watch *watch, struct monitored
 
 	if (r < 0)
 		return r;
-	monitored = calloc(1, sizeof(*monitored));
-	if (!monitored)
-		return -ENOMEM;
-	monitored->handle = (++monitor->generation << SLOT_BITS) | slot;
-	readable.data.u32 = monitored->handle;
-	if (epoll_ctl(monitor->ended_fd, EPOLL_CTL_ADD, watch_pidfd(watch), &readable) < 0) {
-		r = -errno;
-		free(monitored);
-		return r;
-	}
-	monitored->monitor = monitor;
-	monitored->watch = watch;
-	monitor->sessions[slot] = monitored;
+	readable.data.u32 = (++monitor->generation << SLOT_BITS) | slot;
+	if (epoll_ctl(monitor->ended_fd, EPOLL_CTL_ADD, watch_pidfd(watch), &readable) < 0)
+		return -errno;
+	monitored = &monitor->sessions[slot];
+	*monitored = (struct monitored){ .monitor = monitor,
+					 .watch = watch,
+					 .handle = readable.data.u32 };
 	*ret_monitored = monitored;
 	return 0;
 }

@@ -23,9 +23,9 @@ struct event;
 struct event_base;
 struct monitor_options;
 
-struct monitored {
+/* What is done to a session: few ever have it. */
+struct acts {
 	struct monitor *monitor;
-	struct watch *watch;
 	struct event
 		*step; /* timer of cut, park or hang-up, and of the wait for last words; or NULL */
 	struct cut *cut;
@@ -34,6 +34,14 @@ struct monitored {
 	struct keepalive keepalive;
 	struct link_last_words last_words;
 	struct limits_session limits;
+	uint32_t handle;
+};
+
+/* Valid until the next monitored_new(). */
+struct monitored {
+	struct monitor *monitor;
+	struct watch *watch; /* NULL: the slot is free */
+	struct acts *acts;   /* NULL: nothing was done so far */
 	uint32_t handle;
 	bool server_ended;
 	bool asked; /* its end was */
@@ -50,8 +58,9 @@ struct monitor {
 	struct event *destroyed_event;
 	struct event *ended; /* a process of a session */
 	int ended_fd;	     /* epoll(7): the pidfds; an event for each would take 200 bytes */
-	struct monitored **sessions; /* by slot; NULL is free */
-	size_t n_slots;
+	struct monitored *sessions; /* by slot */
+	size_t n_slots, size;
+	size_t maybe_free; /* no slot below is */
 	const struct monitor_options *options;
 	int64_t look_every_ns;
 	struct limits limits;
@@ -61,6 +70,7 @@ struct monitor {
 };
 
 /* monitor.c; out of memory ends the monitor's loop. */
+void monitor_fail(struct monitor *monitor);
 void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size);
 
 /* How the monitor hears of their ends. */
@@ -81,7 +91,9 @@ bool monitored_is_ending(const struct monitored *monitored);
  * with a ping after it where that can be sent. */
 void monitored_sample(struct monitored *monitored, bool with_channels, bool with_ping);
 
-/* Before anything is begun that takes more than one step. -ENOMEM: it must not be begun. */
+/* Before anything is done. -ENOMEM: it must not be done. */
+int monitored_make_acts(struct monitored *monitored);
+/* The same before anything that takes more than one step. */
 int monitored_make_timer(struct monitored *monitored);
 
 /* Looks each `every_ns` whether anything moves, if the last sample was the one of that time, and takes
@@ -99,3 +111,6 @@ void monitored_take_words(void *monitor, uint64_t cookie, const struct destroyed
 
 /* Puts back what was changed on the connections. */
 void monitored_leave(struct monitor *monitor);
+
+/* Forgets all sessions, without a word. */
+void monitored_free_all(struct monitor *monitor);

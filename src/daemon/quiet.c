@@ -21,8 +21,8 @@ struct quiet {
 	quiet_look_fn *look;
 	void *context;
 	struct quiet_row *rows; /* by slot */
-	size_t n;
-	int64_t rings_ns; /* the timer */
+	size_t n, size;		/* what is beyond n was never touched, and takes no memory */
+	int64_t rings_ns;	/* the timer */
 };
 
 static void ring_at(struct quiet *quiet, int64_t at_ns)
@@ -100,20 +100,20 @@ void quiet_free(struct quiet *quiet)
 
 static int make_room(struct quiet *quiet, uint32_t slot)
 {
-	size_t n = quiet->n == 0 ? 64 : quiet->n;
-	struct quiet_row *more;
+	size_t size = quiet->size == 0 ? 64 : quiet->size;
 
-	if (slot < quiet->n)
-		return 0;
-	while (n <= slot)
-		n *= 2;
-	more = realloc(quiet->rows, n * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	for (size_t i = quiet->n; i < n; i++)
-		more[i] = (struct quiet_row){ .next_ns = TIME_NEVER };
-	quiet->rows = more;
-	quiet->n = n;
+	while (size <= slot)
+		size *= 2;
+	if (size > quiet->size) {
+		struct quiet_row *more = realloc(quiet->rows, size * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		quiet->rows = more;
+		quiet->size = size;
+	}
+	for (; quiet->n <= slot; quiet->n++)
+		quiet->rows[quiet->n] = (struct quiet_row){ .next_ns = TIME_NEVER };
 	return 0;
 }
 

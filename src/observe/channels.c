@@ -36,11 +36,16 @@ static void listing_deinit(struct listing *listing)
 	channels_deinit(&listing->channels);
 }
 
+void channels_free(struct watch_channel *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(rows[i].command);
+	free(rows);
+}
+
 void channels_deinit(struct channels *channels)
 {
-	for (size_t i = 0; i < channels->n; i++)
-		free(channels->rows[i].command);
-	free(channels->rows);
+	channels_free(channels->rows, channels->n);
 	free(channels->forwards);
 	memset(channels, 0, sizeof(*channels));
 }

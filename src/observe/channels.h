@@ -44,3 +44,6 @@ struct channels {
 /* -ESRCH: the process has ended. -EPERM: borrowing is refused. */
 int channels_read(const struct channels_query *query, struct channels *ret_channels);
 void channels_deinit(struct channels *channels);
+
+/* Rows that were taken from there. NULL is none. */
+void channels_free(struct watch_channel *rows, size_t n);

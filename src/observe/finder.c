@@ -13,8 +13,6 @@
  */
 #include "observe/finder.h"
 
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <pwd.h>
 #include <signal.h>
@@ -27,6 +25,7 @@
 #include "base/text.h"
 #include "observe/clock.h"
 #include "observe/connection.h"
+#include "observe/pids.h"
 #include "observe/process.h"
 #include "observe/roster.h"
 
@@ -63,9 +62,10 @@ struct finder {
 	finder_found_fn *found;
 	void *context;
 	struct roster roster;
-	struct process_list young[YOUNG_AGES]; /* [0]: of this second */
+	struct process_list young[YOUNG_AGES]; /* [0]: of this second ... */
+	size_t n_young;			       /* ... and so many of them of earlier looks */
 	struct pid_set walked, walking;	       /* pids at the last walk, and so far at this one */
-	DIR *walk;			       /* NULL: none under way */
+	struct pids walk;
 	int64_t walked_at_ns, young_at_ns, aged_at_ns;
 	int64_t deadline_ns; /* of this call */
 	int32_t last_pid;    /* all up to this one were asked; 0 at the start */
@@ -140,6 +140,7 @@ int finder_new(finder_found_fn *found, void *context, struct finder **ret_finder
 
 	if (!finder)
 		return -ENOMEM;
+	finder->walk.fd = -1;
 	finder->found = found;
 	finder->context = context;
 	privsep = getpwnam("sshd");
@@ -160,8 +161,7 @@ void finder_free(struct finder *finder)
 		process_list_deinit(&finder->young[i]);
 	pid_set_clear(&finder->walked);
 	pid_set_clear(&finder->walking);
-	if (finder->walk)
-		(void)closedir(finder->walk);
+	pids_close(&finder->walk);
 	free(finder);
 }
 
@@ -345,8 +345,9 @@ static void ask_young(struct finder *finder, int64_t now_ns)
 		struct process_list *young = &finder->young[age];
 		size_t kept = 0;
 
+		/* Who was asked for the first time a moment ago waits for the next look. */
 		for (size_t i = 0; i < young->n; i++)
-			if (ask(finder, young->pids[i]) != 0)
+			if ((age == 0 && i >= finder->n_young) || ask(finder, young->pids[i]) != 0)
 				young->pids[kept++] = young->pids[i];
 		young->n = kept;
 	}
@@ -388,8 +389,7 @@ static void drop_vanished(struct finder *finder)
 
 static void walk_finish(struct finder *finder, int64_t now_ns)
 {
-	(void)closedir(finder->walk);
-	finder->walk = NULL;
+	pids_close(&finder->walk);
 	drop_vanished(finder);
 	pid_set_clear(&finder->walked);
 	finder->walked = finder->walking;
@@ -401,35 +401,10 @@ static void walk_finish(struct finder *finder, int64_t now_ns)
 	finder->walked_once = true;
 }
 
-static int walk_start(struct finder *finder)
-{
-	finder->walk = opendir("/proc");
-	return finder->walk ? 0 : -errno;
-}
-
-/* 1 and the next process; 0 behind the last. */
-static int next_pid(DIR *proc, int32_t *ret_pid)
-{
-	const struct dirent *entry;
-
-	do {
-		errno = 0;
-		entry = readdir(proc);
-		if (!entry)
-			return -errno;
-		*ret_pid = isdigit((unsigned char)entry->d_name[0])
-				   ? (int32_t)strtol(entry->d_name, NULL, 10)
-				   : 0;
-	} while (*ret_pid <= 0);
-	return 1;
-}
-
 /* Half a walk says nothing of who has gone: the next look begins anew. */
 static void walk_leave(struct finder *finder)
 {
-	if (finder->walk)
-		(void)closedir(finder->walk);
-	finder->walk = NULL;
+	pids_close(&finder->walk);
 	pid_set_clear(&finder->walking);
 }
 
@@ -438,15 +413,15 @@ static int walk(struct finder *finder, int64_t now_ns)
 {
 	int r = 0;
 
-	if (!finder->walk) {
+	if (finder->walk.fd < 0) {
 		if (finder->walked_once && now_ns - finder->walked_at_ns < WALK_EVERY_NS)
 			return 0;
-		r = walk_start(finder);
+		r = pids_open(&finder->walk);
 	}
 	while (r == 0) {
 		int32_t pid = 0;
 
-		r = next_pid(finder->walk, &pid);
+		r = pids_next(&finder->walk, &pid);
 		if (r <= 0)
 			break;
 		/* Who cannot be asked now is asked again soon. */
@@ -481,5 +456,6 @@ int finder_look(struct finder *finder, int64_t now_ns, int64_t slice_ns)
 		return 1;
 	r = walk(finder, now_ns);
 	finder->under_way = r == 1;
+	finder->n_young = finder->young[0].n;
 	return r;
 }

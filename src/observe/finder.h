@@ -13,8 +13,7 @@
 
 struct finder;
 
-/* For a big host, so that nothing else has to wait long: at most 5 ms, as what was begun (the kernel lists /proc in
- * pieces of a thousand processes) takes up to 2 ms more. */
+/* For a big host, so that nothing else has to wait long: at most 5 ms, as what was begun takes some time more. */
 #define FINDER_SLICE_NS (3 * NS_PER_MS)
 
 /* Called for each authenticated connection, once. The callee owns the watch. */

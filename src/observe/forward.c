@@ -7,10 +7,12 @@
 #include "observe/process.h"
 #include "observe/socket.h"
 
-void forward_deinit(struct forward *forward)
+void forward_free(struct forward *forward)
 {
+	if (!forward)
+		return;
 	free(forward->rows);
-	*forward = (struct forward){ 0 };
+	free(forward);
 }
 
 static const struct forward_row *find_row(const struct forward *forward, uint64_t cookie)

@@ -22,7 +22,8 @@ struct forward {
 	uint32_t opened;	/* sockets first seen so far */
 };
 
-void forward_deinit(struct forward *forward);
+/* NULL is none. */
+void forward_free(struct forward *forward);
 
 /* Sets which descriptors of the process are forwarded sockets now. Known sockets keep their
  * counters. */

@@ -57,11 +57,10 @@ static int count_socket(struct watch *watch, struct socket_counters *ret_counter
 
 static void note_silence(struct watch *watch, const struct socket_counters *counters)
 {
-	watch->silence = (struct watch_silence){
-		.at_ns = clock_ns(CLOCK_MONOTONIC),
-		.asked = counters->asked,
-		.packets_in = counters->packets_in,
-	};
+	watch->silence_at_ns = clock_ns(CLOCK_MONOTONIC);
+	watch->packets_in = counters->packets_in;
+	/* Of two counters of 8 bits. */
+	watch->asked = (uint16_t)counters->asked;
 }
 
 static int read_socket(struct watch *watch, struct sample *sample)
@@ -99,25 +98,25 @@ static int read_counters(struct watch *watch, struct sample *sample)
 	return r;
 }
 
-static struct counters counters_of(const struct sample *sample)
+static void keep_counters(struct watch *watch, const struct sample *sample)
 {
-	return (struct counters){
-		.wchar = sample->wchar,
-		.rchar = sample->rchar,
-		.sent = sample->sent,
-		.received = sample->received,
-		.waiting = sample->waiting,
-		.known = sample->known & (SAMPLE_IO | SAMPLE_SOCKET),
-	};
+	watch->wchar = sample->wchar;
+	watch->rchar = sample->rchar;
+	watch->sent = sample->sent;
+	watch->received = sample->received;
+	/* The kernel has it in an int. */
+	watch->waiting = (uint32_t)sample->waiting;
+	watch->last_known = sample->known & (SAMPLE_IO | SAMPLE_SOCKET);
 }
 
-static struct moves compare_counters(const struct counters *now, const struct counters *last)
+/* With what the last sample kept. */
+static struct moves compare_counters(const struct sample *now, const struct watch *last)
 {
-	uint32_t both = SAMPLE_IO | SAMPLE_SOCKET;
+	const uint32_t both = SAMPLE_IO | SAMPLE_SOCKET;
 	uint64_t in = now->wchar - now->sent;
 	uint64_t out = now->rchar - (now->received - now->waiting);
 
-	if (now->known != both || last->known != both)
+	if ((now->known & both) != both || last->last_known != both)
 		return (struct moves){ .net = true, .plain = true };
 	return (struct moves){
 		.net = now->wchar != last->wchar || now->rchar != last->rchar ||
@@ -183,20 +182,20 @@ static int look_at_children(struct watch *watch, struct sample *sample, struct m
 			    bool *ret_changed)
 {
 	struct process_list children = { 0 };
+	const struct process_list before = watch_children(watch);
 	int r = read_children(watch, &children);
 
-	if (r == 0 && !all_among(&watch->children, &children)) {
+	if (r == 0 && !all_among(&before, &children)) {
 		r = read_again(watch, sample, &children);
-		moves->reaped = r == 0 && !all_among(&watch->children, &children);
+		moves->reaped = r == 0 && !all_among(&before, &children);
 		moves->plain = true;
 	}
 	if (r < 0) {
 		process_list_deinit(&children);
 		return r;
 	}
-	*ret_changed = moves->reaped || !all_among(&children, &watch->children);
-	process_list_deinit(&watch->children);
-	watch->children = children;
+	*ret_changed = moves->reaped || !all_among(&children, &before);
+	watch_keep_children(watch, &children);
 	return 0;
 }
 
@@ -210,20 +209,20 @@ static bool count_changed(struct watch *watch, const struct moves *moves)
 		watch->n_descriptors = 0;
 		return moves->net;
 	}
-	changed = n != watch->n_descriptors;
-	watch->n_descriptors = n;
+	changed = (uint32_t)n != watch->n_descriptors;
+	watch->n_descriptors = (uint32_t)n;
 	return changed;
 }
 
 /* A command keeps the text under which it was seen first, once the shell has had time to become it.
  */
-static void keep_commands(struct channels *old, struct channels *new)
+static void keep_commands(struct watch *watch, struct channels *new)
 {
-	for (size_t i = 0; i < new->n && !old->young; i++) {
+	for (size_t i = 0; i < new->n && !watch->young; i++) {
 		struct watch_channel *row = &new->rows[i];
 
-		for (size_t j = 0; j < old->n; j++) {
-			struct watch_channel *before = &old->rows[j];
+		for (size_t j = 0; j < watch->n_channels; j++) {
+			struct watch_channel *before = &watch->channels[j];
 
 			if (row->facts.kind != KIND_EXEC || before->facts.kind != KIND_EXEC ||
 			    row->facts.pid != before->facts.pid ||
@@ -242,23 +241,22 @@ static bool is_same_command(const char *a, const char *b)
 }
 
 /* Apart from commands that are kept as they were. */
-static bool is_same_list(const struct channels *old, const struct channels *new)
+static bool is_same_list(const struct watch *watch, const struct channels *new)
 {
-	for (size_t i = 0; i < old->n && i < new->n; i++) {
-		const struct watch_channel *a = &old->rows[i], *b = &new->rows[i];
+	for (size_t i = 0; i < watch->n_channels && i < new->n; i++) {
+		const struct watch_channel *a = &watch->channels[i], *b = &new->rows[i];
 
 		if (memcmp(&a->facts, &b->facts, sizeof(a->facts)) != 0 ||
-		    (old->young && !is_same_command(a->command, b->command)))
+		    (watch->young && !is_same_command(a->command, b->command)))
 			return false;
 	}
-	return old->n == new->n;
+	return watch->n_channels == new->n;
 }
 
-static void keep_samples(const struct channels *old, struct channels *new)
+static void keep_samples(const struct watch *watch, struct channels *new)
 {
-	for (size_t i = 0; i < new->n; i++) {
-		new->rows[i].last = old->rows[i].last;
-	}
+	for (size_t i = 0; i < new->n; i++)
+		new->rows[i].last = watch->channels[i].last;
 }
 
 static bool learn_user(struct watch *watch, uint32_t child_uid)
@@ -276,20 +274,36 @@ static void take_channels(struct watch *watch, struct channels *channels, bool *
 {
 	if (learn_user(watch, channels->child_uid))
 		*changed = true;
-	if (is_same_list(&watch->channels, channels))
-		keep_samples(&watch->channels, channels);
+	if (is_same_list(watch, channels))
+		keep_samples(watch, channels);
 	else
 		*changed = true;
-	keep_commands(&watch->channels, channels);
-	free(channels->forwards);
-	channels->forwards = NULL;
-	channels_deinit(&watch->channels);
-	watch->channels = *channels;
-	memset(channels, 0, sizeof(*channels));
+	keep_commands(watch, channels);
+	channels_free(watch->channels, watch->n_channels);
+	watch->channels = take_ptr(channels->rows);
+	watch->n_channels = (uint8_t)channels->n;
+	watch->more = channels->more;
+	watch->young = channels->young;
+	watch->agent = channels->agent;
+	watch->unmeasured = channels->unmeasured;
+	channels->n = 0;
+}
+
+/* Most sessions have nothing to count. */
+static int set_forwards(struct watch *watch, const struct channels *channels)
+{
+	if (!watch->forward && channels->n_forwards == 0)
+		return 0;
+	if (!watch->forward)
+		watch->forward = calloc(1, sizeof(*watch->forward));
+	if (!watch->forward)
+		return -ENOMEM;
+	return forward_set(watch->forward, watch->pidfd, channels->forwards, channels->n_forwards);
 }
 
 static int list_channels(struct watch *watch, bool *changed)
 {
+	const struct process_list children = watch_children(watch);
 	struct channels_query query = {
 		.pid = watch->facts.identity.pid,
 		.pidfd = watch->pidfd,
@@ -297,7 +311,7 @@ static int list_channels(struct watch *watch, bool *changed)
 		.refused = watch->diag != NULL,
 		.server = server_get((enum server_id)watch->facts.server),
 		.server_id = (enum server_id)watch->facts.server,
-		.children = &watch->children,
+		.children = &children,
 	};
 	struct channels channels;
 	int r = channels_read(&query, &channels);
@@ -307,7 +321,7 @@ static int list_channels(struct watch *watch, bool *changed)
 		return r;
 	if (channels.more)
 		watch_note_trouble(watch, TROUBLE_CHANNELS);
-	r = forward_set(&watch->forward, watch->pidfd, channels.forwards, channels.n_forwards);
+	r = set_forwards(watch, &channels);
 	watch->listed = r == 0 && channels.complete;
 	/* The first ones are better than none: by them the policy is found. */
 	if (watch->listed || (r == 0 && channels.more))
@@ -320,7 +334,7 @@ static int list_channels(struct watch *watch, bool *changed)
 static int look_at_channels(struct watch *watch, struct sample *sample, struct moves *moves,
 			    bool *changed)
 {
-	bool children_changed, must = !watch->listed || watch->channels.young || moves->plain;
+	bool children_changed, must = !watch->listed || watch->young || moves->plain;
 	int r;
 
 	if (!must && !moves->net)
@@ -341,22 +355,23 @@ static int look_at_channels(struct watch *watch, struct sample *sample, struct m
 
 static void sample_forwards(struct watch *watch, struct sample *sample, const struct moves *moves)
 {
+	const struct forward *forward = watch->forward;
 	int r = 0;
 
 	/* A forwarded socket cannot move without the process's counters; but it may have moved when it
 	 * could not be read. */
-	if (moves->net || watch->forwards_unread)
-		r = forward_read(&watch->forward, watch->pidfd);
+	if (forward && (moves->net || watch->forwards_unread))
+		r = forward_read(watch->forward, watch->pidfd);
 	watch->forwards_unread = r < 0 && r != -ESTALE;
-	sample->forward_written = watch->forward.written;
-	sample->forward_read = watch->forward.read;
-	sample->forward_opened = watch->forward.opened;
+	sample->forward_written = forward ? forward->written : 0;
+	sample->forward_read = forward ? forward->read : 0;
+	sample->forward_opened = forward ? forward->opened : 0;
 	/* One that has gone since the list was read: what it moved last counts as input. */
 	if (r < 0)
 		watch->listed = false;
 	/* Nothing was counted on a unix socket, but nothing moved there either if the ledger stands
 	 * still. */
-	if (!watch->forwards_unread && (!watch->channels.unmeasured || !moves->plain))
+	if (!watch->forwards_unread && (!watch->unmeasured || !moves->plain))
 		sample->known |= SAMPLE_FORWARDS;
 }
 
@@ -364,8 +379,8 @@ static size_t count_terminals(const struct watch *watch)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < watch->channels.n; i++)
-		n += watch->channels.rows[i].facts.tty >= 0;
+	for (size_t i = 0; i < watch->n_channels; i++)
+		n += watch->channels[i].facts.tty >= 0;
 	return n;
 }
 
@@ -382,10 +397,10 @@ static bool is_terminal_due(const struct watch *watch, const struct channel_samp
 
 static void sample_terminal(struct watch *watch, size_t i, const struct moves *moves)
 {
-	struct channel_sample *last = &watch->channels.rows[i].last;
+	struct channel_sample *last = &watch->channels[i].last;
 	auto_close int master = -1;
 
-	last->tty = watch->channels.rows[i].facts.tty;
+	last->tty = watch->channels[i].facts.tty;
 	if (last->tty < 0 || !is_terminal_due(watch, last, moves))
 		return;
 	last->known = 0;
@@ -400,7 +415,7 @@ static void sample_terminal(struct watch *watch, size_t i, const struct moves *m
 
 static void sample_work(struct watch *watch, size_t i, struct channel_sample *sample)
 {
-	struct watch_channel *row = &watch->channels.rows[i];
+	struct watch_channel *row = &watch->channels[i];
 	uint64_t now_ns;
 
 	if (row->facts.pid == 0 || work_read(row->facts.pid, &now_ns) < 0)
@@ -413,21 +428,16 @@ static void sample_work(struct watch *watch, size_t i, struct channel_sample *sa
 
 static void sample_channels(struct watch *watch, struct sample *sample, const struct moves *moves)
 {
-	bool with_work = watch->work_rhythm_ns > 0 &&
-			 sample->from_ns - watch->work_read_at_ns >= watch->work_rhythm_ns;
-
-	if (with_work)
-		watch->work_read_at_ns = sample->from_ns;
-	sample->n_channels = (uint32_t)watch->channels.n;
-	for (size_t i = 0; i < watch->channels.n; i++) {
+	sample->n_channels = watch->n_channels;
+	for (size_t i = 0; i < watch->n_channels; i++) {
 		sample_terminal(watch, i, moves);
-		sample->channels[i] = watch->channels.rows[i].last;
-		if (with_work)
+		sample->channels[i] = watch->channels[i].last;
+		if (watch->with_work)
 			sample_work(watch, i, &sample->channels[i]);
 	}
 	if (watch->listed)
 		sample->known |= SAMPLE_CHANNELS;
-	if (watch->channels.agent)
+	if (watch->agent)
 		sample->known |= SAMPLE_AGENT;
 }
 
@@ -437,12 +447,12 @@ static bool is_settled(const struct watch *watch, const struct sample *sample)
 	static const struct moves none;
 	const uint32_t all = SAMPLE_LEDGER | SAMPLE_CHANNELS;
 
-	if (watch->diag || watch->channels.young || (sample->known & all) != all ||
-	    sample->waiting > 0 || sample->unsent > 0)
+	if (watch->diag || watch->young || (sample->known & all) != all || sample->waiting > 0 ||
+	    sample->unsent > 0)
 		return false;
-	for (size_t i = 0; i < watch->channels.n; i++)
-		if (watch->channels.rows[i].facts.tty >= 0 &&
-		    is_terminal_due(watch, &watch->channels.rows[i].last, &none))
+	for (size_t i = 0; i < watch->n_channels; i++)
+		if (watch->channels[i].facts.tty >= 0 &&
+		    is_terminal_due(watch, &watch->channels[i].last, &none))
 			return false;
 	return true;
 }
@@ -459,20 +469,18 @@ int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_chang
 {
 	struct sample sample = { .from_ns = clock_ns(CLOCK_MONOTONIC),
 				 .still_ns = watch->still_ns };
-	struct counters now;
 	bool changed = false;
 	struct moves moves;
 	int r = read_counters(watch, &sample);
 
 	if (r < 0)
 		return r;
-	now = counters_of(&sample);
-	moves = compare_counters(&now, &watch->last);
+	moves = compare_counters(&sample, watch);
 	r = look_at_channels(watch, &sample, &moves, &changed);
 	if (r < 0)
 		return r;
 	/* They may have been read again. */
-	watch->last = counters_of(&sample);
+	keep_counters(watch, &sample);
 	if (moves.reaped)
 		sample.known |= SAMPLE_REAPED;
 	sample_forwards(watch, &sample, &moves);
@@ -500,7 +508,7 @@ bool watch_is_still(struct watch *watch)
 		return false;
 	note_silence(watch, &counters);
 	/* A client's machine that does not answer is for a sample to tell of. */
-	if (counters.sent != watch->last.sent || counters.received != watch->last.received ||
+	if (counters.sent != watch->sent || counters.received != watch->received ||
 	    counters.asked > 0)
 		return false;
 	watch->still_ns = now_ns;

@@ -50,7 +50,7 @@ int watch_new(struct connection *connection, struct watch **ret_watch)
 		(void)close(pidfd);
 		return -ENOMEM;
 	}
-	watch->channels.rows = calloc(1, sizeof(*watch->channels.rows));
+	watch->channels = calloc(1, sizeof(*watch->channels));
 	watch->facts = connection->facts;
 	watch->inode = connection->inode;
 	watch->fd = connection->fd;
@@ -59,25 +59,27 @@ int watch_new(struct connection *connection, struct watch **ret_watch)
 		watch->diag = malloc(sizeof(*watch->diag));
 	if (watch->diag)
 		*watch->diag = connection->diag;
-	if (!watch->channels.rows || (connection->refused && !watch->diag)) {
+	if (!watch->channels || (connection->refused && !watch->diag)) {
 		watch_free(watch);
 		return -ENOMEM;
 	}
-	watch->channels.rows[0] =
+	watch->channels[0] =
 		(struct watch_channel){ .facts = { .kind = KIND_NONE, .tty = -1 }, .master = -1 };
-	watch->channels.n = 1;
+	watch->n_channels = 1;
 	*ret_watch = watch;
 	return 0;
 }
 
 void watch_free(struct watch *watch)
 {
+	struct process_list none = { 0 };
+
 	if (!watch)
 		return;
-	channels_deinit(&watch->channels);
+	channels_free(watch->channels, watch->n_channels);
 	free(watch->diag);
-	process_list_deinit(&watch->children);
-	forward_deinit(&watch->forward);
+	watch_keep_children(watch, &none);
+	forward_free(watch->forward);
 	cleanup_close(&watch->pidfd);
 	free(watch);
 }
@@ -99,18 +101,20 @@ const struct session_facts *watch_facts(const struct watch *watch)
 
 const struct watch_channel *watch_channels(const struct watch *watch, size_t *ret_n)
 {
-	*ret_n = watch->channels.n;
-	return watch->channels.rows;
+	*ret_n = watch->n_channels;
+	return watch->channels;
 }
 
 bool watch_has_more_channels(const struct watch *watch)
 {
-	return watch->channels.more;
+	return watch->more;
 }
 
 struct watch_silence watch_silence(const struct watch *watch)
 {
-	return watch->silence;
+	return (struct watch_silence){ .at_ns = watch->silence_at_ns,
+				       .asked = watch->asked,
+				       .packets_in = watch->packets_in };
 }
 
 int64_t watch_sampled_at_ns(const struct watch *watch)
@@ -118,9 +122,34 @@ int64_t watch_sampled_at_ns(const struct watch *watch)
 	return watch->sampled_at_ns;
 }
 
-void watch_set_work_rhythm(struct watch *watch, int64_t rhythm_ns)
+void watch_set_work(struct watch *watch, bool with_work)
 {
-	watch->work_rhythm_ns = rhythm_ns;
+	watch->with_work = with_work;
+}
+
+struct process_list watch_children(const struct watch *watch)
+{
+	const bool few = watch->n_children <= CHILDREN_FEW;
+
+	/* Nobody writes through it. */
+	return (struct process_list){
+		.pids = few ? (int32_t *)(uintptr_t)watch->children.few : watch->children.many,
+		.n = watch->n_children,
+	};
+}
+
+void watch_keep_children(struct watch *watch, struct process_list *children)
+{
+	if (watch->n_children > CHILDREN_FEW)
+		free(watch->children.many);
+	watch->n_children = (uint32_t)children->n;
+	if (children->n > CHILDREN_FEW) {
+		watch->children.many = take_ptr(children->pids);
+	} else if (children->n > 0) {
+		memcpy(watch->children.few, children->pids,
+		       children->n * sizeof(children->pids[0]));
+	}
+	process_list_deinit(children);
 }
 
 const char *watch_trouble(struct watch *watch)
@@ -208,8 +237,8 @@ static int borrow_master_number(const struct watch *watch, int number, int32_t t
 
 int watch_borrow_master(const struct watch *watch, int32_t tty, int *ret_fd)
 {
-	for (size_t i = 0; i < watch->channels.n; i++) {
-		const struct watch_channel *row = &watch->channels.rows[i];
+	for (size_t i = 0; i < watch->n_channels; i++) {
+		const struct watch_channel *row = &watch->channels[i];
 
 		if (tty >= 0 && row->facts.tty == tty)
 			return borrow_master_number(watch, row->master, tty, ret_fd);

@@ -82,11 +82,10 @@ bool watch_is_still(struct watch *watch);
 struct watch_silence watch_silence(const struct watch *watch);
 
 /*
- * How often at most a sample reads the CPU time of the channels' process trees, 12 us for each
- * process: 0, as at the start, is never, 1 with each sample. Only a sample that has read it has
- * TERMINAL_WORK.
+ * Whether samples read the CPU time of the channels' process trees, 12 us for each process; at the start
+ * they do not. Only a sample that has read it has TERMINAL_WORK.
  */
-void watch_set_work_rhythm(struct watch *watch, int64_t rhythm_ns);
+void watch_set_work(struct watch *watch, bool with_work);
 
 /* A copy of the connection's socket, checked by its cookie. Owned by the caller. -ESRCH, -EPERM,
  * -ESTALE. */

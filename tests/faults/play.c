@@ -59,7 +59,7 @@ static void on_found(void *context, struct watch *watch)
 	if (play->n == SESSIONS_MAX)
 		abort();
 	play->watches[play->n++] = watch;
-	watch_set_work_rhythm(watch, 1);
+	watch_set_work(watch, true);
 	if (play->destroyed)
 		(void)destroyed_add(play->destroyed, watch_facts(watch)->identity.cookie,
 				    watch_facts(watch)->local_port);

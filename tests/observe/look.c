@@ -51,7 +51,7 @@ static void on_found(void *context, struct watch *watch)
 		watch_free(watch);
 		return;
 	}
-	watch_set_work_rhythm(watch, 1);
+	watch_set_work(watch, true);
 	for (size_t i = 0; i < SESSIONS_MAX; i++) {
 		if (sessions[i].watch)
 			continue;

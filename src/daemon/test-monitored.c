@@ -1,0 +1,239 @@
+/* What is made when something is done to a session, and what is done without memory for it: nothing. */
+#include "daemon/monitored.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "daemon/monitor.h"
+#include "observe/fake-session.h"
+
+#define SESSIONS 70 /* more than the table has room for at first */
+
+/* No memory for objects of this size; 0: for all. */
+static size_t refused_bytes;
+
+/* What was sent last. */
+static struct {
+	enum link_type type;
+	struct link_sampled sampled;
+	struct link_closed closed;
+} sent;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	if (n == 1 && size == refused_bytes) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return __real_calloc(n, size);
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+/* In place of monitor.c. */
+void monitor_send(struct monitor *monitor, enum link_type type, const void *message, size_t size)
+{
+	(void)monitor;
+	sent.type = type;
+	if (type == LINK_SAMPLED)
+		memcpy(&sent.sampled, message, size);
+	if (type == LINK_CLOSED)
+		memcpy(&sent.closed, message, size);
+}
+
+void monitor_fail(struct monitor *monitor)
+{
+	(void)monitor;
+	fail();
+}
+
+static void on_found(void *context, struct watch *watch)
+{
+	(void)context;
+	(void)watch;
+	fail();
+}
+
+static int start(void **state)
+{
+	static struct monitor monitor;
+
+	monitor = (struct monitor){ .ended_fd = -1 };
+	memset(&sent, 0, sizeof(sent));
+	refused_bytes = 0;
+	monitor.base = event_base_new();
+	if (!monitor.base || monitored_listen(&monitor) < 0 ||
+	    finder_new(on_found, NULL, &monitor.finder) < 0 ||
+	    quiet_new(monitor.base, monitored_look, &monitor, &monitor.quiet) < 0)
+		return -1;
+	*state = &monitor;
+	return 0;
+}
+
+static int stop(void **state)
+{
+	struct monitor *monitor = *state;
+
+	monitored_free_all(monitor);
+	monitored_stop_listening(monitor);
+	quiet_free(monitor->quiet);
+	finder_free(monitor->finder);
+	event_base_free(monitor->base);
+	return 0;
+}
+
+static struct monitored *add(struct monitor *monitor, struct fake_session *session)
+{
+	struct monitored *monitored = NULL;
+	struct watch *watch = NULL;
+	int r = fake_session_start(session, false, &watch);
+
+	if (r == -EPERM || r == -ENOSYS) {
+		print_message("nothing can be borrowed here: %s\n", strerror(-r));
+		skip();
+	}
+	assert_int_equal(r, 0);
+	assert_int_equal(monitored_new(monitor, watch, &monitored), 0);
+	return monitored;
+}
+
+static void to_sample_makes_nothing(void **state)
+{
+	struct fake_session session;
+	struct monitored *monitored = add(*state, &session);
+
+	refused_bytes = sizeof(struct acts);
+	monitored_sample(monitored, false, false);
+	assert_int_equal(sent.type, LINK_SAMPLED);
+	assert_true(sent.sampled.sample.known & SAMPLE_SOCKET);
+	assert_null(monitored->acts);
+	assert_false(monitored_is_ending(monitored));
+	monitored_leave(*state);
+	fake_session_stop(&session);
+}
+
+static void nothing_begins_without_memory(void **state)
+{
+	struct fake_session session;
+	struct monitored *monitored = add(*state, &session);
+
+	refused_bytes = sizeof(struct acts);
+	assert_int_equal(monitored_make_acts(monitored), -ENOMEM);
+	assert_int_equal(monitored_make_timer(monitored), -ENOMEM);
+	assert_null(monitored->acts);
+	refused_bytes = 0;
+	assert_int_equal(monitored_make_timer(monitored), 0);
+	assert_non_null(monitored->acts);
+	assert_false(monitored_is_ending(monitored));
+	fake_session_stop(&session);
+}
+
+/* The engine hears that there was no ping: what is unanswered is not held against the client. */
+static void no_ping_without_memory(void **state)
+{
+	struct fake_session session;
+	struct monitored *monitored = add(*state, &session);
+
+	refused_bytes = sizeof(struct acts);
+	monitored_sample(monitored, false, true);
+	assert_int_equal(sent.type, LINK_SAMPLED);
+	assert_true(sent.sampled.sample.known & SAMPLE_NO_PING);
+	assert_int_equal(sent.sampled.sample.pinged_at_ns, 0);
+	fake_session_stop(&session);
+}
+
+static void say(struct monitor *monitor, const struct monitored *monitored)
+{
+	const struct destroyed_words words = { .probes = 3 };
+
+	monitored_take_words(monitor, watch_facts(monitored->watch)->identity.cookie, &words);
+}
+
+static void close_it(struct monitored *monitored)
+{
+	const uint32_t handle = monitored->handle;
+	struct monitor *monitor = monitored->monitor;
+
+	monitored->server_ended = true;
+	monitored_step(monitored);
+	assert_int_equal(sent.type, LINK_CLOSED);
+	assert_int_equal(sent.closed.handle, handle);
+	assert_null(monitored_find(monitor, handle));
+}
+
+static void last_words_are_lost_without_memory(void **state)
+{
+	struct monitor *monitor = *state;
+	struct fake_session sessions[2];
+	uint32_t handle;
+
+	handle = add(monitor, &sessions[0])->handle;
+	(void)add(monitor, &sessions[1]);
+	refused_bytes = sizeof(struct acts);
+	say(monitor, monitored_find(monitor, handle));
+	close_it(monitored_find(monitor, handle));
+	assert_int_equal(sent.closed.last_words.known, 0);
+	refused_bytes = 0;
+	say(monitor, &monitor->sessions[1]);
+	close_it(&monitor->sessions[1]);
+	assert_int_equal(sent.closed.last_words.known, 1);
+	assert_int_equal(sent.closed.last_words.probes, 3);
+	for (int i = 0; i < 2; i++)
+		fake_session_stop(&sessions[i]);
+}
+
+/* The table grows and moves while something is under way; what is free is taken again, under another name. */
+static void handles_outlive_the_table(void **state)
+{
+	static struct fake_session sessions[SESSIONS + 1];
+	struct monitor *monitor = *state;
+	uint32_t handles[SESSIONS], again;
+
+	for (int i = 0; i < SESSIONS; i++) {
+		struct monitored *monitored = add(monitor, &sessions[i]);
+
+		handles[i] = monitored->handle;
+		assert_int_equal(monitored_make_timer(monitored), 0);
+	}
+	for (int i = 0; i < SESSIONS; i++) {
+		const struct monitored *monitored = monitored_find(monitor, handles[i]);
+
+		assert_non_null(monitored);
+		assert_int_equal(watch_facts(monitored->watch)->identity.pid, sessions[i].pid);
+		assert_int_equal(monitored->acts->handle, handles[i]);
+	}
+	monitored_free(monitored_find(monitor, handles[40]));
+	monitored_free(monitored_find(monitor, handles[3]));
+	again = add(monitor, &sessions[SESSIONS])->handle;
+	assert_int_equal(again & 0xffff, 3);
+	assert_int_not_equal(again, handles[3]);
+	assert_null(monitored_find(monitor, handles[3]));
+	assert_null(monitored_find(monitor, handles[40]));
+	assert_int_equal(monitor->n_slots, SESSIONS);
+	for (int i = 0; i <= SESSIONS; i++)
+		fake_session_stop(&sessions[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(to_sample_makes_nothing, start, stop),
+		cmocka_unit_test_setup_teardown(nothing_begins_without_memory, start, stop),
+		cmocka_unit_test_setup_teardown(no_ping_without_memory, start, stop),
+		cmocka_unit_test_setup_teardown(last_words_are_lost_without_memory, start, stop),
+		cmocka_unit_test_setup_teardown(handles_outlive_the_table, start, stop),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

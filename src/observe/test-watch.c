@@ -1,0 +1,164 @@
+/* What a watch makes when it is needed, and what it says without memory for that. */
+#include "observe/watch.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "observe/fake-session.h"
+#include "observe/watch-private.h"
+
+/* No memory for objects of this size; 0: for all. */
+static size_t refused_bytes;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	if (n == 1 && size == refused_bytes) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return __real_calloc(n, size);
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+static struct watch *start(struct fake_session *session, bool with_forward)
+{
+	struct watch *watch = NULL;
+	int r = fake_session_start(session, with_forward, &watch);
+
+	refused_bytes = 0;
+	if (r == -EPERM || r == -ENOSYS) {
+		print_message("nothing can be borrowed here: %s\n", strerror(-r));
+		skip();
+	}
+	assert_int_equal(r, 0);
+	return watch;
+}
+
+static void stop(struct fake_session *session, struct watch *watch)
+{
+	watch_free(watch);
+	fake_session_stop(session);
+}
+
+static void a_session_takes_no_more_than_it_has_to(void **state)
+{
+	(void)state;
+	assert_true(sizeof(struct watch) <= 216 || sizeof(void *) != 8);
+}
+
+static void without_forwards_nothing_is_made_for_them(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, false);
+	struct sample sample;
+	bool changed;
+
+	(void)state;
+	refused_bytes = sizeof(struct forward);
+	assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+	assert_null(watch->forward);
+	assert_true(sample.known & SAMPLE_FORWARDS);
+	assert_true(sample.known & SAMPLE_CHANNELS);
+	assert_int_equal(sample.forward_opened, 0);
+	stop(&session, watch);
+}
+
+static void a_forward_is_counted(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, true);
+	struct sample sample;
+	bool changed;
+
+	(void)state;
+	assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+	assert_int_equal(sample.forward_opened, 1);
+	assert_true(sample.known & SAMPLE_CHANNELS);
+	/* It came, and nobody has read it. */
+	assert_int_equal(write(session.client, "12345", 5), 5);
+	assert_int_equal(write(session.far, "123", 3), 3);
+	assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+	assert_int_equal(sample.received, 5);
+	assert_int_equal(sample.waiting, 5);
+	assert_int_equal(sample.forward_opened, 1);
+	assert_int_equal(sample.forward_read, 0);
+	stop(&session, watch);
+}
+
+/* The list is not known then, which counts as use; it is with the first sample that has the memory. */
+static void without_memory_for_a_forward_nothing_is_idle(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, true);
+	struct sample sample;
+	bool changed;
+
+	(void)state;
+	refused_bytes = sizeof(struct forward);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+		assert_false(sample.known & SAMPLE_CHANNELS);
+		assert_false(watch_is_still(watch));
+	}
+	refused_bytes = 0;
+	assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+	assert_true(sample.known & SAMPLE_CHANNELS);
+	assert_int_equal(sample.forward_opened, 1);
+	assert_true(changed);
+	stop(&session, watch);
+}
+
+static void keep(struct watch *watch, int32_t first, size_t n)
+{
+	struct process_list list = { 0 }, kept;
+
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(process_list_push(&list, first + (int32_t)i), 0);
+	watch_keep_children(watch, &list);
+	assert_int_equal(list.n, 0);
+	assert_null(list.pids);
+	kept = watch_children(watch);
+	assert_int_equal(kept.n, n);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(kept.pids[i], first + (int32_t)i);
+}
+
+/* From few to many and back: what was held before is given back, which the sanitizers see. */
+static void children_are_kept(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, false);
+
+	(void)state;
+	for (size_t n = 0; n < 2 * CHILDREN_FEW + 2; n++) {
+		keep(watch, 100, n);
+		keep(watch, 200, CHILDREN_FEW + 5);
+	}
+	for (size_t n = 0; n < 2 * CHILDREN_FEW + 2; n++)
+		keep(watch, 300, n);
+	stop(&session, watch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_session_takes_no_more_than_it_has_to),
+		cmocka_unit_test(without_forwards_nothing_is_made_for_them),
+		cmocka_unit_test(a_forward_is_counted),
+		cmocka_unit_test(without_memory_for_a_forward_nothing_is_idle),
+		cmocka_unit_test(children_are_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
