@@ -80,8 +80,10 @@ void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const
 	/* A mark with nothing before it stands on a blank. */
 	if (utf8_is_wide_mark(glyph->chars[0]))
 		cell->chars[n++] = 0x3000;
+	/* And one that was joined to a narrow character cannot be painted in the last column. */
 	for (; n < VTERM_MAX_CHARS_PER_CELL && glyph->chars[i] != 0; i++)
-		cell->chars[n++] = glyph->chars[i];
+		if (i == 0 || glyph->width > 1 || !utf8_is_wide_mark(glyph->chars[i]))
+			cell->chars[n++] = glyph->chars[i];
 	if (n < VTERM_MAX_CHARS_PER_CELL)
 		cell->chars[n] = 0;
 	for (int right = 1; right < glyph->width; right++) {
