@@ -31,24 +31,40 @@ static bool owns(const struct process_descriptors *descriptors, uint64_t inode)
 	return false;
 }
 
-static void take_rows(const char *text, size_t size, const struct process_descriptors *descriptors,
+static void take_row(const struct proctcp_row *row, const struct process_descriptors *descriptors,
+		     struct listener_sockets *sockets)
+{
+	if ((row->state != PROCTCP_LISTEN && row->state != PROCTCP_ESTABLISHED) ||
+	    !owns(descriptors, row->inode))
+		return;
+	if (row->state == PROCTCP_ESTABLISHED) {
+		sockets->has_connection = true;
+	} else if (sockets->n < LISTENER_INODES_MAX) {
+		sockets->inodes[sockets->n] = row->inode;
+		sockets->ports[sockets->n++] = row->port;
+	}
+}
+
+/* Line by line: on a busy host the table has megabytes. -errno: it could not be read to its end. */
+static int take_table(const char *path, const struct process_descriptors *descriptors,
 		      struct listener_sockets *sockets)
 {
-	const char *at = text;
+	auto_free char *line = NULL;
+	auto_fclose FILE *file = fopen(path, "re");
 	struct proctcp_row row;
+	size_t size = 0;
+	ssize_t n;
 
-	while (proctcp_next(&at, text + size, &row)) {
-		if (row.state != PROCTCP_LISTEN && row.state != PROCTCP_ESTABLISHED)
-			continue;
-		if (!owns(descriptors, row.inode))
-			continue;
-		if (row.state == PROCTCP_ESTABLISHED) {
-			sockets->has_connection = true;
-		} else if (sockets->n < LISTENER_INODES_MAX) {
-			sockets->inodes[sockets->n] = row.inode;
-			sockets->ports[sockets->n++] = row.port;
-		}
+	/* tcp6 where there is no IPv6 */
+	if (!file)
+		return errno == ENOENT ? 0 : -errno;
+	while ((n = getline(&line, &size, file)) > 0) {
+		const char *at = line;
+
+		if (proctcp_next(&at, line + n, &row))
+			take_row(&row, descriptors, sockets);
 	}
+	return feof(file) ? 0 : -EIO;
 }
 
 int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets)
@@ -60,17 +76,14 @@ int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets)
 	if (r < 0)
 		return r;
 	memset(ret_sockets, 0, sizeof(*ret_sockets));
-	for (int i = 0; i < 2; i++) {
-		auto_free char *text = NULL;
+	for (int i = 0; i < 2 && r == 0; i++) {
 		char path[PATH_BYTES];
-		size_t size;
 
 		(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/net/%s", pid, tables[i]);
-		if (file_read(path, &text, &size) == 0)
-			take_rows(text, size, &descriptors, ret_sockets);
+		r = take_table(path, &descriptors, ret_sockets);
 	}
 	process_descriptors_deinit(&descriptors);
-	return 0;
+	return r;
 }
 
 int listener_arguments(int32_t pid, struct server_arguments *ret_arguments)
