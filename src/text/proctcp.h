@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROCTCP_ESTABLISHED = 1, PROCTCP_LISTEN = 10 };
+enum { PROCTCP_LISTEN = 10 };
 
 struct proctcp_row {
 	uint64_t inode;
