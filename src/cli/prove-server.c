@@ -16,8 +16,9 @@
 #include "native/host.h"
 #include "native/openssh.h"
 #include "native/program.h"
+#include "text/proctcp.h"
 
-enum { SPEAK_S = 5, SSHD_MS = 10000, LOGIN_MS = 20000, TCP_LISTEN = 10, KEYWORD_BYTES = 256 };
+enum { SPEAK_S = 5, SSHD_MS = 10000, LOGIN_MS = 20000, KEYWORD_BYTES = 256 };
 
 /* --- which there are --- */
 
@@ -79,38 +80,22 @@ static int add_known(struct prove_servers *servers, const char *which)
 	return r;
 }
 
-/* Of a listening socket in /proc/net/tcp: "0: 0100007F:0016 00000000:0000 0A ...". */
-static bool parse_listener(const char *line, uint16_t port, struct in_addr *ret_address)
-{
-	const char *colon = strchr(line, ':');
-	unsigned long address, found, state;
-	char *end;
-
-	if (!colon)
-		return false;
-	address = strtoul(colon + 1, &end, 16);
-	if (*end != ':')
-		return false;
-	found = strtoul(end + 1, &end, 16);
-	end = strchr(end + (*end == ' '), ' ');
-	if (!end)
-		return false;
-	state = strtoul(end, NULL, 16);
-	if (found != port || state != TCP_LISTEN)
-		return false;
-	ret_address->s_addr = (in_addr_t)address;
-	return true;
-}
-
 /* What is bound to one address only does not answer at 127.0.0.1. */
 static bool find_address(uint16_t port, struct in_addr *ret_address)
 {
 	auto_fclose FILE *file = fopen("/proc/self/net/tcp", "re");
+	struct proctcp_row row;
 	char line[256];
 
-	while (file && fgets(line, sizeof(line), file))
-		if (parse_listener(line, port, ret_address))
+	while (file && fgets(line, sizeof(line), file)) {
+		const char *at = line;
+
+		if (proctcp_next(&at, line + strlen(line), &row) && row.state == PROCTCP_LISTEN &&
+		    row.port == port) {
+			ret_address->s_addr = row.address;
 			return true;
+		}
+	}
 	return false;
 }
 

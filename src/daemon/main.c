@@ -264,30 +264,21 @@ static int run_starter(struct start *start, int fd)
 	return starter_run(&options);
 }
 
-/* The monitor's end of what the starter listens on. `ret_fd`: -1 in the starter itself, which is to
- * end then with what is returned. */
-static int fork_starter(struct start *start, int *ret_fd)
+/* As fork(2), with a link between the two that is `ret_fd` in each. A failure is logged. */
+static pid_t split_off(int type, int *ret_fd)
 {
 	int ends[2];
-	pid_t pid;
+	pid_t pid = -1;
 
-	*ret_fd = -1;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) {
-		log_error("no link to the starter: %s", strerror(errno));
-		return 1;
-	}
-	pid = fork();
+	if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) == 0)
+		pid = fork();
 	if (pid < 0) {
 		log_error("cannot split: %s", strerror(errno));
-		return 1;
+		return pid;
 	}
-	if (pid == 0) {
-		(void)close(ends[0]);
-		return run_starter(start, ends[1]);
-	}
-	(void)close(ends[1]);
-	*ret_fd = ends[0];
-	return 0;
+	(void)close(ends[pid == 0 ? 0 : 1]);
+	*ret_fd = ends[pid == 0 ? 1 : 0];
+	return pid;
 }
 
 static int run_monitor(struct start *start, int link_fd, int starter_fd, pid_t engine)
@@ -330,33 +321,24 @@ static void hold_signals(void)
 
 static int split(struct start *start)
 {
-	int ends[2], starter_fd = -1, r;
+	int starter_fd = -1, link_fd;
 	pid_t pid;
 
 	hold_signals();
 	/* Where nothing can be parked nobody has to become a user. */
 	if (HAVE_PARK) {
-		r = fork_starter(start, &starter_fd);
-		if (starter_fd < 0)
-			return r;
+		pid = split_off(SOCK_SEQPACKET, &starter_fd);
+		if (pid <= 0)
+			return pid < 0 ? 1 : run_starter(start, starter_fd);
 	}
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0) {
-		log_error("no link between the processes: %s", strerror(errno));
+	pid = split_off(SOCK_STREAM | SOCK_NONBLOCK, &link_fd);
+	if (pid < 0)
 		return 1;
-	}
-	pid = fork();
-	if (pid < 0) {
-		log_error("cannot split: %s", strerror(errno));
-		return 1;
-	}
-	if (pid == 0) {
-		(void)close(ends[0]);
-		if (starter_fd >= 0)
-			(void)close(starter_fd);
-		return run_engine(start, ends[1]);
-	}
-	(void)close(ends[1]);
-	return run_monitor(start, ends[0], starter_fd, pid);
+	if (pid > 0)
+		return run_monitor(start, link_fd, starter_fd, pid);
+	if (starter_fd >= 0)
+		(void)close(starter_fd);
+	return run_engine(start, link_fd);
 }
 
 static int start_daemon(struct options *options)

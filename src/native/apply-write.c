@@ -15,15 +15,18 @@
 #include "native/manager.h"
 #include "native/openssh.h"
 #include "native/program.h"
+#include "observe/clock.h"
+#include "observe/process.h"
 #include "server/server.h"
 
 /* A server that reads its files again is back within milliseconds; an init script may take seconds. */
-enum { LOOK_EVERY_MS = 50, LOOKS_MOST = 300, START_MS = 10000 };
+enum { LOOK_EVERY_MS = 50, WAIT_MS = 15000, START_MS = 10000 };
 
 #define AUXV_BYTES 1024
 
 /* What a listener looked like before it was told anything. */
 struct before {
+	const struct settings_host *host; /* all that listened then */
 	struct settings_server server;
 	struct listener_sockets sockets;
 	struct server_arguments arguments;
@@ -31,51 +34,82 @@ struct before {
 	size_t auxv_size;
 };
 
-static void read_auxv(int32_t pid, char *ret_auxv, size_t *ret_size)
+static int read_auxv(int32_t pid, char *ret_auxv, size_t *ret_size)
 {
 	auto_free char *text = NULL;
 	char path[48];
-	size_t size = 0;
+	size_t size;
+	int r;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/auxv", pid);
-	if (file_read(path, &text, &size) < 0)
-		size = 0;
-	if (size > AUXV_BYTES)
-		size = AUXV_BYTES;
-	if (size > 0)
-		memcpy(ret_auxv, text, size);
-	*ret_size = size;
+	r = file_read(path, &text, &size);
+	if (r < 0)
+		return r;
+	*ret_size = size < AUXV_BYTES ? size : AUXV_BYTES;
+	memcpy(ret_auxv, text, *ret_size);
+	return 0;
 }
 
-static void remember(const struct settings_server *server, struct before *ret_before)
+static void remember(const struct settings_host *host, const struct settings_server *server,
+		     struct before *ret_before)
 {
 	memset(ret_before, 0, sizeof(*ret_before));
+	ret_before->host = host;
 	ret_before->server = *server;
 	if (server->pid == 0)
 		return;
 	(void)listener_sockets(server->pid, &ret_before->sockets);
 	(void)listener_arguments(server->pid, &ret_before->arguments);
-	read_auxv(server->pid, ret_before->auxv, &ret_before->auxv_size);
+	(void)read_auxv(server->pid, ret_before->auxv, &ret_before->auxv_size);
 }
 
-/* Whether the process has executed itself anew, or at least opened its sockets anew: sshd does both
- * on SIGHUP, but sockets that it was given stay, and the places are the same where the kernel
- * does not shuffle them. */
-static bool is_anew(const struct before *before, const struct settings_server *now)
+static bool has_inode(const struct listener_sockets *sockets, uint64_t inode)
 {
+	for (size_t i = 0; i < sockets->n; i++)
+		if (sockets->inodes[i] == inode)
+			return true;
+	return false;
+}
+
+/* Whether the process has ended, has executed itself anew, or at least closed the sockets that it had: sshd
+ * does both on SIGHUP, but sockets that it was given stay, and the places are the same where the kernel
+ * does not shuffle them. */
+static bool has_left_off(const struct before *before)
+{
+	const int32_t pid = before->server.pid;
 	struct listener_sockets sockets;
 	char auxv[AUXV_BYTES];
+	uint64_t ticks;
 	size_t size;
+	int r = process_start_ticks(pid, &ticks);
 
-	if (now->pid != before->server.pid || now->start_ticks != before->server.start_ticks)
+	if (r < 0)
+		return r == -ESRCH;
+	if (ticks != before->server.start_ticks)
 		return true;
-	read_auxv(now->pid, auxv, &size);
-	if (size != before->auxv_size || memcmp(auxv, before->auxv, size) != 0)
+	if (before->auxv_size > 0 && read_auxv(pid, auxv, &size) == 0 &&
+	    (size != before->auxv_size || memcmp(auxv, before->auxv, size) != 0))
 		return true;
-	return listener_sockets(now->pid, &sockets) == 0 &&
-	       (sockets.n != before->sockets.n ||
-		memcmp(sockets.inodes, before->sockets.inodes,
-		       sockets.n * sizeof(sockets.inodes[0])) != 0);
+	if (before->sockets.n == 0 || listener_sockets(pid, &sockets) < 0)
+		return false;
+	for (size_t i = 0; i < before->sockets.n; i++)
+		if (has_inode(&sockets, before->sockets.inodes[i]))
+			return false;
+	return true;
+}
+
+static bool is_same(const struct settings_server *a, const struct settings_server *b)
+{
+	return a->pid == b->pid && a->start_ticks == b->start_ticks;
+}
+
+/* Another listener that was there before, perhaps on the same port of another address. */
+static bool is_other(const struct before *before, const struct settings_server *now)
+{
+	for (size_t i = 0; i < before->host->n_servers; i++)
+		if (is_same(&before->host->servers[i], now))
+			return !is_same(&before->server, now);
+	return false;
 }
 
 static bool has_ports(const struct settings_server *server, const struct settings_server *wanted)
@@ -96,34 +130,37 @@ static bool find_now(const struct before *before, struct settings_server *ret_no
 {
 	static struct settings_host host;
 
-	memset(&host, 0, sizeof(host));
 	if (listener_look(&host) < 0)
 		return false;
 	for (size_t i = 0; i < host.n_servers; i++) {
-		if (host.servers[i].server == before->server.server &&
-		    !host.servers[i].is_foreign && has_ports(&host.servers[i], &before->server)) {
-			*ret_now = host.servers[i];
-			return true;
-		}
+		struct settings_server *now = &host.servers[i];
+
+		if (now->server != before->server.server || now->is_foreign ||
+		    is_other(before, now) || !has_ports(now, &before->server))
+			continue;
+		*ret_now = *now;
+		ret_now->manager = before->server.manager;
+		(void)text_copy(before->server.unit, ret_now->unit, sizeof(ret_now->unit));
+		return true;
 	}
 	return false;
 }
 
-/* Waits until it listens on all of its ports, anew if that is asked. */
+/* Waits until it listens on all of its ports and can be told something, anew if that is asked: then first of
+ * all it must have left off, or what listens may be what it was. */
 static bool wait_for(const struct before *before, bool anew, struct settings_server *ret_now)
 {
-	if (before->server.pid == 0) {
-		*ret_now = before->server;
+	const int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + WAIT_MS * NS_PER_MS;
+
+	*ret_now = before->server;
+	if (before->server.pid == 0)
 		return true;
-	}
-	for (int i = 0; i < LOOKS_MOST; i++) {
-		if (find_now(before, ret_now) && (!anew || is_anew(before, ret_now))) {
-			ret_now->manager = before->server.manager;
-			(void)text_copy(before->server.unit, ret_now->unit, sizeof(ret_now->unit));
+	do {
+		if ((!anew || has_left_off(before)) && find_now(before, ret_now) &&
+		    (ret_now->server != SERVER_OPENSSH || listener_takes_hangup(ret_now->pid)))
 			return true;
-		}
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
-	}
+	} while (clock_ns(CLOCK_MONOTONIC) < until_ns);
 	return false;
 }
 
@@ -232,41 +269,50 @@ static int verify(const struct apply_site *site, struct settings_server *now, ch
 	return 0;
 }
 
+/* Has one listener read its file, and waits until it has. Another reload may be under way that began before the
+ * file was written, so it counts from here. */
+static int reload(const struct before *before, struct settings_server *ret_now, char *ret_complaint,
+		  size_t size)
+{
+	struct before here;
+	int r;
+
+	if (!wait_for(before, false, ret_now)) {
+		(void)snprintf(ret_complaint, size, "it does not listen any more");
+		return -EIO;
+	}
+	remember(before->host, ret_now, &here);
+	r = tell(ret_now, ret_complaint, size);
+	if (r == -EOPNOTSUPP)
+		(void)snprintf(ret_complaint, size, "nothing is known that could tell it");
+	if (r < 0)
+		return r;
+	if (wait_for(&here, true, ret_now))
+		return 0;
+	(void)snprintf(ret_complaint, size, "it did not come back on its port");
+	return -EIO;
+}
+
 /* One listener: told, listens again, says the new values. */
 static int renew(const struct apply_site *site, const struct before *before, char *ret_complaint,
 		 size_t size)
 {
 	struct settings_server now;
-	int r = tell(&before->server, ret_complaint, size);
+	int r = reload(before, &now, ret_complaint, size);
 
-	if (r == -EOPNOTSUPP)
-		(void)snprintf(ret_complaint, size, "nothing is known that could tell it");
-	if (r < 0)
-		return r;
-	if (!wait_for(before, before->server.pid != 0, &now)) {
-		(void)snprintf(ret_complaint, size, "it did not come back on its port");
-		return -EIO;
-	}
-	return verify(site, &now, ret_complaint, size);
+	return r < 0 ? r : verify(site, &now, ret_complaint, size);
 }
 
 /* After the old file is back: what still listens reads it, what does not is started. */
 static int restore(const struct before *before, char *ret_complaint, size_t size)
 {
 	struct settings_server now;
-	struct before again;
 	int r;
 
 	if (before->server.pid == 0)
 		return 0;
-	if (find_now(before, &now)) {
-		now.manager = before->server.manager;
-		(void)text_copy(before->server.unit, now.unit, sizeof(now.unit));
-		remember(&now, &again);
-		r = tell(&now, ret_complaint, size);
-		if (r == 0 && wait_for(&again, true, &now))
-			return 0;
-	}
+	if (find_now(before, &now) && reload(before, &now, ret_complaint, size) == 0)
+		return 0;
 	if (before->server.manager == MANAGER_NONE)
 		r = start_by_hand(before);
 	else
@@ -354,7 +400,7 @@ static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 	int r;
 
 	for (size_t i = 0; i < site->n_servers; i++)
-		remember(&plan->host->servers[site->servers[i]], &befores[i]);
+		remember(plan->host, &plan->host->servers[site->servers[i]], &befores[i]);
 	r = site->keep && !site->undo ? change_keep(&site->change) : 0;
 	r = r < 0 ? r : change_make(&site->change);
 	if (r < 0) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,14 +14,19 @@
 #include "native/file.h"
 #include "native/manager.h"
 #include "native/program.h"
+#include "observe/clock.h"
 #include "observe/process.h"
 #include "server/server.h"
 #include "text/proctcp.h"
 
 #define PATH_BYTES 96
 
-/* A listener has a new connection for the moment between accept(2) and fork(2). */
-enum { LOOKS = 3, LOOK_EVERY_MS = 5 };
+/* How long a listener may be on its way: sshd that reads its files again has no sockets until it has, and any
+ * listener has a new connection between accept(2) and fork(2). */
+enum { UNSETTLED_MS = 3000, LOOK_EVERY_MS = 20 };
+
+/* What a process is. */
+enum look { LOOK_OTHER, LOOK_UNSETTLED, LOOK_LISTENER };
 
 static bool owns(const struct process_descriptors *descriptors, uint64_t inode)
 {
@@ -31,24 +37,39 @@ static bool owns(const struct process_descriptors *descriptors, uint64_t inode)
 	return false;
 }
 
-static void take_rows(const char *text, size_t size, const struct process_descriptors *descriptors,
+static void take_row(const struct proctcp_row *row, const struct process_descriptors *descriptors,
+		     struct listener_sockets *sockets)
+{
+	if (row->inode == 0 || !owns(descriptors, row->inode))
+		return;
+	if (row->state != PROCTCP_LISTEN) {
+		sockets->has_connection = true;
+	} else if (sockets->n < LISTENER_INODES_MAX) {
+		sockets->inodes[sockets->n] = row->inode;
+		sockets->ports[sockets->n++] = row->port;
+	}
+}
+
+/* Line by line: on a busy host the table has megabytes. -errno: it could not be read to its end. */
+static int take_table(const char *path, const struct process_descriptors *descriptors,
 		      struct listener_sockets *sockets)
 {
-	const char *at = text;
+	auto_free char *line = NULL;
+	auto_fclose FILE *file = fopen(path, "re");
 	struct proctcp_row row;
+	size_t size = 0;
+	ssize_t n;
 
-	while (proctcp_next(&at, text + size, &row)) {
-		if (row.state != PROCTCP_LISTEN && row.state != PROCTCP_ESTABLISHED)
-			continue;
-		if (!owns(descriptors, row.inode))
-			continue;
-		if (row.state == PROCTCP_ESTABLISHED) {
-			sockets->has_connection = true;
-		} else if (sockets->n < LISTENER_INODES_MAX) {
-			sockets->inodes[sockets->n] = row.inode;
-			sockets->ports[sockets->n++] = row.port;
-		}
+	/* tcp6 where there is no IPv6 */
+	if (!file)
+		return errno == ENOENT ? 0 : -errno;
+	while ((n = getline(&line, &size, file)) > 0) {
+		const char *at = line;
+
+		if (proctcp_next(&at, line + n, &row))
+			take_row(&row, descriptors, sockets);
 	}
+	return feof(file) ? 0 : -EIO;
 }
 
 int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets)
@@ -60,17 +81,14 @@ int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets)
 	if (r < 0)
 		return r;
 	memset(ret_sockets, 0, sizeof(*ret_sockets));
-	for (int i = 0; i < 2; i++) {
-		auto_free char *text = NULL;
+	for (int i = 0; i < 2 && r == 0; i++) {
 		char path[PATH_BYTES];
-		size_t size;
 
 		(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/net/%s", pid, tables[i]);
-		if (file_read(path, &text, &size) == 0)
-			take_rows(text, size, &descriptors, ret_sockets);
+		r = take_table(path, &descriptors, ret_sockets);
 	}
 	process_descriptors_deinit(&descriptors);
-	return 0;
+	return r;
 }
 
 int listener_arguments(int32_t pid, struct server_arguments *ret_arguments)
@@ -181,25 +199,22 @@ static void take_ports(struct settings_server *server, const struct listener_soc
 			server->ports[server->n_ports++] = sockets->ports[i];
 }
 
-/* Whether `pid` listens, and no connection of its own says that it serves a client. */
-static int look_at_sockets(int32_t pid, struct settings_server *server)
+/* By its sockets: a connection of its own says that it serves a client, or is about to be handed on. */
+static enum look look_at_sockets(int32_t pid, struct settings_server *server)
 {
 	struct listener_sockets sockets;
+	const int r = listener_sockets(pid, &sockets);
 
-	for (int i = 0; i < LOOKS; i++) {
-		const int r = listener_sockets(pid, &sockets);
-
-		if (r == -EACCES || r == -EPERM)
-			return r;
-		if (r < 0 || sockets.n == 0)
-			return -ENOENT;
-		if (!sockets.has_connection) {
-			take_ports(server, &sockets);
-			return 0;
-		}
-		(void)poll(NULL, 0, LOOK_EVERY_MS);
-	}
-	return -ENOENT;
+	if (r == -EACCES || r == -EPERM)
+		return LOOK_LISTENER;
+	if (r < 0)
+		return LOOK_OTHER;
+	if (sockets.n == 0 && (sockets.has_connection || server->server != SERVER_OPENSSH))
+		return LOOK_OTHER;
+	if (sockets.n == 0 || sockets.has_connection)
+		return LOOK_UNSETTLED;
+	take_ports(server, &sockets);
+	return LOOK_LISTENER;
 }
 
 /* sshd's title tells its listener from its sessions; of the others a listener's child has the same
@@ -222,62 +237,76 @@ static bool is_listener(int32_t pid, const struct settings_server *server,
 }
 
 /* Fills `server` if the process is a listener. */
-static bool look_at(int32_t pid, struct settings_server *server)
+static enum look look_at(int32_t pid, struct settings_server *server)
 {
 	struct server_arguments arguments;
 	const char *name, *foreign;
 	enum server_id id;
-	int r;
+	enum look look;
 
 	if (executable_of(pid, server->executable, sizeof(server->executable)) < 0)
-		return false;
+		return LOOK_OTHER;
 	name = strrchr(server->executable, '/');
 	if (!name || server_by_executable(name + 1, &id) < 0)
-		return false;
+		return LOOK_OTHER;
 	server->server = id;
 	if (listener_arguments(pid, &arguments) < 0 || !is_listener(pid, server, &arguments))
-		return false;
-	r = look_at_sockets(pid, server);
-	if (r == -ENOENT)
-		return false;
+		return LOOK_OTHER;
+	look = look_at_sockets(pid, server);
+	if (look != LOOK_LISTENER)
+		return look;
 	server->pid = pid;
 	(void)process_start_ticks(pid, &server->start_ticks);
 	foreign = listener_foreign(pid, server->executable);
 	server->is_foreign = foreign != NULL;
 	if (foreign)
 		(void)text_copy(foreign, server->trouble, sizeof(server->trouble));
-	return true;
+	return LOOK_LISTENER;
 }
 
 int listener_look(struct settings_host *host)
 {
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
+	bool unsettled = false;
 
 	if (!proc)
 		return -errno;
+	host->n_servers = 0;
 	while (host->n_servers < SETTINGS_SERVERS_MAX && (entry = readdir(proc))) {
 		struct settings_server *server = &host->servers[host->n_servers];
+		enum look look;
 		uint64_t pid;
 
 		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0)
 			continue;
 		memset(server, 0, sizeof(*server));
-		if (look_at((int32_t)pid, server))
-			host->n_servers++;
+		look = look_at((int32_t)pid, server);
+		host->n_servers += look == LOOK_LISTENER;
+		unsettled = unsettled || look == LOOK_UNSETTLED;
 	}
 	(void)closedir(proc);
-	return 0;
+	return unsettled;
 }
 
 int listener_find(struct settings_host *host)
 {
-	const int r = listener_look(host);
+	const int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + UNSETTLED_MS * NS_PER_MS;
+	int r;
 
+	while ((r = listener_look(host)) == 1 && clock_ns(CLOCK_MONOTONIC) < until_ns)
+		(void)poll(NULL, 0, LOOK_EVERY_MS);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < host->n_servers; i++)
 		manager_find(&host->servers[i]);
 	manager_find_sockets(host);
 	return 0;
+}
+
+bool listener_takes_hangup(int32_t pid)
+{
+	struct procstat_status status;
+
+	return process_status(pid, &status) == 0 && status.caught & 1ULL << (SIGHUP - 1);
 }

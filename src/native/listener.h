@@ -14,7 +14,7 @@ struct listener_sockets {
 	uint64_t inodes[LISTENER_INODES_MAX];
 	uint16_t ports[LISTENER_INODES_MAX];
 	size_t n;
-	bool has_connection; /* it also has an established one: no listener */
+	bool has_connection; /* it also has one with a client: no listener */
 };
 
 /* -ESRCH: it has gone; -EACCES: not ours to see. */
@@ -31,9 +31,15 @@ int listener_server_arguments(const struct settings_server *server,
  * may replace. Nothing that it names is run or written then. NULL: it is. */
 const char *listener_foreign(int32_t pid, const char *executable);
 
-/* Appends the processes that listen to host->servers: server, pid, start_ticks, ports, executable, and
- * what is wrong in `trouble`. -errno only without /proc. */
+/* Fills host->servers with the processes that listen: server, pid, start_ticks, ports, executable, and
+ * what is wrong in `trouble`. 1: there may be one more in a moment, one is reading its files again or has just
+ * accepted a connection. -errno only without /proc. */
 int listener_look(struct settings_host *host);
 
-/* The same with manager and unit of each, and those that are started for each connection. */
+/* The same when all of them have settled (or for long have not), with manager and unit of each, and those
+ * that are started for each connection. */
 int listener_find(struct settings_host *host);
+
+/* Whether the process has a handler for SIGHUP. sshd has one from when it listens on all of its sockets; before
+ * that the signal ends it, or is lost where it reads its files again. */
+bool listener_takes_hangup(int32_t pid);

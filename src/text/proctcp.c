@@ -5,6 +5,9 @@
 /* Columns: number, local address, remote address, state, queues, timer, retransmits, uid, timeout, inode. */
 enum { COLUMN_LOCAL = 1, COLUMN_STATE = 3, COLUMN_INODE = 9 };
 
+/* Of IPv4. The kernel prints the number that the four bytes are in its memory. */
+enum { ADDRESS_DIGITS = 8 };
+
 static int digit(char c, unsigned base)
 {
 	int value = -1;
@@ -47,6 +50,8 @@ static bool take_column(int column, const char *word, const char *end, struct pr
 		if (!colon || !number(colon + 1, end, 16, &value) || value > UINT16_MAX)
 			return false;
 		row->port = (uint16_t)value;
+		if (colon - word == ADDRESS_DIGITS && number(word, colon, 16, &value))
+			row->address = (uint32_t)value;
 		return true;
 	case COLUMN_STATE:
 		if (!number(word, end, 16, &value) || value > UINT8_MAX)

@@ -5,11 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PROCTCP_ESTABLISHED = 1, PROCTCP_LISTEN = 10 };
+enum { PROCTCP_LISTEN = 10 };
 
 struct proctcp_row {
 	uint64_t inode;
-	uint16_t port; /* the local one */
+	uint32_t address; /* the local one, in network byte order; 0 in tcp6 */
+	uint16_t port;	  /* the local one */
 	uint8_t state;
 };
 

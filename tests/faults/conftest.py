@@ -36,8 +36,9 @@ def faults(world, tmp_path):
 @pytest.fixture(scope="session")
 def inside(world):
     """The command line to begin others with, so that they see no processes but each other: then each
-    run makes the same calls."""
-    holder = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", "sleep", "infinity"])
+    run makes the same calls.  The shell reaps what has no parent left."""
+    holder = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+                               "sleep infinity & wait"])
     wait_until(lambda: len(tree_of(holder.pid)) > 1, 5, "a namespace")
     pid = tree_of(holder.pid)[-1]
     yield ["nsenter", "-t", str(pid), "--pid", "--mount"]
@@ -53,16 +54,20 @@ def connected(port):
 
 
 class Session:
-    """A shell on a server of its own, at its prompt; or a command, or a forwarded connection."""
+    """A shell on a server of its own, or of `beside`, at its prompt; or a command, or a forwarded connection."""
 
-    def __init__(self, world, flavour, inside, kind="shell"):
+    def __init__(self, world, flavour, inside, kind="shell", beside=None):
         for path, package in flavour.packages.items():
             if not os.path.exists(path):
                 pytest.skip(f"{path} is missing: install {package}")
-        self.server = flavour(world)
-        self.server.in_namespace = lambda argv: [*inside, *argv]
-        self.port = self.server.listen()
-        self.server.in_namespace = lambda argv: argv
+        self.is_guest = beside is not None
+        if self.is_guest:
+            self.server, self.port = beside.server, beside.port
+        else:
+            self.server = flavour(world)
+            self.server.in_namespace = lambda argv: [*inside, *argv]
+            self.port = self.server.listen()
+            self.server.in_namespace = lambda argv: argv
         start = {"shell": self.start_shell, "exec": self.start_command,
                  "forward": self.start_forward}[kind]
         self.connection = None
@@ -103,21 +108,27 @@ class Session:
         self.client.send("tty\r")
         self.client.tty_path = self.client.wait_for(r"(/dev/pts/\d+)").group(1)
 
+    def ended(self):
+        self.client.read()
+        return self.client.ended
+
     def close(self):
         if self.connection:
             self.connection.close()
         self.client.close()
-        self.server.stop()
+        if not self.is_guest:
+            self.server.stop()
 
 
 @pytest.fixture
 def make_session(world, inside):
     sessions = []
 
-    def make(flavour, kind="shell"):
-        sessions.append(Session(world, flavour, inside, kind))
-        return sessions[-1]
+    def make(flavour, kind="shell", beside=None):
+        session = Session(world, flavour, inside, kind, beside)
+        sessions.append(session)
+        return session
 
     yield make
-    for session in sessions:
+    for session in reversed(sessions):
         session.close()

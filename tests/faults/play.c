@@ -6,6 +6,7 @@
  *   mark PORT USES   the same, and remembers what an order for the session on that local port rests on
  *   ACT PORT         the same, and then does to that session, with the guard of `mark`:
  *                    cut, hangup, park, or tune, which also pings and shows a line
+ *   end PORT         cut without looking before: of what is kept, so that its calls are those of the end alone
  *   open, close      from now on what was found is kept, and looked at anew for each line
  *
  * Prints its pid, and a JSON line for each: the sessions that were seen, and what came of the act (0, or -errno).
@@ -137,12 +138,13 @@ static int mark(struct watch *watch, uint32_t uses)
 	return 0;
 }
 
-static bool has_ended(struct watch *watch, int64_t until_ns)
+/* Until then, or it ends; once it has, until then. */
+static bool wait_for_end(struct watch *watch, bool ended, int64_t until_ns)
 {
-	struct pollfd ended = { .fd = watch_pidfd(watch), .events = POLLIN };
-	const int64_t ms = (until_ns - now_ns()) / NS_PER_MS;
+	struct pollfd end = { .fd = watch_pidfd(watch), .events = POLLIN };
+	const int64_t ms = (until_ns - now_ns() + NS_PER_MS - 1) / NS_PER_MS;
 
-	return poll(&ended, 1, ms > 0 ? (int)ms : 0) == 1;
+	return poll(&end, ended ? 0 : 1, ms > 0 ? (int)ms : 0) == 1 || ended;
 }
 
 static int cut(struct watch *watch, struct order_cut *order)
@@ -158,7 +160,7 @@ static int cut(struct watch *watch, struct order_cut *order)
 	if (r < 0)
 		return r;
 	while ((again_ns = cut_step(own, ended, now_ns())) != TIME_NEVER)
-		ended = has_ended(watch, again_ns) || ended;
+		ended = wait_for_end(watch, ended, again_ns);
 	cut_result(own, &done);
 	cut_free(own);
 	return done.result;
@@ -184,7 +186,7 @@ static int park(struct watch *watch, struct order_cut *order)
 	r = park_new(watch, order, &setup, &own);
 	if (r == 0) {
 		while ((again_ns = park_step(own, ended, now_ns())) != TIME_NEVER)
-			ended = has_ended(watch, again_ns) || ended;
+			ended = wait_for_end(watch, ended, again_ns);
 		park_result(own, &done);
 		park_free(own);
 		r = done.result;
@@ -204,7 +206,7 @@ static int hangup(struct watch *watch)
 	if (r < 0)
 		return r;
 	while ((again_ns = hangup_step(own, now_ns())) != TIME_NEVER)
-		(void)has_ended(watch, again_ns);
+		(void)wait_for_end(watch, true, again_ns);
 	hangup_result(own, &done);
 	hangup_free(own);
 	return done.result;
@@ -234,7 +236,7 @@ static int act(const struct play *play, const char *word, long port, uint32_t us
 		return -ENOENT;
 	if (strcmp(word, "mark") == 0)
 		return mark(watch, uses);
-	if (strcmp(word, "cut") == 0)
+	if (strcmp(word, "cut") == 0 || strcmp(word, "end") == 0)
 		return cut(watch, &order);
 	if (strcmp(word, "park") == 0)
 		return park(watch, &order);
@@ -262,7 +264,7 @@ static void obey(struct play *play, bool *kept, char *line)
 	if (looked < 0) {
 		tear_down(play);
 		*kept = false;
-	} else {
+	} else if (strcmp(word, "end") != 0) {
 		looked = look(play);
 	}
 	if (port > 0 && play->finder)

@@ -6,7 +6,9 @@ each is made to fail, each in one of its ways, or as many of them as FAULTS_RUNS
 them, in all their ways): of each place that calls, the first call, then others by FAULTS_SEED.
 """
 
+import concurrent.futures
 import errno
+import functools
 import json
 import os
 import random
@@ -20,6 +22,9 @@ from world import tree_of, wait_until
 
 RUNS = os.environ.get("FAULTS_RUNS", "150")
 SEED = int(os.environ.get("FAULTS_SEED", "0") or 0) or int(time.time())
+
+# Each run of test_end needs a session, so only every eighth is made; so many log in at once.
+ENDS_PART, LOGINS = 8, 4
 
 # Longer than any of the acts takes when it is refused.
 ANSWER_S = 30
@@ -180,6 +185,63 @@ def test_in_use(play, make_session, flavour, kind, word):
     try_all(play, f"{word} {session.port}", refused, lambda said: said["done"] == -errno.EBUSY)
     play.do("close")
     session.use()
+
+
+class Idle:
+    """Sessions of one server that nobody uses; new ones come when there are none left."""
+
+    def __init__(self, make_session, flavour, kind):
+        self.sessions = [make_session(flavour, kind)]
+        self.port = self.sessions[0].port
+        self.more = functools.partial(make_session, flavour, kind, self.sessions[0])
+
+    def left(self):
+        for session in [session for session in self.sessions if session.ended()]:
+            session.client.close()
+            self.sessions.remove(session)
+        return len(self.sessions)
+
+    def fill(self):
+        if not self.left():
+            with concurrent.futures.ThreadPoolExecutor(LOGINS) as pool:
+                self.sessions = [one.result() for one in
+                                 [pool.submit(self.more) for _ in range(LOGINS)]]
+        return len(self.sessions)
+
+
+def end_one(play, idle, uses, fail_at=0, choice=0):
+    """Ends one of them; when a call that fails prevents it all of them stay, and it is done again."""
+    n, before = idle.fill(), play.descriptors()
+    play.do("open")
+    assert play.do(f"mark {idle.port} {uses}")["done"] == 0
+    said, trace = play.do(f"end {idle.port}", fail_at, choice), play.faults.trace()
+    if said["done"] != 0:
+        refused(said)
+        assert idle.left() == n, said["what"]
+        assert play.do(f"mark {idle.port} {uses}")["done"] == 0, said["what"]
+        assert play.do(f"end {idle.port}")["done"] == 0, said["what"]
+    wait_until(lambda: idle.left() == n - 1, 5, f"the end of one of {n}, {said['what']}")
+    play.do("close")
+    assert play.descriptors() == before, said["what"]
+    return said, trace
+
+
+@pytest.mark.parametrize("kind", ["shell", "exec"])
+@FLAVOURS
+def test_end(play, make_session, flavour, kind):
+    """The real end of idle sessions: whatever fails, none but that one ends, and it can be ended later."""
+    used, idle = make_session(flavour, "shell"), Idle(make_session, flavour, kind)
+    good, trace = end_one(play, idle, KINDS[kind])
+    assert good["done"] == 0
+    chosen = choose(trace, play.faults.ways)
+    if RUNS != "all":
+        chosen = chosen[:int(RUNS) // ENDS_PART]
+    refusals = 0
+    for fail_at, choice in chosen:
+        said, _ = end_one(play, idle, KINDS[kind], fail_at, choice)
+        refusals += said["done"] != 0
+        used.use()
+    print(f"end: {len(trace)} calls, {len(chosen)} made to fail, {refusals} prevented it, seed {SEED}")
 
 
 @FLAVOURS

@@ -4,6 +4,7 @@ Needs root and SSHIDLE_BUILD with the build directory.
 """
 
 import json
+import subprocess
 
 from host_stage import BASE, BUILD
 
@@ -66,6 +67,27 @@ def test_a_session_that_listens_is_no_server(stage):
     stage.wait(lambda: ":2999" in stage.listeners(), "the forward listens")
     assert only(stage.host()["servers"], "openssh")["ports"] == [22]
     assert forward.echoes()
+
+
+CONNECT = """\
+import resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (20000, 20000))
+listener, ends = socket.create_server(("127.0.0.1", 0)), []
+for _ in range(3600):
+    ends += [socket.create_connection(listener.getsockname()), listener.accept()[0]]
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_busy_host(stage):
+    """The tables of sockets have more than a megabyte."""
+    stage.sshd(BASE)
+    with subprocess.Popen(stage.inside("python3", "-c", CONNECT), stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as others:
+        assert others.stdout.readline() == "connected\n"
+        assert only(stage.host()["servers"], "openssh")["ports"] == [22]
+        others.stdin.close()
 
 
 def test_broken_files(stage):
