@@ -47,13 +47,10 @@ static void sink(struct timers *timers, struct timer *timer)
 
 static void set_event(struct timers *timers)
 {
-	struct timeval after;
-
 	if (timers->n == 0 || timers->heap[1]->at_ns == timers->event_at_ns)
 		return;
 	timers->event_at_ns = timers->heap[1]->at_ns;
-	after = clock_until(timers->event_at_ns);
-	(void)event_add(timers->event, &after);
+	clock_ring(timers->event, timers->event_at_ns);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *context)
