@@ -1,7 +1,9 @@
 #include "daemon/clock.h"
 
+#include <event2/event.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "core/facts.h"
 
 static int64_t read_clock(clockid_t id)
@@ -32,6 +34,16 @@ struct timeval clock_until(int64_t at_ns)
 	after_ns += 999;
 	return (struct timeval){ .tv_sec = (time_t)(after_ns / NS_PER_S),
 				 .tv_usec = (suseconds_t)(after_ns % NS_PER_S / 1000) };
+}
+
+void clock_ring(struct event *timer, int64_t at_ns)
+{
+	struct timeval after = clock_until(at_ns);
+
+	if (event_add(timer, &after) == 0)
+		return;
+	log_error("out of memory");
+	(void)event_base_loopbreak(event_get_base(timer));
 }
 
 int64_t clock_realtime_offset_ns(void)

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/time.h>
 
+struct event;
+
 #define CLOCK_TEXT_BYTES 32
 
 int64_t clock_now_ns(void);
@@ -14,6 +16,9 @@ int64_t clock_cpu_ns(void);
 
 /* From now until that time, for a libevent timer; not negative. */
 struct timeval clock_until(int64_t at_ns);
+
+/* Sets such a timer. Without memory for that its loop ends: what is to be done then would be waited for for ever. */
+void clock_ring(struct event *timer, int64_t at_ns);
 
 /* CLOCK_REALTIME - CLOCK_MONOTONIC, now. */
 int64_t clock_realtime_offset_ns(void);

@@ -57,13 +57,6 @@ static void tell_saved(struct engine *engine)
 	log_info("%s is written again", engine->options->state_file);
 }
 
-static void save_at(struct engine *engine, int64_t at_ns)
-{
-	struct timeval after = clock_until(at_ns);
-
-	(void)event_add(engine->save, &after);
-}
-
 /* Returns what it cost. */
 static int64_t save(struct engine *engine, uint32_t next_id)
 {
@@ -72,7 +65,7 @@ static int64_t save(struct engine *engine, uint32_t next_id)
 
 	if (r < 0) {
 		tell_failed(engine, r);
-		save_at(engine, clock_now_ns() + SAVE_RETRY_NS);
+		clock_ring(engine->save, clock_now_ns() + SAVE_RETRY_NS);
 	} else {
 		tell_saved(engine);
 	}
@@ -92,7 +85,7 @@ void engine_save_record(struct engine *engine)
 	if (engine->state)
 		return;
 	if (now_ns < engine->urgent_not_before_ns) {
-		save_at(engine, engine->urgent_not_before_ns);
+		clock_ring(engine->save, engine->urgent_not_before_ns);
 		return;
 	}
 	cost_ns = save(engine, engine->next_id + ID_HEADROOM);
@@ -121,7 +114,7 @@ void engine_save_soon(struct engine *engine)
 		return;
 	if (at_ns < engine->save_not_before_ns)
 		at_ns = engine->save_not_before_ns;
-	save_at(engine, at_ns);
+	clock_ring(engine->save, at_ns);
 }
 
 int save_init(struct engine *engine)

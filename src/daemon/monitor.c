@@ -81,7 +81,6 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 {
 	struct monitor *monitor = context;
 	int64_t now_ns = clock_now_ns(), next_ns = monitor->look_every_ns;
-	struct timeval after;
 	int r = finder_look(monitor->finder, now_ns, FINDER_SLICE_NS);
 
 	(void)fd;
@@ -98,8 +97,7 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 			     sizeof(struct link_closed));
 		become_ready(monitor);
 	}
-	after = clock_until(now_ns + next_ns);
-	(void)event_add(monitor->look, &after);
+	clock_ring(monitor->look, now_ns + next_ns);
 }
 
 static bool terminated(const char *text)

@@ -257,10 +257,8 @@ bool monitored_look(void *context, uint32_t slot)
 
 static void schedule_step(struct monitored *monitored, int64_t at_ns)
 {
-	struct timeval after = clock_until(at_ns);
-
 	if (at_ns != TIME_NEVER && monitored->acts && monitored->acts->step)
-		(void)event_add(monitored->acts->step, &after);
+		clock_ring(monitored->acts->step, at_ns);
 }
 
 static void tell_rough(struct monitor *monitor, int why)

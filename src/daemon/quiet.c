@@ -27,11 +27,9 @@ struct quiet {
 
 static void ring_at(struct quiet *quiet, int64_t at_ns)
 {
-	struct timeval after = clock_until(at_ns);
-
 	quiet->rings_ns = at_ns;
 	if (at_ns != TIME_NEVER)
-		(void)event_add(quiet->timer, &after);
+		clock_ring(quiet->timer, at_ns);
 }
 
 static int64_t next_of(int64_t every_ns, int64_t now_ns)

@@ -4,7 +4,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
-#include "base/log.h"
 #include "daemon/clock.h"
 
 struct timers {
@@ -48,17 +47,10 @@ static void sink(struct timers *timers, struct timer *timer)
 
 static void set_event(struct timers *timers)
 {
-	struct timeval after;
-
 	if (timers->n == 0 || timers->heap[1]->at_ns == timers->event_at_ns)
 		return;
 	timers->event_at_ns = timers->heap[1]->at_ns;
-	after = clock_until(timers->event_at_ns);
-	if (event_add(timers->event, &after) == 0)
-		return;
-	/* Nothing would be due any more. */
-	log_error("out of memory");
-	event_base_loopbreak(event_get_base(timers->event));
+	clock_ring(timers->event, timers->event_at_ns);
 }
 
 static void on_event(evutil_socket_t fd, short what, void *context)

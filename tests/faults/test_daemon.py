@@ -1,5 +1,5 @@
-"""sshidled as a whole, with calls of its monitor failing at random moments: a session in use is not
-ended, the daemon goes on, nothing is left open, and idle sessions end once it is left in peace.
+"""sshidled as a whole, with calls of its monitor failing at random moments, in cuts too: a session in use is
+not ended, the daemon goes on, nothing is left open, and idle sessions end, at the latest once it is left in peace.
 
 FAULTS_SECONDS says for how long, FAULTS_SEED which calls.
 """
@@ -16,6 +16,8 @@ from world import tree_of, wait_until
 
 SECONDS = float(os.environ.get("FAULTS_SECONDS", "10"))
 LIMIT_S = 3
+# An idle session is ended in that time when nothing fails.
+END_S = 3 * LIMIT_S + 5
 
 CONFIG = """\
 IdleTimeout none
@@ -46,6 +48,37 @@ class Typist(threading.Thread):
         self.stopping.set()
         self.join()
         assert self.trouble is None, self.trouble
+
+
+class Leaver(threading.Thread):
+    """Leaves a session idle until it is ended, logs in again, and so on; `lasted` is how long each lived."""
+
+    def __init__(self, make_session, flavour, kind):
+        super().__init__(daemon=True)
+        self.session = make_session(flavour, kind)
+        self.port = self.session.port
+        self.log_in = lambda: make_session(flavour, kind, self.session)
+        self.stopping, self.lasted, self.trouble = threading.Event(), [], None
+
+    def run(self):
+        try:
+            while True:
+                left_at = time.monotonic()
+                wait_until(self.session.ended, SECONDS + END_S, f"the end of {self.session.client}")
+                self.lasted.append(time.monotonic() - left_at)
+                if self.stopping.is_set():
+                    return
+                self.session = self.log_in()
+        except AssertionError as error:
+            self.trouble = error
+
+    def finish(self):
+        """When the session that it has now is ended too, once it was told to stop."""
+        self.join()
+        assert self.trouble is None, self.trouble
+        # The first one was left before it was looked at.
+        assert all(lasted > LIMIT_S - 1 for lasted in self.lasted[1:]), self.lasted
+        return len(self.lasted)
 
 
 class Faulty(Daemon):
@@ -111,15 +144,24 @@ def check_all_known(daemon, used, why):
 def test_goes_on(world, faults, inside, make_session):
     used = [make_session(servers.OpenSSH), make_session(servers.OpenSSH, "forward"),
             make_session(servers.Dropbear)]
+    leavers = [Leaver(make_session, servers.OpenSSH, "shell"),
+               Leaver(make_session, servers.OpenSSH, "exec"),
+               Leaver(make_session, servers.Dropbear, "shell")]
     daemon = Faulty(world, faults, inside)
-    daemon.configure(CONFIG.format(ports=",".join(str(one.port) for one in used), limit=LIMIT_S))
+    ports = ",".join(str(one.port) for one in used + leavers)
+    daemon.configure(CONFIG.format(ports=ports, limit=LIMIT_S))
     typist = Typist(used)
     daemon.start()
     try:
         check_all_known(daemon, used, "at the start")
         before = daemon.descriptors()
+        for leaver in leavers:
+            leaver.start()
         played, restarts = play_faults(faults, daemon, random.Random(SEED))
         daemon.supervise()
+        for leaver in leavers:
+            leaver.stopping.set()
+        n_ended = sum(leaver.finish() for leaver in leavers)
         check_all_known(daemon, used, f"after {played[-10:]}")
         # At most: before, one of them may have been of a question of ours.
         wait_until(lambda: all(now <= then for now, then in zip(daemon.descriptors(), before)), 10,
@@ -127,22 +169,19 @@ def test_goes_on(world, faults, inside, make_session):
         typist.stop()
         left_at = time.monotonic()
         for session in used:
-            wait_until(lambda s=session: ended(s), 3 * LIMIT_S + 5, f"the end of {session.client}")
+            wait_until(session.ended, END_S, f"the end of {session.client}")
         assert time.monotonic() - left_at > LIMIT_S - 1
     finally:
         typist.stopping.set()
         daemon.stop()
     assert len(played) > SECONDS
-    print(f"{len(played)} calls failed, {restarts} restarts, seed {SEED}")
+    print(f"{len(played)} calls failed, {n_ended} idle sessions ended, {restarts} restarts, seed {SEED}")
 
 
 def sessions_of(daemon, used):
     """How many of them the daemon knows, each once."""
-    ports = [one["local_port"] for one in daemon.call("io.sshidle.List")["sessions"]]
+    wanted = {session.port for session in used}
+    ports = [one["local_port"] for one in daemon.call("io.sshidle.List")["sessions"]
+             if one["local_port"] in wanted]
     assert len(ports) == len(set(ports)), ports
     return len(ports)
-
-
-def ended(session):
-    session.client.read()
-    return session.client.ended
