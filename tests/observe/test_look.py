@@ -114,7 +114,9 @@ def look(world):
     own = Look()
     yield own
     assert own.close() == 0
-    assert own.troubles == []
+    # A look sees the sessions of all that runs beside it. Were one of ours left alone, its test would
+    # not have found it.
+    assert [one for one in own.troubles if "is left alone" not in one] == []
 
 
 @pytest.fixture(params=FLAVOURS, ids=lambda flavour: flavour.name)
