@@ -45,6 +45,11 @@ static inline struct pen pen_plain(void)
 	return pen;
 }
 
+static inline void pen_set(struct pen *pen, enum pen_bit bit, bool on)
+{
+	pen->bits = (uint16_t)(on ? pen->bits | bit : pen->bits & ~bit);
+}
+
 static inline bool pen_equal(const struct pen *a, const struct pen *b)
 {
 	/* NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*): see struct pen. */

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "keeper/utf8.h"
 
 static struct cell erased(const struct pen *pen)
 {
@@ -59,7 +58,7 @@ static void split(struct cell *row, int column, int n_columns)
 void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const struct pen *pen)
 {
 	struct cell *row, *cell;
-	int i = 0, n = 0;
+	int n = 0;
 
 	if (at.row < 0 || at.row >= grid->n_rows || at.col < 0 || glyph->width < 1 ||
 	    at.col + glyph->width > grid->n_columns)
@@ -77,19 +76,33 @@ void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const
 		if (glyph->width == 1)
 			return;
 	}
-	/* A mark with nothing before it stands on a blank. */
-	if (utf8_is_wide_mark(glyph->chars[0]))
-		cell->chars[n++] = 0x3000;
-	/* And one that was joined to a narrow character cannot be painted in the last column. */
-	for (; n < VTERM_MAX_CHARS_PER_CELL && glyph->chars[i] != 0; i++)
-		if (i == 0 || glyph->width > 1 || !utf8_is_wide_mark(glyph->chars[i]))
-			cell->chars[n++] = glyph->chars[i];
+	for (; n < VTERM_MAX_CHARS_PER_CELL && glyph->chars[n] != 0; n++)
+		cell->chars[n] = glyph->chars[n];
 	if (n < VTERM_MAX_CHARS_PER_CELL)
 		cell->chars[n] = 0;
 	for (int right = 1; right < glyph->width; right++) {
 		cell[right] = erased(pen);
 		cell[right].width = 0;
 	}
+}
+
+void grid_join(struct grid *grid, VTermPos at, uint32_t mark)
+{
+	struct cell *cell;
+	int n = 1;
+
+	if (at.row < 0 || at.row >= grid->n_rows || at.col < 0 || at.col >= grid->n_columns)
+		return;
+	cell = grid->rows[at.row] + at.col;
+	if (cell->width == 0 && at.col > 0)
+		cell--;
+	while (n < VTERM_MAX_CHARS_PER_CELL && cell->chars[n] != 0)
+		n++;
+	if (cell->chars[0] == 0 || n == VTERM_MAX_CHARS_PER_CELL)
+		return;
+	cell->chars[n] = mark;
+	if (n + 1 < VTERM_MAX_CHARS_PER_CELL)
+		cell->chars[n + 1] = 0;
 }
 
 void grid_put_ascii(struct grid *grid, VTermPos at, const char *text, int n, const struct pen *pen)

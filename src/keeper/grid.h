@@ -17,6 +17,9 @@ void grid_deinit(struct grid *grid);
  * character that is cut in two becomes blank. */
 void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const struct pen *pen);
 
+/* Adds a mark to the character there, if there is one and it has room. */
+void grid_join(struct grid *grid, VTermPos at, uint32_t mark);
+
 /* Printable ASCII, within the row. */
 void grid_put_ascii(struct grid *grid, VTermPos at, const char *text, int n, const struct pen *pen);
 

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "keeper/attributes.h"
 #include "keeper/paint.h"
-#include "keeper/sgr.h"
+#include "keeper/utf8.h"
 
 void screen_limit(int *rows, int *columns)
 {
@@ -94,11 +95,6 @@ static VTermColor colour(const VTermColor *from, unsigned char at_first)
 	return to;
 }
 
-static void set_bit(struct pen *pen, enum pen_bit bit, bool on)
-{
-	pen->bits = (uint16_t)(on ? pen->bits | bit : pen->bits & ~bit);
-}
-
 static int on_attribute(VTermAttr attribute, VTermValue *value, void *user)
 {
 	static const enum pen_bit bits[VTERM_N_ATTRS] = {
@@ -111,15 +107,15 @@ static int on_attribute(VTermAttr attribute, VTermValue *value, void *user)
 
 	if (attribute == VTERM_ATTR_FOREGROUND) {
 		pen->foreground = colour(&value->color, VTERM_COLOR_DEFAULT_FG);
-		set_bit(pen, PEN_FOREGROUND_256, false);
+		pen_set(pen, PEN_FOREGROUND_256, false);
 	} else if (attribute == VTERM_ATTR_BACKGROUND) {
 		pen->background = colour(&value->color, VTERM_COLOR_DEFAULT_BG);
-		set_bit(pen, PEN_BACKGROUND_256, false);
+		pen_set(pen, PEN_BACKGROUND_256, false);
 	} else if (attribute == VTERM_ATTR_UNDERLINE) {
 		pen->bits = (uint16_t)((pen->bits & ~PEN_UNDERLINE) |
 				       (value->number & 3) << PEN_UNDERLINE_SHIFT);
 	} else if ((int)attribute > 0 && attribute < VTERM_N_ATTRS && bits[attribute] != 0) {
-		set_bit(pen, bits[attribute], value->boolean);
+		pen_set(pen, bits[attribute], value->boolean);
 	}
 	return 1;
 }
@@ -191,121 +187,7 @@ static void on_output(const char *bytes, size_t n, void *user)
 		screen->answer(bytes, n, screen->user);
 }
 
-/* Attributes that libvterm 0.1.4 does not know. */
-static bool take_own(struct pen *pen, unsigned number)
-{
-	if (number == 0 || number == 22)
-		set_bit(pen, PEN_FAINT, false);
-	if (number == 0 || number == 28)
-		set_bit(pen, PEN_CONCEAL, false);
-	if (number == 0 || number == 55)
-		set_bit(pen, PEN_OVERLINE, false);
-	if (number != 2 && number != 8 && number != 53)
-		return false;
-	set_bit(pen, number == 2 ? PEN_FAINT : number == 8 ? PEN_CONCEAL : PEN_OVERLINE, true);
-	return true;
-}
-
-/* Attributes on their way to libvterm, as many as one sequence may have. */
-struct batch {
-	char text[96];
-	size_t n;
-	unsigned n_numbers;
-	bool sets_foreground, sets_background; /* the last colour is ... */
-	bool foreground_256, background_256;   /* ... one of 256 below 16 */
-};
-
 enum { RUN_LEAST = 8 };
-
-enum { BATCH_NUMBERS_MOST = 10 }; /* and a colour more: libvterm 0.1.4 has room for 16 */
-
-static void batch_flush(struct screen *screen, struct batch *batch)
-{
-	if (batch->n_numbers == 0)
-		return;
-	batch->text[batch->n - 1] = 'm';
-	(void)vterm_input_write(screen->vterm, batch->text, batch->n);
-	if (batch->sets_foreground)
-		set_bit(&screen->pen, PEN_FOREGROUND_256, batch->foreground_256);
-	if (batch->sets_background)
-		set_bit(&screen->pen, PEN_BACKGROUND_256, batch->background_256);
-	*batch = (struct batch){ .n = 0 };
-}
-
-static void batch_add(struct batch *batch, unsigned number, char separator)
-{
-	char digits[8];
-	size_t n = 0;
-
-	if (batch->n == 0) {
-		batch->text[batch->n++] = 0x1b;
-		batch->text[batch->n++] = '[';
-	}
-	do
-		digits[n++] = (char)('0' + number % 10);
-	while ((number /= 10) > 0);
-	while (n > 0)
-		batch->text[batch->n++] = digits[--n];
-	batch->text[batch->n++] = separator;
-	batch->n_numbers++;
-}
-
-static void batch_add_colour(struct batch *batch, const struct sgr *sgr)
-{
-	const unsigned *n = sgr->numbers;
-	const bool is_256 = n[1] == 5 && (n[2] & 255) < 16;
-
-	if (!(sgr->n == 5 && n[1] == 2) && !(sgr->n == 3 && n[1] == 5))
-		return;
-	batch_add(batch, n[0], ';');
-	batch_add(batch, n[1], ';');
-	for (size_t i = 2; i < sgr->n; i++)
-		batch_add(batch, n[i] & 255, ';');
-	if (n[0] == 38) {
-		batch->sets_foreground = true;
-		batch->foreground_256 = is_256;
-	} else {
-		batch->sets_background = true;
-		batch->background_256 = is_256;
-	}
-}
-
-/* libvterm would take the colour of underlines (58) for other attributes. */
-static void take_attribute(struct screen *screen, const struct sgr *sgr, struct batch *batch)
-{
-	const unsigned *n = sgr->numbers;
-
-	if (take_own(&screen->pen, n[0]) || n[0] > 107 || n[0] == 58 || n[0] == 59)
-		return;
-	if (n[0] == 38 || n[0] == 48) {
-		batch_add_colour(batch, sgr);
-		return;
-	}
-	if (n[0] == 0 || (n[0] >= 30 && n[0] <= 39) || (n[0] >= 90 && n[0] <= 97))
-		batch->foreground_256 = false;
-	if (n[0] == 0 || (n[0] >= 40 && n[0] <= 49) || n[0] >= 100)
-		batch->background_256 = false;
-	if (n[0] == 4 && sgr->n > 1) {
-		batch_add(batch, 4, ':');
-		batch_add(batch, n[1] > 3 ? 1 : n[1], ';');
-	} else {
-		batch_add(batch, n[0], ';');
-	}
-}
-
-static void take_attributes(struct screen *screen, const char *bytes, size_t n)
-{
-	struct batch batch = { .n = 0 };
-	const char *at = bytes + 2;
-	struct sgr sgr;
-
-	while (sgr_next(&at, bytes + n - 1, &sgr)) {
-		take_attribute(screen, &sgr, &batch);
-		if (batch.n_numbers >= BATCH_NUMBERS_MOST)
-			batch_flush(screen, &batch);
-	}
-	batch_flush(screen, &batch);
-}
 
 /* Where text does nothing but fill cells and move the cursor (in origin mode, to the region). */
 static bool fills_cells(const struct screen *screen)
@@ -364,10 +246,34 @@ static size_t put_run(struct screen *screen, const char *bytes, size_t n)
 	return (size_t)cells + 1;
 }
 
+/* Marks that libvterm never sees, see utf8.h; with nothing to join they are dropped. Returns what was taken. */
+static size_t join_marks(struct screen *screen, const char *bytes, size_t n)
+{
+	VTermPos at = screen_cursor(screen);
+	size_t taken = 0;
+	uint32_t mark;
+
+	/* At the edge the cursor stays on the last character. */
+	at.col -= screen->at_edge ? 0 : 1;
+	while (n - taken >= UTF8_WIDE_MARK_BYTES && (unsigned char)bytes[taken] >= 0x80) {
+		const size_t length = utf8_get((const uint8_t *)bytes + taken, &mark);
+
+		if (!utf8_is_wide_mark(mark))
+			break;
+		grid_join(grid_of(screen), at, mark);
+		taken += length;
+	}
+	return taken;
+}
+
+/* The gate gives a wide mark at the beginning of a text only. */
 static void on_text(const char *bytes, size_t n, void *user)
 {
 	struct screen *screen = user;
+	const size_t marks = join_marks(screen, bytes, n);
 
+	bytes += marks;
+	n -= marks;
 	screen->in_text = true;
 	while (n > 0) {
 		/* No more of it than a row holds is looked at: it may be long. */
@@ -441,7 +347,7 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 	struct screen *screen = user;
 
 	if (bytes[1] == '[' && bytes[n - 1] == 'm' && !strchr("<=>?", bytes[2])) {
-		take_attributes(screen, bytes, n);
+		attributes_take(screen->vterm, &screen->pen, bytes, n);
 		return;
 	}
 	if (changes_nothing(screen, bytes, n) || repeats_nothing(screen, bytes, n) ||

@@ -119,6 +119,32 @@ static void test_shifted_lines(void **state)
 	screen_deinit(&screen);
 }
 
+/* Voiced sounds as some file systems write them: in the last column too, alone, and cut in two. */
+static void test_wide_marks(void **state)
+{
+	static const char text[] = "\xe3\x81\x8b\xe3\x82\x99x\xe3\x82\x99\033[1;19H"
+				   "\xe3\x81\x8b\xe3\x82\x99y\r\n\n  \xe3\x82\x99z";
+	struct screen screen, other;
+
+	(void)state;
+	make(&screen, 10, 20, text);
+	make(&other, 10, 20, "");
+	for (size_t i = 0; i < sizeof(text) - 1; i++)
+		screen_feed(&other, text + i, 1);
+	for (int column = 0; column < 20; column += 18) {
+		assert_int_equal(screen.main.rows[0][column].chars[0], 0x304b);
+		assert_int_equal(screen.main.rows[0][column].chars[1], 0x3099);
+		assert_int_equal(screen.main.rows[0][column].width, 2);
+	}
+	assert_int_equal(screen.main.rows[0][2].chars[1], 0x3099);
+	assert_string_equal(row_of(&screen.main, 1), "y");
+	assert_string_equal(row_of(&screen.main, 3), "  z");
+	assert_null(same_screens(&screen, &other));
+	check_painted(&screen);
+	screen_deinit(&screen);
+	screen_deinit(&other);
+}
+
 static void test_attributes_end(void **state)
 {
 	static const struct {
@@ -358,6 +384,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_painted_is_the_same),
 		cmocka_unit_test(test_shifted_lines),
+		cmocka_unit_test(test_wide_marks),
 		cmocka_unit_test(test_attributes_end),
 		cmocka_unit_test(test_edge),
 		cmocka_unit_test(test_cut_sequence),

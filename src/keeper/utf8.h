@@ -19,6 +19,7 @@ size_t utf8_length(uint8_t first);
 /* How many bytes the character at `bytes` has if it is a whole one that may be printed; else 0. */
 size_t utf8_valid(const uint8_t *bytes, size_t n);
 
-/* Marks that join the character before them and are yet in the table of wide ones: libvterm 0.1.4
- * adds their two columns to its width when it sees both at once. */
+/* Marks that join the character before them and are yet in the table of wide ones: libvterm 0.1.4 adds
+ * their two columns to its width when it sees both at once, and does not join them in the last column. */
+#define UTF8_WIDE_MARK_BYTES 3
 bool utf8_is_wide_mark(uint32_t code);
