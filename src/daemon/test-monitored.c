@@ -99,7 +99,7 @@ static struct monitored *add(struct monitor *monitor, struct fake_session *sessi
 	struct watch *watch = NULL;
 	int r = fake_session_start(session, false, &watch);
 
-	if (r == -EPERM || r == -ENOSYS) {
+	if (fake_session_is_impossible(r)) {
 		print_message("nothing can be borrowed here: %s\n", strerror(-r));
 		skip();
 	}

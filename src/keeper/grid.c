@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-
 static struct cell erased(const struct pen *pen)
 {
 	struct cell cell;

@@ -132,3 +132,8 @@ void fake_session_stop(struct fake_session *session)
 	cleanup_close(&session->client);
 	cleanup_close(&session->far);
 }
+
+bool fake_session_is_impossible(int error)
+{
+	return error == -EPERM || error == -ENOSYS || error == -EINVAL;
+}

@@ -17,9 +17,13 @@ struct fake_session {
 
 /*
  * Starts one, which holds a forwarded connection too if `with_forward`, and watches it; the watch is the
- * caller's.  -EPERM, -ENOSYS: nothing can be borrowed here (Yama, qemu-user).
+ * caller's.
  */
 int fake_session_start(struct fake_session *session, bool with_forward, struct watch **ret_watch);
 
 /* Ends it. */
 void fake_session_stop(struct fake_session *session);
+
+/* Whether that is the answer of a place where nothing can be borrowed: a sandbox, valgrind 3.19, or qemu-user 7.2,
+ * which has no SO_COOKIE. */
+bool fake_session_is_impossible(int error);

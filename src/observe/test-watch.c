@@ -37,7 +37,7 @@ static struct watch *start(struct fake_session *session, bool with_forward)
 	int r = fake_session_start(session, with_forward, &watch);
 
 	refused_bytes = 0;
-	if (r == -EPERM || r == -ENOSYS) {
+	if (fake_session_is_impossible(r)) {
 		print_message("nothing can be borrowed here: %s\n", strerror(-r));
 		skip();
 	}
