@@ -341,6 +341,7 @@ static void a_probe_counts_from_its_delivery(void **state)
 {
 	struct stepping stepping = start();
 	struct ledger_step sent = { .quiet = true, .net_out_bytes = 52 };
+	const struct liveness_proof *proof;
 
 	(void)state;
 	for (int64_t at_s = 115; at_s <= 130; at_s += 15) {
@@ -353,7 +354,8 @@ static void a_probe_counts_from_its_delivery(void **state)
 	stepping.sample.acked = stepping.sample.sent;
 	step(&stepping, 140, 0, 0, true);
 	assert_int_equal(liveness_probes_unanswered(&stepping.liveness), 2);
-	assert_true(stepping.liveness.proof->probes[0].delivered_at_ns == 140 * S);
+	proof = stepping.liveness.proof;
+	assert_true(proof && proof->probes[0].delivered_at_ns == 140 * S);
 	liveness_deinit(&stepping.liveness);
 }
 

@@ -25,6 +25,7 @@ static const struct channel_facts command = { .kind = KIND_EXEC, .tty = -1, .pid
 static unsigned calls;
 static bool no_memory;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 
@@ -33,6 +34,7 @@ void *__wrap_calloc(size_t n, size_t size)
 	calls++;
 	return no_memory ? NULL : __real_calloc(n, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* Looked at once a second, its client gone since 100 s. */
 static struct sample begin(struct session *session)

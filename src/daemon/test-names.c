@@ -14,6 +14,7 @@
 
 static bool no_memory;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
 void *__real_reallocarray(void *old, size_t n, size_t size);
@@ -28,6 +29,7 @@ void *__wrap_reallocarray(void *old, size_t n, size_t size)
 {
 	return no_memory ? NULL : __real_reallocarray(old, n, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* Whatever others come and go meanwhile, in any order. */
 static void each_is_there_once(void **state)

@@ -23,6 +23,7 @@ static struct session saved;
 
 static int memory = -1; /* for so many more; -1: for all */
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
 void *__real_calloc(size_t n, size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 
@@ -34,6 +35,7 @@ void *__wrap_calloc(size_t n, size_t size)
 		memory--;
 	return __real_calloc(n, size);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static const struct session *only(void *context, const struct session *after)
 {

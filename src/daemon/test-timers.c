@@ -25,6 +25,7 @@ static int64_t last_ns;
 static unsigned n_rung;
 static bool no_memory;
 
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
 int __real_event_add(struct event *event, const struct timeval *after);
 int __wrap_event_add(struct event *event, const struct timeval *after);
 
@@ -32,6 +33,7 @@ int __wrap_event_add(struct event *event, const struct timeval *after)
 {
 	return no_memory ? -1 : __real_event_add(event, after);
 }
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void ring(void *context)
 {

@@ -13,12 +13,12 @@ enum { NAP_MS = 150, FDS_MOST = 64 };
 
 static bool listens[FDS_MOST];
 
-int listen(int fd, int backlog)
+int listen(int fd, int n)
 {
 	int r;
 
 	(void)poll(NULL, 0, NAP_MS);
-	r = (int)syscall(SYS_listen, fd, backlog);
+	r = (int)syscall(SYS_listen, fd, n);
 	(void)poll(NULL, 0, NAP_MS);
 	if (r == 0 && fd < FDS_MOST)
 		listens[fd] = true;
