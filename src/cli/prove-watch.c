@@ -196,15 +196,15 @@ static struct prove_case *find_case(const struct loop *loop, const json_t *event
 	return NULL;
 }
 
-/* The process that sshidled takes for the session's. */
-static void learn_pid(const struct loop *loop, struct prove_case *one)
+/* The process that sshidled takes for the session's. False: it did not answer. */
+static bool learn_pid(const struct loop *loop, struct prove_case *one)
 {
 	const json_t *session;
 	json_t *reply = NULL;
 	size_t i;
 
 	if (client_call(loop->watch->arguments, "io.sshidle.List", NULL, &reply) != COMMAND_OK)
-		return;
+		return false;
 	json_array_foreach(json_object_get(reply, "sessions"), i, session)
 	{
 		const char *from = json_string_value(json_object_get(session, "from"));
@@ -215,6 +215,7 @@ static void learn_pid(const struct loop *loop, struct prove_case *one)
 	json_decref(reply);
 	if (one->pid > 0)
 		one->pidfd = (int)syscall(SYS_pidfd_open, one->pid, 0);
+	return true;
 }
 
 static void take_event(struct loop *loop, const json_t *event)
@@ -226,8 +227,10 @@ static void take_event(struct loop *loop, const json_t *event)
 	if (!one || !what || one->phase == PROVE_DONE)
 		return;
 	if (text_equal(what, "opened") && one->phase == PROVE_LOGIN) {
-		learn_pid(loop, one);
-		enter(one, PROVE_SETTLING, loop->watch->now_ns);
+		if (learn_pid(loop, one))
+			enter(one, PROVE_SETTLING, loop->watch->now_ns);
+		else
+			give_up(loop, one, PROVE_COULD_NOT_RUN, "sshidled did not answer");
 	} else if (text_equal(what, "warned")) {
 		one->warned_at_ns = loop->watch->now_ns;
 	} else if (text_equal(what, "cut") || text_equal(what, "closed")) {
