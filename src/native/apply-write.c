@@ -20,14 +20,18 @@
 #include "server/server.h"
 
 /* A server that reads its files again is back within milliseconds; an init script may take seconds. */
-enum { LOOK_EVERY_MS = 50, WAIT_MS = 15000, START_MS = 10000 };
+enum { LOOK_EVERY_MS = 50, WAIT_MS = 15000, START_MS = 10000, UNSETTLED_MS = 3000 };
 
 #define AUXV_BYTES 1024
 
 /* What a listener looked like before it was told anything. */
 struct before {
 	const struct settings_host *host; /* all that listened then */
+	const struct before *all;	  /* those of its site, this one too */
+	size_t n_all;
 	struct settings_server server;
+	struct settings_server
+		last; /* what it was when the file was changed, or has become by now */
 	struct listener_sockets sockets;
 	struct server_arguments arguments;
 	char auxv[AUXV_BYTES]; /* where the kernel put the program: another place after each exec */
@@ -50,12 +54,13 @@ static int read_auxv(int32_t pid, char *ret_auxv, size_t *ret_size)
 	return 0;
 }
 
-static void remember(const struct settings_host *host, const struct settings_server *server,
-		     struct before *ret_before)
+/* The rest stays. */
+static void remember(const struct settings_server *server, struct before *ret_before)
 {
-	memset(ret_before, 0, sizeof(*ret_before));
-	ret_before->host = host;
-	ret_before->server = *server;
+	ret_before->server = ret_before->last = *server;
+	memset(&ret_before->sockets, 0, sizeof(ret_before->sockets));
+	memset(&ret_before->arguments, 0, sizeof(ret_before->arguments));
+	ret_before->auxv_size = 0;
 	if (server->pid == 0)
 		return;
 	(void)listener_sockets(server->pid, &ret_before->sockets);
@@ -103,12 +108,18 @@ static bool is_same(const struct settings_server *a, const struct settings_serve
 	return a->pid == b->pid && a->start_ticks == b->start_ticks;
 }
 
-/* Another listener that was there before, perhaps on the same port of another address. */
+/* Another listener that was there before, or has become another process by now, perhaps on the same port of
+ * another address. */
 static bool is_other(const struct before *before, const struct settings_server *now)
 {
+	if (is_same(&before->server, now) || is_same(&before->last, now))
+		return false;
 	for (size_t i = 0; i < before->host->n_servers; i++)
 		if (is_same(&before->host->servers[i], now))
-			return !is_same(&before->server, now);
+			return true;
+	for (size_t i = 0; i < before->n_all; i++)
+		if (is_same(&before->all[i].last, now))
+			return true;
 	return false;
 }
 
@@ -125,13 +136,15 @@ static bool has_ports(const struct settings_server *server, const struct setting
 	return true;
 }
 
-/* The listener of the same kind on the same ports. */
-static bool find_now(const struct before *before, struct settings_server *ret_now)
+/* The listener of the same kind on the same ports. 1: found; 0: there is none; -EAGAIN: none, but one just has
+ * a connection, or reads its file anew. */
+static int find_now(const struct before *before, struct settings_server *ret_now)
 {
 	static struct settings_host host;
+	int r = listener_look(&host);
 
-	if (listener_look(&host) < 0)
-		return false;
+	if (r < 0)
+		return r;
 	for (size_t i = 0; i < host.n_servers; i++) {
 		struct settings_server *now = &host.servers[i];
 
@@ -141,9 +154,21 @@ static bool find_now(const struct before *before, struct settings_server *ret_no
 		*ret_now = *now;
 		ret_now->manager = before->server.manager;
 		(void)text_copy(before->server.unit, ret_now->unit, sizeof(ret_now->unit));
-		return true;
+		return 1;
 	}
-	return false;
+	return r > 0 ? -EAGAIN : 0;
+}
+
+static bool find_settled(const struct before *before, struct settings_server *ret_now)
+{
+	const int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + UNSETTLED_MS * NS_PER_MS;
+	int r = find_now(before, ret_now);
+
+	while (r == -EAGAIN && clock_ns(CLOCK_MONOTONIC) < until_ns) {
+		(void)poll(NULL, 0, LOOK_EVERY_MS);
+		r = find_now(before, ret_now);
+	}
+	return r == 1;
 }
 
 /* Waits until it listens on all of its ports and can be told something, anew if that is asked: then first of
@@ -156,7 +181,7 @@ static bool wait_for(const struct before *before, bool anew, struct settings_ser
 	if (before->server.pid == 0)
 		return true;
 	do {
-		if ((!anew || has_left_off(before)) && find_now(before, ret_now) &&
+		if ((!anew || has_left_off(before)) && find_now(before, ret_now) == 1 &&
 		    (ret_now->server != SERVER_OPENSSH || listener_takes_hangup(ret_now->pid)))
 			return true;
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
@@ -274,33 +299,39 @@ static int verify(const struct apply_site *site, struct settings_server *now, ch
 static int reload(const struct before *before, struct settings_server *ret_now, char *ret_complaint,
 		  size_t size)
 {
-	struct before here;
+	struct before here = *before;
+	bool anew;
 	int r;
 
 	if (!wait_for(before, false, ret_now)) {
 		(void)snprintf(ret_complaint, size, "it does not listen any more");
 		return -EIO;
 	}
-	remember(before->host, ret_now, &here);
+	/* procd has started it anew with another one of its service, and does so once. */
+	anew = ret_now->manager != MANAGER_PROCD || is_same(&before->last, ret_now);
+	remember(ret_now, &here);
 	r = tell(ret_now, ret_complaint, size);
 	if (r == -EOPNOTSUPP)
 		(void)snprintf(ret_complaint, size, "nothing is known that could tell it");
 	if (r < 0)
 		return r;
-	if (wait_for(&here, true, ret_now))
+	if (wait_for(&here, anew, ret_now))
 		return 0;
 	(void)snprintf(ret_complaint, size, "it did not come back on its port");
 	return -EIO;
 }
 
 /* One listener: told, listens again, says the new values. */
-static int renew(const struct apply_site *site, const struct before *before, char *ret_complaint,
+static int renew(const struct apply_site *site, struct before *before, char *ret_complaint,
 		 size_t size)
 {
 	struct settings_server now;
 	int r = reload(before, &now, ret_complaint, size);
 
-	return r < 0 ? r : verify(site, &now, ret_complaint, size);
+	if (r < 0)
+		return r;
+	before->last = now;
+	return verify(site, &now, ret_complaint, size);
 }
 
 /* After the old file is back: what still listens reads it, what does not is started. */
@@ -311,7 +342,7 @@ static int restore(const struct before *before, char *ret_complaint, size_t size
 
 	if (before->server.pid == 0)
 		return 0;
-	if (find_now(before, &now) && reload(before, &now, ret_complaint, size) == 0)
+	if (find_settled(before, &now) && reload(before, &now, ret_complaint, size) == 0)
 		return 0;
 	if (before->server.manager == MANAGER_NONE)
 		r = start_by_hand(before);
@@ -328,12 +359,16 @@ static void say(struct apply_site *site, enum apply_state state, const char *wha
 	(void)text_copy(what, site->told, sizeof(site->told));
 }
 
-static void put_back(struct apply_site *site, const struct before *befores, size_t told,
-		     const char *why)
+static void put_back(struct apply_site *site, struct before *befores, size_t told, const char *why)
 {
 	char complaint[APPLY_TEXT_BYTES] = "", text[2 * APPLY_TEXT_BYTES];
-	int r = change_put_back(&site->change);
+	struct settings_server now;
+	int r;
 
+	for (size_t i = 0; i < told; i++)
+		if (befores[i].server.pid != 0 && find_settled(&befores[i], &now))
+			befores[i].last = now;
+	r = change_put_back(&site->change);
 	if (site->keep && !site->undo)
 		change_forget(&site->change);
 	for (size_t i = 0; i < told && r == 0; i++)
@@ -399,8 +434,12 @@ static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 	char complaint[APPLY_TEXT_BYTES] = "";
 	int r;
 
-	for (size_t i = 0; i < site->n_servers; i++)
-		remember(plan->host, &plan->host->servers[site->servers[i]], &befores[i]);
+	for (size_t i = 0; i < site->n_servers; i++) {
+		befores[i].host = plan->host;
+		befores[i].all = befores;
+		befores[i].n_all = site->n_servers;
+		remember(&plan->host->servers[site->servers[i]], &befores[i]);
+	}
 	r = site->keep && !site->undo ? change_keep(&site->change) : 0;
 	r = r < 0 ? r : change_make(&site->change);
 	if (r < 0) {

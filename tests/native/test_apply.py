@@ -504,6 +504,54 @@ def test_dropbear_of_openwrt(dropbear):
     assert stage.tree() == before and session.echoes()
 
 
+UCI_TWO = """\
+config dropbear main
+\toption Port '2001'
+
+config dropbear cfg014dd4
+\toption Port '2004'
+"""
+
+# One service with two instances: as procd does, reload starts anew all that would have other arguments, and
+# those only, all of them at once.
+UCI_TWO_SCRIPT = """\
+#!/bin/sh
+get() { sed -n "/^config dropbear $1/,/^$/s/.*option $2 '\\(.*\\)'/\\1/p" /etc/config/dropbear; }
+each() {
+	keep=$(get $1 SSHKeepAlive)
+	set -- $1 -P /var/run/dropbear.$1.pid -p "$(get $1 Port)" -r /etc/test/dropbear-key -K "${keep:-300}"
+	[ "$*" = "$(cat /run/arguments.$1 2>/dev/null)" ] && return
+	echo "$*" >/run/arguments.$1
+	start-stop-daemon --stop --oknodo --retry 5 --pidfile /var/run/dropbear.$1.pid
+	shift
+	/usr/sbin/dropbear "$@"
+}
+each main
+each cfg014dd4
+"""
+
+
+def test_two_dropbears_of_openwrt(dropbear):
+    """The first one that is told has both started anew; the second one does not leave off once more."""
+    stage = dropbear
+    stage.run("sh", "-c", 'kill "$(cat /run/dropbear.pid)"; rm -f /etc/default/dropbear')
+    stage.write("/usr/sbin/procd", "", "755")
+    stage.write("/etc/config/dropbear", UCI_TWO)
+    stage.write("/etc/init.d/dropbear", UCI_TWO_SCRIPT, "755")
+    stage.wait(lambda: ":2001" not in stage.listeners(), "the other one has gone")
+    stage.run("/etc/init.d/dropbear", "start")
+    stage.wait_port(2001)
+    stage.wait_port(2004)
+    stage.write(CONF, "ClientAliveInterval 15\n")
+    began = time.monotonic()
+    stage.apply("--write")
+    assert stage.read("/etc/config/dropbear").count("\toption SSHKeepAlive '15'\n") == 2
+    assert "as wanted" in stage.apply("--write")
+    stage.apply("--undo")
+    assert stage.read("/etc/config/dropbear") == UCI_TWO
+    assert time.monotonic() - began < 12  # nothing was waited for in vain, which takes 15 s
+
+
 def test_tinysshd_is_left_alone(stage):
     stage.run("sh", "-c", "tinysshd-makekey -q /etc/test/tiny; exec tcpserver -HRl0 127.0.0.1 2003 "
               "/usr/sbin/tinysshd /etc/test/tiny >/dev/null 2>&1 &")
