@@ -124,6 +124,10 @@ int keepalive_tune(struct keepalive *keepalive, const struct watch *watch,
 	auto_close int fd = -1;
 	int result, r = watch_borrow_socket(watch, &fd);
 
+	if (keepalive->known) {
+		ret_done->changed = true;
+		ret_done->original = keepalive->original;
+	}
 	if (r < 0)
 		return r;
 	result = change(keepalive, fd, order);

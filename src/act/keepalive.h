@@ -22,7 +22,8 @@ struct keepalive {
 int keepalive_read(const struct watch *watch, struct order_keepalive *ret_values);
 
 /*
- * Carries out one order; writes only what differs.  ret_done: all but the handle and the result.
+ * Carries out one order; writes only what differs.  ret_done: all but the handle and the result, which stays
+ * as it is where nothing can be read and nothing was kept.
  * -EINVAL: a value the kernel does not take (TCP_KEEPIDLE above 32767 s).
  */
 int keepalive_tune(struct keepalive *keepalive, const struct watch *watch,

@@ -186,7 +186,10 @@ static int take_tune(void *context, const void *message)
 {
 	const struct order_tune *order = message;
 	struct monitored *monitored = monitored_find(context, order->handle);
-	struct order_tuned done = { .handle = order->handle };
+	/* Until something else is known. */
+	struct order_tuned done = { .handle = order->handle,
+				    .changed = order->original_known,
+				    .original = order->original };
 
 	if (limits_check_tune(order) < 0)
 		return -EPROTO;
