@@ -34,13 +34,14 @@ static int fill(struct pids *pids)
 int pids_next(struct pids *pids, int32_t *ret_pid)
 {
 	for (;;) {
-		const struct dirent64 *entry;
+		const struct dirent *entry;
 		uint64_t pid;
 		int r = pids->at < pids->filled ? 1 : fill(pids);
 
 		if (r <= 0)
 			return r;
-		entry = (const struct dirent64 *)(pids->entries.bytes + pids->at);
+		/* Of 64 bits everywhere, as off_t is. */
+		entry = (const struct dirent *)(pids->entries.bytes + pids->at);
 		pids->at += entry->d_reclen;
 		if (text_to_u64(entry->d_name, INT32_MAX, &pid) == 0 && pid > 0) {
 			*ret_pid = (int32_t)pid;
