@@ -173,9 +173,9 @@ def play(limit_s, warning_s):
     wait_for(r"not kept\.\](?s:.*)test \d+ passed(?s:.*)test \d+ passed")
     type_in("")
     run(*TMUX, "send-keys", "-l", "~~.")
-    wait_for(r"it stays parked")
+    wait_for(r"it stays parked.*\n.*\$ *\Z")
     type_in("sshidle drop 1")
-    wait_for("gets a hang-up")
+    wait_for(r"gets a hang-up\n.*\$ *\Z")
     type_in("exit")
     wait_for(r"laptop\$", times=3)
 
