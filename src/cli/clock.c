@@ -1,11 +1,8 @@
 #include "cli/clock.h"
 
-#include <time.h>
+#include "base/clock.h"
 
 int64_t clock_now_ms(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }

@@ -1,14 +1,12 @@
 /* The clocks of sshidle prove: spans by one that nobody sets, times of day for the evidence. */
 #include <time.h>
 
+#include "base/clock.h"
 #include "cli/prove.h"
 
 int64_t prove_clock_now_ns(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * PROVE_S + now.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 void prove_clock_utc(char ret_text[static PROVE_TIME_BYTES])

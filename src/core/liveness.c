@@ -179,8 +179,8 @@ void liveness_look(struct liveness *liveness, const struct sample *sample)
 
 	if (!(sample->known & SAMPLE_SOCKET)) {
 		liveness->known = false;
-		if (liveness->proof)
-			liveness->proof->full_looks = 0;
+		if (proof)
+			proof->full_looks = 0;
 		return;
 	}
 	hear(&liveness->program, sign_of(sample, sample->last_data_recv_ns));

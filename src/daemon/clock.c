@@ -3,25 +3,18 @@
 #include <event2/event.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "core/facts.h"
 
-static int64_t read_clock(clockid_t id)
-{
-	struct timespec now;
-
-	(void)clock_gettime(id, &now);
-	return (int64_t)now.tv_sec * NS_PER_S + now.tv_nsec;
-}
-
 int64_t clock_now_ns(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 int64_t clock_cpu_ns(void)
 {
-	return read_clock(CLOCK_THREAD_CPUTIME_ID);
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 struct timeval clock_until(int64_t at_ns)
@@ -48,7 +41,7 @@ void clock_ring(struct event *timer, int64_t at_ns)
 
 int64_t clock_realtime_offset_ns(void)
 {
-	return read_clock(CLOCK_REALTIME) - clock_now_ns();
+	return clock_ns(CLOCK_REALTIME) - clock_now_ns();
 }
 
 static time_t wall(int64_t at_ns)

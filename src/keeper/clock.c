@@ -2,26 +2,20 @@
 
 #include <time.h>
 
+#include "base/clock.h"
+
 enum { NS_PER_US = 1000 };
 
 static const int64_t ns_per_s = 1000000000;
 
-static int64_t read_clock(clockid_t id)
-{
-	struct timespec now;
-
-	(void)clock_gettime(id, &now);
-	return (int64_t)now.tv_sec * ns_per_s + now.tv_nsec;
-}
-
 int64_t clock_now_ns(void)
 {
-	return read_clock(CLOCK_MONOTONIC);
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 int64_t clock_wall_ns(void)
 {
-	return read_clock(CLOCK_REALTIME);
+	return clock_ns(CLOCK_REALTIME);
 }
 
 struct timeval clock_until(int64_t at_ns)

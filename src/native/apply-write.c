@@ -9,13 +9,13 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "native/file.h"
 #include "native/listener.h"
 #include "native/manager.h"
 #include "native/openssh.h"
 #include "native/program.h"
-#include "observe/clock.h"
 #include "observe/process.h"
 #include "server/server.h"
 

@@ -10,11 +10,11 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "native/file.h"
 #include "native/manager.h"
 #include "native/program.h"
-#include "observe/clock.h"
 #include "observe/process.h"
 #include "server/server.h"
 #include "text/proctcp.h"

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "observe/process.h"
 #include "observe/socket.h"
@@ -346,12 +347,9 @@ static int read_cookie(const struct family *family, uint64_t *ret_cookie)
 
 static int64_t started_at_ns(uint64_t start_ticks)
 {
-	struct timespec now;
-	int64_t at_ns;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
 	/* After a suspend it comes out too early, which bounds nothing wrongly. */
-	at_ns = now.tv_sec * NS_PER_S + now.tv_nsec - process_age_ns(start_ticks);
+	int64_t at_ns = clock_ns(CLOCK_MONOTONIC) - process_age_ns(start_ticks);
+
 	return at_ns > 0 ? at_ns : 0;
 }
 

@@ -22,8 +22,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
-#include "observe/clock.h"
 #include "observe/connection.h"
 #include "observe/pids.h"
 #include "observe/process.h"

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "core/facts.h"
 
@@ -358,12 +359,9 @@ uint64_t process_ticks_to_ns(uint64_t ticks)
 
 int64_t process_age_ns(uint64_t start_ticks)
 {
-	struct timespec now;
-	int64_t age_ns;
-
 	/* Start times count from boot, suspends included. */
-	(void)clock_gettime(CLOCK_BOOTTIME, &now);
-	age_ns = now.tv_sec * NS_PER_S + now.tv_nsec - (int64_t)process_ticks_to_ns(start_ticks);
+	int64_t age_ns = clock_ns(CLOCK_BOOTTIME) - (int64_t)process_ticks_to_ns(start_ticks);
+
 	return age_ns > 0 ? age_ns : 0;
 }
 

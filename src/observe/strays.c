@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
-#include "observe/clock.h"
 #include "observe/process.h"
 
 /* The kernel puts no limit below the stack's on it; what begins later is not found. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "observe/clock.h"
+#include "base/clock.h"
 #include "observe/socket.h"
 #include "observe/terminal.h"
 #include "observe/work.h"
