@@ -15,19 +15,6 @@ static const struct order_tune tighter = {
 	.wanted = { .on = 1, .idle_s = 20, .interval_s = 10, .count = 5, .user_timeout_ms = 90000 },
 };
 
-static struct watch *start(struct fake_session *session)
-{
-	struct watch *watch = NULL;
-	int r = fake_session_start(session, false, &watch);
-
-	if (fake_session_is_impossible(r)) {
-		print_message("nothing can be borrowed here: %s\n", strerror(-r));
-		skip();
-	}
-	assert_int_equal(r, 0);
-	return watch;
-}
-
 static void what_was_there_comes_back(void **state)
 {
 	const struct order_tune back = { .handle = 7, .put_back = 1 };
@@ -35,7 +22,7 @@ static void what_was_there_comes_back(void **state)
 	struct order_keepalive before, now;
 	struct order_tuned done = { .handle = 7 };
 	struct fake_session session;
-	struct watch *watch = start(&session);
+	struct watch *watch = fake_session_start(&session, false);
 
 	(void)state;
 	assert_int_equal(keepalive_read(watch, &before), 0);
@@ -59,7 +46,7 @@ static void nothing_is_forgotten_when_nothing_can_be_read(void **state)
 	struct order_keepalive before;
 	struct order_tuned done = { .handle = 7 };
 	struct fake_session session;
-	struct watch *watch = start(&session);
+	struct watch *watch = fake_session_start(&session, false);
 
 	(void)state;
 	assert_int_equal(keepalive_read(watch, &before), 0);
