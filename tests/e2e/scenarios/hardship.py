@@ -33,7 +33,8 @@ def troubles(own):
 
 
 def told_once(own, pattern):
-    """Exactly one line says so, and so does the status."""
+    """Exactly one line says so, and so does the status; it comes with the first sample, a moment after the login."""
+    wait_until(lambda: own.find(pattern), 5, f"a line that says {pattern!r}")
     lines = [line.text for line in own.find(pattern)]
     assert len(lines) == 1, lines
     shown = [one for one in troubles(own) if re.search(pattern, one)]
