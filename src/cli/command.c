@@ -125,7 +125,8 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
-const struct command *command_nearest(const char *name)
+/* What was probably meant, or NULL. */
+static const struct command *nearest_to(const char *name)
 {
 	const struct command *nearest = NULL;
 	unsigned least = NEAREST_DISTANCE_MOST + 1;
@@ -194,6 +195,16 @@ enum command_exit command_usage(const struct command *command, const char *forma
 	return COMMAND_USAGE;
 }
 
+enum command_exit command_unknown(const char *name)
+{
+	const struct command *nearest = nearest_to(name);
+
+	if (nearest)
+		return command_usage(NULL, "there is no command \"%s\"; did you mean \"%s\"?", name,
+				     nearest->name);
+	return command_usage(NULL, "there is no command \"%s\"; sshidle help lists them", name);
+}
+
 enum command_exit command_help(const struct arguments *arguments)
 {
 	const struct command *command;
@@ -204,8 +215,7 @@ enum command_exit command_help(const struct arguments *arguments)
 	}
 	command = command_find(arguments->operands[0]);
 	if (!command)
-		return command_usage(NULL, "there is no command \"%s\"; sshidle help lists them",
-				     arguments->operands[0]);
+		return command_unknown(arguments->operands[0]);
 	command_print_help(command);
 	return COMMAND_OK;
 }

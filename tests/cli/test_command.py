@@ -363,7 +363,8 @@ def test_members_of_the_group_see_all_and_touch_nothing(start):
     (["cut", "alice"], '"alice" is neither the ID of a session (41) nor a terminal (pts/3)'),
     (["keep", "41", "1x"], '"1x" is no span of time'),
     (["-r"], "option -r needs an argument"),
-    (["help", "lost"], 'there is no command "lost"'),
+    (["help", "lost"], 'there is no command "lost"; did you mean "list"?'),
+    (["cut", "41", "-m", "x" * 257], "the text has 257 bytes, at most 256 are shown"),
     (["why", "\033[2J"], "\\x1b[2J"),
 ])
 def test_wrong_usage(arguments, words):
