@@ -8,7 +8,7 @@
 #   make check-long the same for what takes an hour: 200 kills, 10,000 sessions, half an hour with 2,000
 #   make bench      builds, measures, and writes docs/BENCHMARKS.md; QUICK=1: some minutes, writes nothing
 #   make fuzz       runs each fuzz harness for SECONDS (60), JOBS (1) at a time
-#   make install    installs below PREFIX and /etc; with DESTDIR into an image
+#   make install    installs below PREFIX and /etc; with DESTDIR into an image; INIT: sysv, openrc, procd
 #   make uninstall  takes it away again; a changed configuration stays
 #   make deb        builds the Debian package in build-deb/
 #   make static     builds static programs with musl in build-musl/
@@ -19,6 +19,7 @@
 PREFIX = /usr/local
 SYSCONFDIR = /etc
 DESTDIR =
+INIT = sysv
 WERROR = false
 QUICK =
 
@@ -30,7 +31,7 @@ HARNESS =
 # Packages of Debian 12 are proved with Debian's own Python.
 PYTHON = /usr/bin/python3
 
-OPTIONS = --prefix=$(PREFIX) --sysconfdir=$(SYSCONFDIR) -Dwerror=$(WERROR)
+OPTIONS = --prefix=$(PREFIX) --sysconfdir=$(SYSCONFDIR) -Dinit=$(INIT) -Dwerror=$(WERROR)
 
 all:
 	@scripts/configure build $(OPTIONS)

@@ -174,6 +174,9 @@ static int64_t failed_start(struct park *park, int r)
 	case -EPIPE:
 	case -ECONNRESET:
 		return fail(park, r, "its keeper ended while it started");
+	case -ENOPKG:
+		return fail(park, r,
+			    "there is no sshidle-keeper where it is looked for (sshidled -k)");
 	case -ENOTCONN:
 		return fail(park, r, "the process that starts keepers has ended; restart sshidled");
 	}

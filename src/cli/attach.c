@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,10 +29,6 @@ enum {
 static const char put_in_order[] =
 	"\033[!p\033[?47l\033[?5;9;1000;1002;1003;1004;1005l\033[?1006;1015;1016;2004l"
 	"\033[?1;6l\033[?7;25h\033>\033[4;20l\033[>4m\033(B\033)B\017\033[r\033[m\033[999;1H\r\n";
-
-static const char help[] = "\r\n~.  let go: the session stays parked\r\n"
-			   "~~  send the escape character\r\n"
-			   "~?  this\r\n";
 
 struct attach {
 	int fd;
@@ -182,6 +179,18 @@ static void receive(struct attach *attach)
 	take_frames(attach);
 }
 
+static void print_help(int character)
+{
+	char key[ESCAPE_NAME_BYTES];
+
+	escape_name(character, key);
+	(void)dprintf(STDOUT_FILENO,
+		      "\r\n%s.  let go: the session stays parked\r\n"
+		      "%s%s  send the escape character\r\n"
+		      "%s?  this\r\n",
+		      key, key, key, key);
+}
+
 static void read_keys(struct attach *attach)
 {
 	char keys[KEYS_BYTES], passed[KEYS_BYTES + 1];
@@ -200,7 +209,7 @@ static void read_keys(struct attach *attach)
 	if (wish == ESCAPE_LEAVE)
 		queue(attach, FRAME_DETACH, NULL, 0);
 	else if (wish == ESCAPE_HELP)
-		(void)!write(STDOUT_FILENO, help, sizeof(help) - 1);
+		print_help(attach->escape.character);
 	send_queued(attach);
 }
 

@@ -145,6 +145,10 @@ static void say_too_long(const json_t *parameters)
 	char most[DURATION_TEXT_BYTES];
 
 	output_span(json_object_get(parameters, "most_s"), "none", most, sizeof(most));
+	if (json_number_value(json_object_get(parameters, "most_s")) <= 0) {
+		output_error("users may not keep this session (KeepMax 0); ask root");
+		return;
+	}
 	output_error("that is too long: you may keep this session for at most %s", most);
 }
 

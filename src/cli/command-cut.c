@@ -1,8 +1,12 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/client.h"
 #include "cli/command.h"
 #include "cli/target.h"
+
+/* What the daemon takes: docs/CONTROL.md. */
+enum { MESSAGE_MOST_BYTES = 256 };
 
 enum command_exit command_cut(const struct arguments *arguments)
 {
@@ -10,6 +14,9 @@ enum command_exit command_cut(const struct arguments *arguments)
 	enum command_exit result;
 	json_int_t id;
 
+	if (arguments->message && strlen(arguments->message) > MESSAGE_MOST_BYTES)
+		return command_usage(NULL, "the text has %zu bytes, at most %d are shown",
+				     strlen(arguments->message), MESSAGE_MOST_BYTES);
 	result = target_find(arguments, arguments->operands[0], &id);
 	if (result != COMMAND_OK)
 		return result;

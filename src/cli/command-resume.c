@@ -74,12 +74,16 @@ static bool would_show_itself(const struct parked *parked)
 /* What scrolls off first when it is painted. */
 static void say_begin(const struct parked *parked, int escape)
 {
+	char key[ESCAPE_NAME_BYTES];
+
 	(void)printf("[parked session %u: ", parked->id);
 	output_put(string_of(parked->info, "program"));
 	(void)fputs(", parked at ", stdout);
 	output_put(string_of(parked->info, "since"));
-	if (escape > ' ')
-		(void)printf("; %c. lets go%s", escape, escape == '~' ? " (through ssh: ~~.)" : "");
+	if (escape >= 0) {
+		escape_name(escape, key);
+		(void)printf("; %s. lets go%s", key, escape == '~' ? " (through ssh: ~~.)" : "");
+	}
 	(void)puts(". " ORDER_NOT_KEPT "]");
 	(void)fflush(stdout);
 }

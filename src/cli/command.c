@@ -87,11 +87,12 @@ static const struct {
 	  "      --write            write it, check it, and put everything back if it fails\n" },
 	{ OPTION_UNDO, "[--undo]", "      --undo             take away what was written\n" },
 	{ OPTION_JSON, "[--json]", "      --json             print JSON\n" },
-	{ OPTION_USER, "[--user USER]", "      --user USER        as it is for this user\n" },
+	{ OPTION_USER, "[--user USER]",
+	  "      --user USER        for this user; prove logs in as this one, not as a throwaway one\n" },
 	{ OPTION_FROM, "[--from ADDRESS]",
-	  "      --from ADDRESS     ... and for clients from this address\n" },
+	  "      --from ADDRESS     for clients from this address\n" },
 	{ OPTION_SERVER, "[--server NAME | PORT]",
-	  "      --server NAME      only openssh, dropbear or tinyssh, or what listens on a port\n" },
+	  "      --server NAME      only openssh, dropbear or tinyssh, or what listens on PORT\n" },
 	{ OPTION_PROFILE, "[--profile NAME | PATH]",
 	  "      --profile NAME     check against this profile: default, pci-dss-4.0, nist-800-53,\n"
 	  "                         stig-rhel9, stig-ubuntu2204, cis-debian12, or a file\n" },
@@ -99,7 +100,7 @@ static const struct {
 	{ OPTION_FILE, "[-f FILE]",
 	  "  -f, --file FILE        read sshidle's configuration from FILE\n" },
 	{ OPTION_LIMIT, "[--limit DURATION]",
-	  "      --limit DURATION   the limit that the sessions are under (20s)\n" },
+	  "      --limit DURATION   the limit that the sessions are under, from 3s to 1h (20s)\n" },
 	{ OPTION_EVIDENCE, "[--evidence FILE]",
 	  "      --evidence FILE    also write all that was found to FILE, as JSON\n" },
 	{ OPTION_SIGN, "[--sign KEY]",
@@ -124,7 +125,8 @@ const struct command *command_find(const char *name)
 	return NULL;
 }
 
-const struct command *command_nearest(const char *name)
+/* What was probably meant, or NULL. */
+static const struct command *nearest_to(const char *name)
 {
 	const struct command *nearest = NULL;
 	unsigned least = NEAREST_DISTANCE_MOST + 1;
@@ -193,6 +195,16 @@ enum command_exit command_usage(const struct command *command, const char *forma
 	return COMMAND_USAGE;
 }
 
+enum command_exit command_unknown(const char *name)
+{
+	const struct command *nearest = nearest_to(name);
+
+	if (nearest)
+		return command_usage(NULL, "there is no command \"%s\"; did you mean \"%s\"?", name,
+				     nearest->name);
+	return command_usage(NULL, "there is no command \"%s\"; sshidle help lists them", name);
+}
+
 enum command_exit command_help(const struct arguments *arguments)
 {
 	const struct command *command;
@@ -203,8 +215,7 @@ enum command_exit command_help(const struct arguments *arguments)
 	}
 	command = command_find(arguments->operands[0]);
 	if (!command)
-		return command_usage(NULL, "there is no command \"%s\"; sshidle help lists them",
-				     arguments->operands[0]);
+		return command_unknown(arguments->operands[0]);
 	command_print_help(command);
 	return COMMAND_OK;
 }

@@ -71,9 +71,6 @@ extern const struct command commands[];
 
 const struct command *command_find(const char *name);
 
-/* What was probably meant, or NULL. */
-const struct command *command_nearest(const char *name);
-
 /* "sshidle cut [-r DIR] [-m TEXT] ID", one line. */
 void command_print_synopsis(const struct command *command, bool to_stderr);
 void command_print_help(const struct command *command);
@@ -82,6 +79,9 @@ void command_print_overview(void);
 /* Says on standard error what is wrong with the way the command was called. */
 enum command_exit command_usage(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* Says that there is no such command, and which was probably meant. */
+enum command_exit command_unknown(const char *name);
 
 enum command_exit command_list(const struct arguments *arguments);
 enum command_exit command_why(const struct arguments *arguments);

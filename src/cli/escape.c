@@ -1,6 +1,7 @@
 #include "cli/escape.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -51,6 +52,14 @@ enum escape_wish escape_take(struct escape *escape, const char *bytes, size_t n,
 	}
 	*ret_n = used;
 	return wish;
+}
+
+void escape_name(int character, char ret_name[static ESCAPE_NAME_BYTES])
+{
+	if (character < ' ')
+		(void)snprintf(ret_name, ESCAPE_NAME_BYTES, "^%c", (char)(character + '@'));
+	else
+		(void)snprintf(ret_name, ESCAPE_NAME_BYTES, "%c", (char)character);
 }
 
 int escape_parse(const char *text, int *ret_character)

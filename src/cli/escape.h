@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum { ESCAPE_NAME_BYTES = 3 };
+
 enum escape_wish { ESCAPE_NOTHING, ESCAPE_LEAVE, ESCAPE_HELP };
 
 struct escape {
@@ -21,6 +23,9 @@ struct escape {
 /* Takes one piece of input. Writes what is to be passed on, at most n + 1 bytes. */
 enum escape_wish escape_take(struct escape *escape, const char *bytes, size_t n, char *ret_bytes,
 			     size_t *ret_n);
+
+/* As it is written: "~", "^B". */
+void escape_name(int character, char ret_name[static ESCAPE_NAME_BYTES]);
 
 /* "~", "^B" or "none". -EINVAL. */
 int escape_parse(const char *text, int *ret_character);

@@ -170,16 +170,6 @@ static enum command_exit parse(int argc, char **argv, struct line *line)
 	return COMMAND_OK;
 }
 
-static enum command_exit unknown_command(const char *name)
-{
-	const struct command *nearest = command_nearest(name);
-
-	if (nearest)
-		return command_usage(NULL, "there is no command \"%s\"; did you mean \"%s\"?", name,
-				     nearest->name);
-	return command_usage(NULL, "there is no command \"%s\"; sshidle help lists them", name);
-}
-
 static enum command_exit run(const struct line *line)
 {
 	static const struct {
@@ -205,7 +195,7 @@ static enum command_exit run(const struct line *line)
 	const struct command *command = command_find(line->command ? line->command : "list");
 
 	if (!command)
-		return unknown_command(line->command);
+		return command_unknown(line->command);
 	if (line->help) {
 		command_print_help(command);
 		return COMMAND_OK;

@@ -61,13 +61,18 @@ static void test_pasted(void **state)
 
 static void test_names(void **state)
 {
+	char name[ESCAPE_NAME_BYTES];
 	int character = 7;
 
 	(void)state;
 	assert_int_equal(escape_parse("~", &character), 0);
 	assert_int_equal(character, '~');
+	escape_name(character, name);
+	assert_string_equal(name, "~");
 	assert_int_equal(escape_parse("^B", &character), 0);
 	assert_int_equal(character, 2);
+	escape_name(character, name);
+	assert_string_equal(name, "^B");
 	assert_int_equal(escape_parse("none", &character), 0);
 	assert_int_equal(character, -1);
 	assert_int_equal(escape_parse("", &character), -EINVAL);

@@ -238,8 +238,5 @@ void outcome_add_tcp(struct outcome_work *work)
 		add_keepalive(work, end_ns);
 	else if (server == SERVER_DROPBEAR && tcp->retries2 > 0)
 		add_rekey(work);
-	if (!keepalive)
-		outcome_remark(work,
-			       "the connection has no TCP keepalive, and nothing is sent that "
-			       "could fail");
+	work->silent = !keepalive;
 }

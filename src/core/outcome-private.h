@@ -37,6 +37,7 @@ struct outcome_work {
 	const struct outcome_case *c;
 	const struct situation *s;
 	struct outcome *out;
+	bool silent; /* nothing is sent to a host that has gone, as far as it is known */
 };
 
 struct outcome_span {

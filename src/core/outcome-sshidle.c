@@ -130,6 +130,8 @@ static void add_alive(struct outcome_work *work, const struct policy *policy, co
 		if (!proof(work, policy, promise_ns, &span))
 			return;
 	}
+	if (mechanism == MECHANISM_SSHIDLE_HOST)
+		work->silent = false;
 	effect = add(work, mechanism, policy, span);
 	effect->certain = mechanism == MECHANISM_SSHIDLE_HOST ||
 			  (work->s->print_every == 0 && outcome_probes(work, &span));

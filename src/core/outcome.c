@@ -345,5 +345,9 @@ void outcome_compute(const struct outcome_case *outcome_case, enum outcome_situa
 	outcome_add_logind(&work);
 	outcome_add_tcp(&work);
 	outcome_add_sshidle(&work);
+	if (work.silent)
+		outcome_remark(&work,
+			       "the connection has no TCP keepalive, and nothing is sent that "
+			       "could fail");
 	conclude(work.s, is_unknown(outcome_case->server), ret_outcome);
 }

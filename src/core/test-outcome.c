@@ -389,6 +389,20 @@ static void unused_after_closed(void **state)
 	assert_int_equal(outcome.n, 1);
 }
 
+/* Who asks a host that has gone sends something. */
+static void asking_is_no_silence(void **state)
+{
+	const struct given silent = { DROPBEAR },
+			   asked = { DROPBEAR, OWN(60, 3), .idle_timeout = 900 };
+	struct outcome outcome;
+
+	(void)state;
+	compute(&silent, SITUATION_LID_CLOSED, &outcome);
+	assert_int_equal(outcome.n_remarks, 1);
+	compute(&asked, SITUATION_LID_CLOSED, &outcome);
+	assert_int_equal(outcome.n_remarks, 0);
+}
+
 static bool says(const struct outcome_notes *notes, const char *words)
 {
 	for (size_t i = 0; i < notes->n; i++)
@@ -444,6 +458,7 @@ int main(void)
 		cmocka_unit_test(each_row),
 		cmocka_unit_test(others_stay_behind),
 		cmocka_unit_test(unused_after_closed),
+		cmocka_unit_test(asking_is_no_silence),
 		cmocka_unit_test(notes_say_it),
 		cmocka_unit_test(everything_has_a_name),
 	};

@@ -350,14 +350,15 @@ static int start_daemon(struct options *options)
 		return 1;
 	}
 	if (privilege_find_user(options->user, &start.user) < 0) {
-		log_error("there is no user %s for the unprivileged half; create it with: useradd "
-			  "--system --no-create-home --home-dir /nonexistent --shell "
-			  "/usr/sbin/nologin %s",
-			  options->user, options->user);
+		log_error(
+			"there is no user %s for the unprivileged process; create it with: useradd "
+			"--system --no-create-home --home-dir /nonexistent --shell "
+			"/usr/sbin/nologin %s",
+			options->user, options->user);
 		return 1;
 	}
 	if (start.user.uid == 0) {
-		log_error("the unprivileged half must not run as %s", options->user);
+		log_error("the unprivileged process must not run as %s", options->user);
 		return 1;
 	}
 	raise_file_limit();

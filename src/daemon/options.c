@@ -16,7 +16,7 @@ static const char usage[] =
 	"  -f config       configuration file (" SSHIDLE_CONFIG_FILE ")\n"
 	"  -k keeper       what holds parked terminals (" SSHIDLE_KEEPER ")\n"
 	"  -r runtime-dir  control socket and saved state (" SSHIDLE_RUNTIME_DIR ")\n"
-	"  -u user         user of the unprivileged half (" SSHIDLE_USER ")\n"
+	"  -u user         user of the unprivileged process (" SSHIDLE_USER ")\n"
 	"  -S              without lists of allowed system calls and files\n"
 	"  -t              check the configuration and exit\n"
 	"  -T              check it and print what is in force\n"

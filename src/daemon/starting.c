@@ -191,7 +191,7 @@ static int become(const struct helper_request *request, const int fds[static STA
 	if (r < 0)
 		return r;
 	(void)execve(keeper, arguments, environment);
-	return -errno;
+	return errno == ENOENT ? -ENOPKG : -errno;
 }
 
 int starting_become(const struct helper_request *request, const int fds[static START_N],

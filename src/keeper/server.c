@@ -280,12 +280,12 @@ static void take_attach(struct client *client, const json_t *parameters)
 static void take_get_info(struct client *client, const json_t *parameters)
 {
 	(void)parameters;
-	client_send(client, varlink_reply_new(json_pack("{s:s,s:s,s:s,s:s,s:[s,s]}", "vendor",
-							"sshidle", "product", "sshidle-keeper",
-							"version", SSHIDLE_VERSION, "url",
-							"https://github.com/sshidle", "interfaces",
-							"org.varlink.service", interface),
-					      false));
+	client_send(client,
+		    varlink_reply_new(json_pack("{s:s,s:s,s:s,s:s,s:[s,s]}", "vendor", "sshidle",
+						"product", "sshidle-keeper", "version",
+						SSHIDLE_VERSION, "url", "man:sshidle-keeper(8)",
+						"interfaces", "org.varlink.service", interface),
+				      false));
 }
 
 static const struct {

@@ -215,6 +215,7 @@ static void test_limits(void **state)
 	       "ChannelTimeout session:subsystem:sftp=901\nUnusedConnectionTimeout 901\n", "");
 	expect("IdleTimeout 15m forward=1h\nKeepMax 0\n", &many, "", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nIdleAction report\n", &one, "", "");
+	expect("IdleTimeout 15m\nKeepMax 0\nIdleAction park\n", &one, "", "");
 	expect("IdleTimeout none=5m\nKeepMax 0\n", &one, "UnusedConnectionTimeout 301\n", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nMatch User a\nIdleTimeout none\n", &one, "", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nMatch Server tinyssh\nIdleTimeout none\n", &one,

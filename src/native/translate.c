@@ -247,7 +247,7 @@ void translate_limit_of(const struct config *config, enum server_id server, unsi
 {
 	*ret_limit = (struct translate_limit){ .after_ns = 0 };
 	if (number_of(config, SETTING_IDLE_ACTION) != ACTION_DISCONNECT)
-		ret_limit->why_not = "the server cannot merely report (IdleAction)";
+		ret_limit->why_not = "the server can only disconnect (IdleAction)";
 	else if (number_of(config, SETTING_KEEP_MAX) != 0)
 		ret_limit->why_not = "the server knows of no sshidle keep (KeepMax)";
 	else if (match_decides(config, server))

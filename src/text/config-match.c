@@ -96,7 +96,7 @@ static bool list_is_right(struct config_parser *parser, const struct config_keyw
 	}
 	if (right && negated_only)
 		config_parser_trouble(parser, true,
-				      "%s: a list with negations only never fits; write *,%s",
+				      "%s: a list with negations only never fits; put *, before %s",
 				      criterion_words[id], config_quote(list, strlen(list)).text);
 	return right;
 }

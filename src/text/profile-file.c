@@ -28,7 +28,8 @@ int profile_load(const char *name, char *ret_problem, struct profile **ret_profi
 		return profile_parse(&(struct config_text){ path, text, length }, ret_problem,
 				     ret_profile);
 	text_escape(path, false, shown, sizeof(shown));
-	(void)snprintf(ret_problem, PROFILE_PROBLEM_BYTES, "%s: cannot read it: %s", shown,
-		       config_file_error(r));
+	(void)snprintf(ret_problem, PROFILE_PROBLEM_BYTES, "%s: cannot read it: %s%s", shown,
+		       config_file_error(r),
+		       strchr(name, '/') ? "" : "; a profile of your own is named by its path");
 	return r;
 }

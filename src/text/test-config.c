@@ -78,7 +78,8 @@ static int64_t timeout_s(const struct config *config, const char *user, enum cha
 	"; allowed: all, or criteria with a list each: User, Group, Address, LocalPort, Server, " \
 	"Kind, Command"
 #define PERCENT_ALLOWED "; allowed: a percentage of one CPU from 0.0001% to 100%, such as 0.3%"
-#define CUTS_ALLOWED	"; allowed: NUMBER/TIME, such as 30/1m, outside of Match"
+#define CUTS_ALLOWED \
+	"; allowed: NUMBER/TIME, such as 30/1m, at most 10000 of them, outside of Match"
 #define PROFILE_ALLOWED                                                                           \
 	"; allowed: the name of a profile, such as pci-dss-4.0, or an absolute path, outside of " \
 	"Match"
@@ -289,7 +290,7 @@ static void odd_valid_lines_get_a_notice(void **state)
 		{ "AfterCut leave\nAfterCut leave",
 		  "f:2: AfterCut: is set already (f:1); the first value wins" },
 		{ "Match User !bob",
-		  "f:1: Match: User: a list with negations only never fits; write *,\"!bob\"" },
+		  "f:1: Match: User: a list with negations only never fits; put *, before \"!bob\"" },
 	};
 
 	(void)state;

@@ -228,6 +228,20 @@ def test_cut(host):
     assert rows(host.run("list").stdout)[3][-1] == "ending"
 
 
+def test_keep_where_nobody_may(tmp_path):
+    with socket.socket(socket.AF_UNIX) as daemon:
+        daemon.bind(str(tmp_path / "io.sshidle"))
+        daemon.listen()
+        with subprocess.Popen([SSHIDLE, "-r", str(tmp_path), "keep", "41", "1h"], text=True,
+                              stderr=subprocess.PIPE) as process:
+            asker = daemon.accept()[0]
+            assert b"io.sshidle.Keep" in asker.recv(4096)
+            asker.sendall(b'{"error":"io.sshidle.TooLong","parameters":{"most_s":0}}\0')
+            said = process.communicate(timeout=10)[1]
+            asker.close()
+    assert process.returncode == 1 and "KeepMax 0" in said
+
+
 def test_cut_with_text_that_is_not_utf8(host):
     result = subprocess.run(host.command("cut", "41", "-m", b"\xff"), capture_output=True, check=False)
     assert result.returncode == 2 and b"not UTF-8" in result.stderr
@@ -363,7 +377,8 @@ def test_members_of_the_group_see_all_and_touch_nothing(start):
     (["cut", "alice"], '"alice" is neither the ID of a session (41) nor a terminal (pts/3)'),
     (["keep", "41", "1x"], '"1x" is no span of time'),
     (["-r"], "option -r needs an argument"),
-    (["help", "lost"], 'there is no command "lost"'),
+    (["help", "lost"], 'there is no command "lost"; did you mean "list"?'),
+    (["cut", "41", "-m", "x" * 257], "the text has 257 bytes, at most 256 are shown"),
     (["why", "\033[2J"], "\\x1b[2J"),
 ])
 def test_wrong_usage(arguments, words):

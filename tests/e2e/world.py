@@ -239,7 +239,7 @@ class World:
         return user
 
     def engine_user(self):
-        """A system user for the unprivileged half of the daemon."""
+        """A system user for the unprivileged process of the daemon."""
         with self.lock:
             if "engine" not in self.users:
                 name = f"{self.tag}-engine"

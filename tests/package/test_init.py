@@ -66,6 +66,19 @@ def script(machine, word, status=0):
     return said
 
 
+def readings(machine):
+    """How often the configuration was read again, by the log."""
+    return machine.run("journalctl", "-t", "sshidled", "-o", "cat", "--no-pager").stdout.count(
+        " is in force for all sessions")
+
+
+def check_reload(machine):
+    """By the command, which tells what is wrong, and by SIGHUP, which alone raises MaxCuts."""
+    before = readings(machine)
+    script(machine, "reload")
+    wait_until(lambda: readings(machine) == before + 2, 5, "it is read again, twice")
+
+
 def answers(machine):
     return machine.run("sshidle", "status", check=False).returncode == 0
 
@@ -91,7 +104,7 @@ def test_openrc(machine, made, tmp_path):
     wait_until(lambda: answers(machine), 5, "it answers")
     idle = machine.log_in()
     assert "started" in script(machine, "status")
-    script(machine, "reload")
+    check_reload(machine)
     # It is supervised: killed, it comes back, and idle time goes on to count.
     before = machine.run("cat", "/run/sshidle/sshidled.pid").stdout
     wait_until(lambda: '"idle_s"' in machine.run("sshidle", "list", "--json").stdout, 3, "it is seen")
@@ -126,7 +139,7 @@ def test_procd(machine, tmp_path):
     wait_until(lambda: answers(machine), 5, "it answers")
     told = machine.run("cat", "/tmp/procd").stdout.splitlines()
     assert "command /usr/sbin/sshidled -D" in told and "respawn 3600 1 0" in told
-    script(machine, "reload")
+    check_reload(machine)
     machine.write_config("IdleTimeoot 5s\n")
     assert "IdleTimeoot" in script(machine, "reload", 1)
     machine.run("pkill", "-o", "-x", "sshidled")

@@ -239,7 +239,8 @@ def test_paste_is_a_prefix(make_bench, world, server, delay_ms):
 # -- where it fails ---------------------------------------------------------------------------
 
 FAILING = {
-    "missing": (lambda world: "/nonexistent/keeper", "could not be started: No such file"),
+    "missing": (lambda world: "/nonexistent/keeper",
+                r"there is no sshidle-keeper where it is looked for \(sshidled -k\)"),
     "ends": (lambda world: "/bin/false", "ended while it started"),
     "refuses": (lambda world: script(world, "refuses",
                                      "os.write(4, struct.pack('=ii', -13, 0))"),
