@@ -7,7 +7,9 @@ that fits it best.
 """
 
 import contextlib
+import functools
 import os
+import re
 import socket
 import subprocess
 import time
@@ -15,8 +17,9 @@ import time
 from away import place_of
 from world import ENVIRONMENT_MARK, kill, tree_of
 
-SSHD = "/usr/sbin/sshd"
-DROPBEAR = "/usr/sbin/dropbear"
+# The distribution's, or another version: the scenarios are the same for all.
+SSHD = os.environ.get("SSHIDLE_TEST_SSHD", "/usr/sbin/sshd")
+DROPBEAR = os.environ.get("SSHIDLE_TEST_DROPBEAR", "/usr/sbin/dropbear")
 TINYSSHD = "/usr/sbin/tinysshd"
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 
@@ -41,6 +44,19 @@ Subsystem sftp {sftp}
 """
 
 
+@functools.cache
+def version_of(program, pattern):
+    """(major, minor) as the program tells it; sshd before 9.3 with its usage."""
+    done = subprocess.run([program, "-V"], capture_output=True, text=True, check=False)
+    found = re.search(pattern, done.stdout + done.stderr)
+    assert found, f"{program} -V says {done.stdout}{done.stderr}"
+    return int(found[1]), int(found[2])
+
+
+def sshd_version():
+    return version_of(SSHD, r"OpenSSH_(\d+)\.(\d+)")
+
+
 class Server:
     """One flavour of server; remembers its listeners and ends them all in stop()."""
 
@@ -50,6 +66,7 @@ class Server:
     address = "127.0.0.1"
     packages = {}
     cannot = {}
+    shows_user = True  # in the server's process; else only a child does
 
     def __init__(self, world):
         self.world = world
@@ -204,6 +221,11 @@ class Dropbear(Server):
                 "/usr/bin/dropbearconvert": "dropbear-bin"}
     cannot = {"rekey": NO_REKEY}
 
+    @property
+    def shows_user(self):
+        """Since 2025.89 its process becomes the user."""
+        return version_of(DROPBEAR, r"v(\d+)\.(\d+)") >= (2025, 89)
+
     def host_key(self):
         def make():
             path = self.world.path("keys", "dropbear_host_key")
@@ -237,6 +259,7 @@ class DropbearInetd(Dropbear):
 
 class Tinyssh(Server):
     name = word = "tinyssh"
+    shows_user = False
     login = "tina"
     packages = {TINYSSHD: "tinysshd", "/usr/bin/tcpserver": "ucspi-tcp"}
     cannot = {

@@ -315,8 +315,8 @@ class Play:
         return entry
 
     def shown_user(self, kind, user):
-        """dropbear and tinysshd run as root: only a child shows who logged in."""
-        if self.server.word != "openssh" and kind in ("none", "forward"):
+        """Where the server's process stays root only a child shows who logged in."""
+        if not self.server.shows_user and kind in ("none", "forward"):
             return None
         return (user or self.user).name
 

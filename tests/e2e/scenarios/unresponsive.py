@@ -19,6 +19,7 @@ import time
 from away import place_of
 from clients import Pipe, connection_port, drive
 from daemon import pairs_of
+from servers import sshd_version
 from stage import LIMIT_S, collect, scenario, span
 from world import is_alive, kill, wait_until
 
@@ -258,7 +259,7 @@ def stopped_without_probes(play):
 @scenario(policy=alive(1, 4, idle=LIMIT_S), listen=PROBES)
 def stopped_printing(play):
     """sshd from 9.2 on sends no probe while the session prints."""
-    if ssh_version() < (9, 2):
+    if sshd_version() < (9, 2):
         return
     term = guest(play, limit=LIMIT_S)
     print_now_and_then(term)
@@ -566,7 +567,7 @@ def borrowed(client):
             assert fd >= 0, os.strerror(ctypes.get_errno())
             own = socket.socket(fileno=fd)
             with contextlib.suppress(OSError):
-                if own.getpeername()[1] == client.from_port:
+                if own.family == socket.AF_INET and own.getpeername()[1] == client.from_port:
                     return own
             own.close()
     finally:
@@ -726,12 +727,6 @@ def without_net_admin(play):
 # -- what sshd does alone -------------------------------------------------------------------
 
 
-def ssh_version():
-    """(major, minor) of the OpenSSH on this host."""
-    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
-    return tuple(map(int, re.search(r"OpenSSH_(\d+)\.(\d+)", said).groups()))
-
-
 ALONE = {"ClientAliveInterval": 1, "ClientAliveCountMax": 3}
 
 
@@ -742,7 +737,7 @@ def sshd_alone_silent(play):
     term.kill(signal.SIGSTOP)
     last = heard(play, term)[1]
     gone = gone_at(term, time.monotonic() + 15)
-    takes = 8 if (9, 2) <= ssh_version() < (9, 5) else 4
+    takes = 8 if (9, 2) <= sshd_version() < (9, 5) else 4
     assert gone, "sshd never gives it up"
     assert takes - 1.2 < gone - last[0] < takes + 0.6 + play.slack(), gone - last[0]
     term.ended_at = gone
@@ -755,7 +750,7 @@ def sshd_alone_printing(play):
     print_now_and_then(term)
     term.kill(signal.SIGSTOP)
     gone = gone_at(term, time.monotonic() + 16)
-    if ssh_version() >= (9, 2):
+    if sshd_version() >= (9, 2):
         assert not gone, "sshd found it"
 
 
