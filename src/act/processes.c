@@ -111,8 +111,9 @@ bool processes_alive(const struct processes *processes, size_t index)
 {
 	struct pollfd poll_for = { .fd = processes->records[index].pidfd, .events = POLLIN };
 
-	/* A pidfd is readable once its process has ended, also before it is reaped. */
-	return poll(&poll_for, 1, 0) == 0;
+	/* A pidfd is readable once its process has ended, also before it is reaped; where that cannot be told it has
+	 * not. */
+	return poll(&poll_for, 1, 0) <= 0;
 }
 
 size_t processes_count_alive(const struct processes *processes)

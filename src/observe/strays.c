@@ -78,30 +78,48 @@ static int want(uint32_t uid)
 	return 0;
 }
 
-/* `bytes` has room for ENVIRONMENT_BYTES. NULL in `ret_variable`: none of whom we look for. */
-static int read_variable(int32_t pid, char *bytes, uint32_t *ret_uid, const char **ret_variable)
+/* `bytes` has room for ENVIRONMENT_BYTES. */
+static int read_environment(int32_t pid, char *bytes, size_t *ret_size)
 {
 	auto_close int fd = -1;
-	struct stat status;
+	size_t size = 0;
 	char path[48];
 	ssize_t n;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
-	*ret_variable = NULL;
-	if (stat(path, &status) < 0)
-		return -errno;
-	if (!is_wanted(status.st_uid))
-		return 0;
 	(void)snprintf(path, sizeof(path), "/proc/%d/environ", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	n = read(fd, bytes, ENVIRONMENT_BYTES - 1);
-	if (n < 0)
+	do {
+		n = read(fd, bytes + size, ENVIRONMENT_BYTES - 1 - size);
+		if (n < 0)
+			return -errno;
+		size += (size_t)n;
+	} while (n > 0 && size < ENVIRONMENT_BYTES - 1);
+	bytes[size] = '\0';
+	*ret_size = size;
+	return 0;
+}
+
+/* NULL in `ret_variable`: none of whom we look for. */
+static int read_variable(int32_t pid, char *bytes, uint32_t *ret_uid, const char **ret_variable)
+{
+	struct stat status;
+	char path[48];
+	size_t size = 0;
+	int r;
+
+	*ret_variable = NULL;
+	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &status) < 0)
 		return -errno;
-	bytes[n] = '\0';
+	if (!is_wanted(status.st_uid))
+		return 0;
+	r = read_environment(pid, bytes, &size);
+	if (r < 0)
+		return r;
 	*ret_uid = status.st_uid;
-	*ret_variable = find_variable(bytes, (size_t)n);
+	*ret_variable = find_variable(bytes, size);
 	return 0;
 }
 
