@@ -13,8 +13,8 @@
 #include "base/fake-proc.h"
 #include "base/pids.h"
 
-/* More than one reading gives. */
-enum { CHILDREN = 2 * PIDS_BYTES / 24 };
+/* More than one reading gives: each takes 24 bytes at least. */
+enum { CHILDREN = PIDS_BYTES / 24 };
 
 static pid_t children[CHILDREN];
 
