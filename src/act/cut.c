@@ -146,14 +146,18 @@ static int64_t step_survey(struct cut *cut, int64_t now_ns)
 {
 	const struct session_facts *facts = watch_facts(cut->watch);
 	int64_t again_ns;
+	int r;
 
 	if (cut->surveyed_at_ns == 0 && now_ns < cut->stage_until_ns &&
 	    processes_count_alive(&cut->processes) > 0)
 		return now_ns + SURVEY_LOOK_NS;
 	if (cut->surveyed_at_ns == 0)
 		cut->surveyed_at_ns = now_ns;
-	if (strays_look(facts, cut->surveyed_at_ns, now_ns, &again_ns) == -EAGAIN)
+	r = strays_look(facts, cut->surveyed_at_ns, now_ns, &again_ns);
+	if (r == -EAGAIN)
 		return again_ns;
+	if (r < 0)
+		cut->processes.incomplete = true;
 	processes_record_strays(&cut->processes, facts);
 	return finish(cut, 0);
 }
@@ -207,6 +211,7 @@ void cut_result(const struct cut *cut, struct order_cut_done *ret_done)
 	ret_done->notice_bytes = cut->guard.notice_bytes;
 	ret_done->n_hung_up = 0;
 	ret_done->n_survivors = 0;
+	ret_done->more_survivors = cut->processes.incomplete;
 	for (size_t i = 0; i < cut->processes.n; i++) {
 		const struct process_record *record = &cut->processes.records[i];
 

@@ -36,35 +36,40 @@ static const struct process_record *record_find(const struct processes *processe
 	return NULL;
 }
 
+static void add(struct processes *processes, const struct watch_process *facts)
+{
+	struct process_record *record = &processes->records[processes->n];
+	int r;
+
+	record->facts = *facts;
+	r = pidfd_of(facts, &record->pidfd);
+	if (r == 0)
+		processes->n++;
+	else if (r != -ESRCH)
+		processes->incomplete = true;
+}
+
 void processes_record(struct processes *processes, const struct watch *watch)
 {
 	struct watch_process found[PROCESSES_MAX];
 	int n = watch_processes(watch, found, PROCESSES_MAX);
 
 	processes->n = 0;
-	for (int i = 0; i < n; i++) {
-		struct process_record *record = &processes->records[processes->n];
-
-		record->facts = found[i];
-		if (pidfd_of(&found[i], &record->pidfd) == 0)
-			processes->n++;
-	}
+	processes->incomplete = n < 0 && n != -ESRCH;
+	for (int i = 0; i < n; i++)
+		add(processes, &found[i]);
 }
 
 void processes_record_strays(struct processes *processes, const struct session_facts *facts)
 {
 	struct watch_process found[PROCESSES_MAX];
-	size_t n = strays_find(facts, found, PROCESSES_MAX);
+	size_t n;
 
-	for (size_t i = 0; i < n && processes->n < PROCESSES_MAX; i++) {
-		struct process_record *record = &processes->records[processes->n];
-
-		if (record_find(processes, found[i].pid))
-			continue;
-		record->facts = found[i];
-		if (pidfd_of(&found[i], &record->pidfd) == 0)
-			processes->n++;
-	}
+	if (strays_find(facts, found, PROCESSES_MAX, &n) < 0)
+		processes->incomplete = true;
+	for (size_t i = 0; i < n && processes->n < PROCESSES_MAX; i++)
+		if (!record_find(processes, found[i].pid))
+			add(processes, &found[i]);
 }
 
 void processes_deinit(struct processes *processes)
@@ -106,8 +111,9 @@ bool processes_alive(const struct processes *processes, size_t index)
 {
 	struct pollfd poll_for = { .fd = processes->records[index].pidfd, .events = POLLIN };
 
-	/* A pidfd is readable once its process has ended, also before it is reaped. */
-	return poll(&poll_for, 1, 0) == 0;
+	/* A pidfd is readable once its process has ended, also before it is reaped; where that cannot be told it has
+	 * not. */
+	return poll(&poll_for, 1, 0) <= 0;
 }
 
 size_t processes_count_alive(const struct processes *processes)

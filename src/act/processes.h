@@ -19,6 +19,7 @@ struct process_record {
 struct processes {
 	struct process_record records[PROCESSES_MAX];
 	size_t n;
+	bool incomplete; /* not all could be looked at: there may be more */
 };
 
 /* Records the session's processes, at most PROCESSES_MAX; those that end meanwhile are left out. */

@@ -3,6 +3,7 @@
  * without its effect fails, what works otherwise than it reads is a remark.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "audit/audit-private.h"
@@ -251,8 +252,12 @@ static void find_kills_work(const struct audit_input *input, struct audit_result
 		return;
 	if (input->multiplexers > 0)
 		audit_add(result, AUDIT_FAIL, stop_idle_place(logind),
-			  "StopIdleSessionSec %s, and %u of tmux and screen run here",
+			  "StopIdleSessionSec %s, and %" PRId64 " of tmux and screen run here",
 			  audit_span_text(logind->stop_idle_session_ns).text, input->multiplexers);
+	else if (input->multiplexers < 0)
+		audit_add(result, AUDIT_UNKNOWN, stop_idle_place(logind),
+			  "StopIdleSessionSec %s; whether tmux or screen runs here cannot be read",
+			  audit_span_text(logind->stop_idle_session_ns).text);
 	else
 		audit_add(result, AUDIT_REMARK, stop_idle_place(logind), "StopIdleSessionSec %s",
 			  audit_span_text(logind->stop_idle_session_ns).text);

@@ -34,7 +34,7 @@ struct audit_input {
 	const struct config *config; /* NULL: it could not be read */
 	bool running;		     /* sshidled answers */
 	bool stale;		     /* it runs with an older state of the configuration */
-	uint32_t multiplexers;	     /* tmux and screen that run */
+	int64_t multiplexers;	     /* tmux and screen that run; below 0: not known */
 	bool scopes;		     /* what sshidled parks gets a scope of systemd */
 	/* One case: user (with groups) and address.  Both NULL: everybody, so each Match block that
 	 * may fit somebody is looked at. */

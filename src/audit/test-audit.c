@@ -2,6 +2,7 @@
  * A table of hosts, each a good one with one thing changed: which verdict each condition gets, which
  * findings there are, and what is said.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -426,7 +427,7 @@ static void a_condition_gets_its_verdict(void **state)
 static const struct {
 	void (*change)(void);
 	const char *config; /* NULL: the good one */
-	uint32_t multiplexers;
+	int64_t multiplexers;
 	const char *id; /* "": none at all but those of the good host */
 	enum audit_verdict verdict;
 	const char *said;
@@ -461,6 +462,8 @@ static const struct {
 	  "StopIdleSessionSec 10m" },
 	{ stop_idle_10m, NULL, 3, "logind.stop-idle-kills-work", AUDIT_FAIL,
 	  "StopIdleSessionSec 10m, and 3 of tmux and screen run here" },
+	{ stop_idle_10m, NULL, -EIO, "logind.stop-idle-kills-work", AUDIT_UNKNOWN,
+	  "StopIdleSessionSec 10m; whether tmux or screen runs here cannot be read" },
 	{ no_settings, NULL, 0, "server.not-read", AUDIT_UNKNOWN,
 	  "openssh on port 22: sshd -T fails" },
 	{ count_0_in_8_0, NULL, 0, "", AUDIT_REMARK, NULL },

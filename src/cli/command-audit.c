@@ -1,5 +1,3 @@
-#include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +6,7 @@
 
 #include "audit/audit.h"
 #include "base/cleanup.h"
+#include "base/pids.h"
 #include "base/text.h"
 #include "cli/audit-output.h"
 #include "cli/command.h"
@@ -20,30 +19,37 @@
 #define EXIT_FAILED_CHECK COMMAND_FAILED
 #define EXIT_BLIND	  COMMAND_USAGE
 
-/* Names of servers of tmux and screen, as the kernel keeps them (the first 15 bytes). */
-static bool is_multiplexer(const char *pid)
+/* 1: a server of tmux or screen; names as the kernel keeps them (the first 15 bytes). */
+static int is_multiplexer(int32_t pid)
 {
 	char path[64], name[32] = "";
 	auto_fclose FILE *file = NULL;
 
-	(void)snprintf(path, sizeof(path), "/proc/%.20s/comm", pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
 	file = fopen(path, "re");
 	if (!file || !fgets(name, sizeof(name), file))
-		return false;
+		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
 	return text_starts(name, "tmux: server") || text_starts(name, "screen");
 }
 
-static uint32_t count_multiplexers(void)
+/* -errno: they cannot be counted. */
+static int64_t count_multiplexers(void)
 {
-	DIR *directory = opendir("/proc");
-	const struct dirent *entry;
-	uint32_t n = 0;
+	struct pids pids;
+	int64_t n = 0;
+	int32_t pid;
+	int r = pids_open(&pids);
 
-	while (directory && (entry = readdir(directory)) != NULL)
-		n += isdigit((unsigned char)entry->d_name[0]) && is_multiplexer(entry->d_name);
-	if (directory)
-		(void)closedir(directory);
-	return n;
+	if (r < 0)
+		return r;
+	while ((r = pids_next(&pids, &pid)) > 0) {
+		r = is_multiplexer(pid);
+		if (r < 0)
+			break;
+		n += r;
+	}
+	pids_close(&pids);
+	return r < 0 ? r : n;
 }
 
 static int load_profile(const struct arguments *arguments, const struct config *config,

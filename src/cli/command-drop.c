@@ -32,7 +32,7 @@ enum command_exit command_drop(const struct arguments *arguments)
 	int r = parked_find(arguments->runtime_dir, PARKED_ALL, &list);
 
 	if (r < 0) {
-		output_error("%s", strerror(-r));
+		output_error("what is parked cannot be found: %s", strerror(-r));
 		return result;
 	}
 	parked = parked_get(&list, arguments->operands[0]);

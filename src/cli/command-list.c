@@ -195,9 +195,12 @@ static void say_hidden(size_t shown, size_t hidden)
 static void say_parked(const char *runtime_dir)
 {
 #if HAVE_PARK
-	const size_t n = parked_count(runtime_dir);
+	size_t n;
+	const int r = parked_count(runtime_dir, &n);
 
-	if (n > 0)
+	if (r < 0)
+		output_error("what is parked cannot be found: %s", strerror(-r));
+	else if (n > 0)
 		(void)printf("%zu parked: sshidle parked\n", n);
 #else
 	(void)runtime_dir;

@@ -42,7 +42,7 @@ enum command_exit command_parked(const struct arguments *arguments)
 			    &list);
 
 	if (r < 0) {
-		output_error("%s", strerror(-r));
+		output_error("what is parked cannot be found: %s", strerror(-r));
 		return COMMAND_FAILED;
 	}
 	if (arguments->json)

@@ -55,6 +55,7 @@ static bool would_show_itself(const struct parked *parked)
 	const bool attached = json_is_true(json_object_get(parked->info, "attached"));
 	const char *tty = string_of(parked->info, "tty");
 	struct inside inside;
+	int r;
 
 	/* What has ended has none any more, and we may have got its number. */
 	if (json_is_true(json_object_get(parked->info, "ended")))
@@ -63,11 +64,16 @@ static bool would_show_itself(const struct parked *parked)
 		output_error("%u is this very terminal", parked->id);
 		return true;
 	}
-	if (!inside_find(tty, attached, &inside))
+	r = inside_find(tty, attached, &inside);
+	if (r == 0)
 		return false;
-	output_error(
-		"%u shows %s (pid %d), and this runs inside of that; resume it from another terminal",
-		parked->id, inside.name, (int)inside.pid);
+	if (r < 0)
+		output_error("cannot tell whether this runs inside of %u: %s", parked->id,
+			     strerror(-r));
+	else
+		output_error(
+			"%u shows %s (pid %d), and this runs inside of that; resume it from another terminal",
+			parked->id, inside.name, (int)inside.pid);
 	return true;
 }
 
@@ -169,7 +175,7 @@ enum command_exit command_resume(const struct arguments *arguments)
 				     arguments->escape);
 	r = parked_find(arguments->runtime_dir, PARKED_ALL, &list);
 	if (r < 0) {
-		output_error("%s", strerror(-r));
+		output_error("what is parked cannot be found: %s", strerror(-r));
 		return result;
 	}
 	parked = choose(&list, arguments);

@@ -1,6 +1,6 @@
 #include "cli/inside.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directory.h"
 #include "base/text.h"
 
 enum { ANCESTORS_MAX = 64, STAT_BYTES = 1024 };
@@ -24,26 +25,34 @@ static bool read_process(int32_t pid, struct procstat *ret_process)
 	return n > 0 && procstat_parse(text, (size_t)n, ret_process) == 0;
 }
 
+/* It has ended, or may not be looked into. */
+static bool is_nobody(int error)
+{
+	return error == ENOENT || error == ESRCH || error == EACCES || error == EPERM;
+}
+
 /* By its node, as another container may have one of the same name. */
-static bool has_open(int32_t pid, const struct stat *node)
+static int has_open(int32_t pid, const struct stat *node)
 {
 	const struct dirent *entry;
 	struct stat status;
-	bool found = false;
 	char path[64];
 	DIR *list;
+	int r;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	list = opendir(path);
-	while (list && !found && (entry = readdir(list)) != NULL)
-		found = fstatat(dirfd(list), entry->d_name, &status, 0) == 0 &&
-			status.st_dev == node->st_dev && status.st_ino == node->st_ino;
-	if (list)
-		(void)closedir(list);
-	return found;
+	if (!list)
+		return is_nobody(errno) ? 0 : -errno;
+	while ((r = directory_next(list, &entry)) > 0)
+		if (fstatat(dirfd(list), entry->d_name, &status, 0) == 0 &&
+		    status.st_dev == node->st_dev && status.st_ino == node->st_ino)
+			break;
+	(void)closedir(list);
+	return is_nobody(-r) ? 0 : r;
 }
 
-bool inside_find(const char *tty, bool attached, struct inside *ret_inside)
+int inside_find(const char *tty, bool attached, struct inside *ret_inside)
 {
 	int32_t pid = (int32_t)getppid();
 	char path[64] = "";
@@ -54,14 +63,18 @@ bool inside_find(const char *tty, bool attached, struct inside *ret_inside)
 	if (!text_starts(tty, "pts/") ||
 	    text_to_u64(tty + strlen("pts/"), INT32_MAX, &number) < 0 ||
 	    !text_append(path, sizeof(path), "/dev/%s", tty) || stat(path, &node) < 0)
-		return false;
+		return 0;
 	for (int i = 0; i < ANCESTORS_MAX && pid > 1 && read_process(pid, &process); i++) {
-		if ((attached || process.tty != (int32_t)number) && has_open(pid, &node)) {
+		const bool may = attached || process.tty != (int32_t)number;
+		const int r = may ? has_open(pid, &node) : 0;
+
+		if (r > 0) {
 			ret_inside->pid = pid;
 			memcpy(ret_inside->name, process.name, sizeof(ret_inside->name));
-			return true;
 		}
+		if (r != 0)
+			return r;
 		pid = process.parent;
 	}
-	return false;
+	return 0;
 }

@@ -14,6 +14,7 @@ struct inside {
 /*
  * An ancestor that has the terminal open, which is "pts/N", without being one of its own programs: a multiplexer
  * (tmux, screen) with a client there.  If somebody looks at the terminal (`attached`) also one of its own: a program
- * that makes another terminal within (script).  Ancestors that may not be looked into are left out.
+ * that makes another terminal within (script).  Ancestors that may not be looked into are left out.  1: found; 0: there is
+ * none; -errno: not known.
  */
-bool inside_find(const char *tty, bool attached, struct inside *ret_inside);
+int inside_find(const char *tty, bool attached, struct inside *ret_inside);

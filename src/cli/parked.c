@@ -1,6 +1,5 @@
 #include "cli/parked.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directory.h"
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/clock.h"
@@ -226,6 +226,13 @@ static int parse_name(const char *name, uint32_t *ret_id)
 	return 0;
 }
 
+/* NULL where there is none, and so nothing is parked. */
+static int open_directory(const char *path, DIR **ret_directory)
+{
+	*ret_directory = opendir(path);
+	return *ret_directory || errno == ENOENT ? 0 : -errno;
+}
+
 static int find_of(const char *runtime_dir, uid_t uid, enum parked_whose whose,
 		   struct parked_list *list)
 {
@@ -235,25 +242,28 @@ static int find_of(const char *runtime_dir, uid_t uid, enum parked_whose whose,
 	char path[108] = "";
 	const struct dirent *entry;
 	DIR *directory;
-	int r = 0;
+	int r;
 
 	if (!text_append(path, sizeof(path), "%s/parked/%u", runtime_dir, uid))
 		return 0;
-	directory = opendir(path);
+	r = open_directory(path, &directory);
 	if (!directory)
-		return 0;
-	while (r == 0 && (entry = readdir(directory)) != NULL) {
+		return r;
+	while ((r = directory_next(directory, &entry)) > 0) {
 		struct parked parked = { .uid = uid };
 		const int64_t one_ms = clock_now_ms() + within_ms;
 
 		if (clock_now_ms() >= until_ms) {
 			output_error("the keepers of uid %u do not answer; the rest is left out",
 				     uid);
+			r = 0;
 			break;
 		}
 		if (parse_name(entry->d_name, &parked.id) == 0 &&
 		    text_append(parked.path, sizeof(parked.path), "%s/%s", path, entry->d_name))
 			r = look_at(list, &parked, one_ms < until_ms ? one_ms : until_ms);
+		if (r < 0)
+			break;
 	}
 	(void)closedir(directory);
 	return r;
@@ -265,16 +275,19 @@ static int find_all(const char *runtime_dir, struct parked_list *list)
 	const struct dirent *entry;
 	DIR *directory;
 	uint64_t uid;
-	int r = 0;
+	int r;
 
 	if (!text_append(path, sizeof(path), "%s/parked", runtime_dir))
 		return 0;
-	directory = opendir(path);
+	r = open_directory(path, &directory);
 	if (!directory)
-		return 0;
-	while (r == 0 && (entry = readdir(directory)) != NULL)
+		return r;
+	while ((r = directory_next(directory, &entry)) > 0) {
 		if (text_to_u64(entry->d_name, UINT32_MAX, &uid) == 0)
 			r = find_of(runtime_dir, (uid_t)uid, PARKED_ALL, list);
+		if (r < 0)
+			break;
+	}
 	(void)closedir(directory);
 	return r;
 }
@@ -307,15 +320,14 @@ int parked_find(const char *runtime_dir, enum parked_whose whose, struct parked_
 	return 0;
 }
 
-size_t parked_count(const char *runtime_dir)
+int parked_count(const char *runtime_dir, size_t *ret_n)
 {
 	struct parked_list list = { .only_count = true };
-	size_t n;
+	const int r = find(runtime_dir, PARKED_ALL, &list);
 
-	(void)find(runtime_dir, PARKED_ALL, &list);
-	n = list.n;
+	*ret_n = list.n;
 	parked_deinit(&list);
-	return n;
+	return r;
 }
 
 void parked_deinit(struct parked_list *list)

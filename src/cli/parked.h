@@ -27,11 +27,12 @@ enum parked_whose { PARKED_ALL, PARKED_MINE };
 /*
  * Sockets without a keeper are left out, and removed if they are the caller's.  What stands in another
  * user's directory may be anything: it is waited for so long and no longer, whatever it sends; number and user
- * are those of the socket, whatever it says.  -ENOMEM.
+ * are those of the socket, whatever it says.  -errno: not all of them could be found.
  */
 int parked_find(const char *runtime_dir, enum parked_whose whose, struct parked_list *ret_list);
-/* How many keepers there are, of the caller's or for root of everybody's, without asking them. */
-size_t parked_count(const char *runtime_dir);
+/* How many keepers there are, of the caller's or for root of everybody's, without asking them. -errno: not all
+ * of them could be found. */
+int parked_count(const char *runtime_dir, size_t *ret_n);
 void parked_deinit(struct parked_list *list);
 
 /* One of them by number, or by UID/NUMBER; NULL, and it has been said, when there is none, or more than one. */

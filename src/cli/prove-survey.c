@@ -1,5 +1,4 @@
 /* Which processes there are, what is below one of them, and which carry our mark. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/pids.h"
 #include "base/text.h"
 #include "cli/prove.h"
 
@@ -66,19 +66,18 @@ static int add_process(struct prove_snapshot *snapshot, int32_t pid)
 int prove_survey_take(struct prove_snapshot *ret_snapshot)
 {
 	struct prove_snapshot snapshot = { 0 };
-	const struct dirent *entry;
-	DIR *proc = opendir("/proc");
-	int r = 0;
+	struct pids pids;
+	int32_t pid;
+	int r = pids_open(&pids);
 
-	if (!proc)
-		return -errno;
-	while (r == 0 && (entry = readdir(proc))) {
-		uint64_t pid;
-
-		if (text_to_u64(entry->d_name, INT32_MAX, &pid) == 0)
-			r = add_process(&snapshot, (int32_t)pid);
+	if (r < 0)
+		return r;
+	while ((r = pids_next(&pids, &pid)) > 0) {
+		r = add_process(&snapshot, pid);
+		if (r < 0)
+			break;
 	}
-	(void)closedir(proc);
+	pids_close(&pids);
 	if (r < 0)
 		prove_survey_free(&snapshot);
 	else
@@ -221,6 +220,8 @@ static size_t kill_round(const char *mark, uid_t uid)
 		auto_close int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 
 		/* What is looked at now is what the descriptor holds, or nothing any more. */
+		if (pidfd < 0 && errno != ESRCH)
+			n++;
 		if (pid == getpid() || pidfd < 0 ||
 		    !(mark ? is_marked(pid, mark, true)
 			   : runs_as(pid, uid) && !is_in_container(pid)))

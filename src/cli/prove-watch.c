@@ -348,11 +348,15 @@ static void step_ended(struct loop *loop, struct prove_case *one)
 
 	if (since_ns < SURVIVE_NS || (!one->told && since_ns < RECORD_NS))
 		return;
-	if (prove_survey_take(&snapshot) == 0) {
-		prove_survey_marked(&snapshot, one->mark, one->client.pid, &one->processes);
-		prove_survey_living(&snapshot, &one->processes);
-		prove_survey_free(&snapshot);
+	if (prove_survey_take(&snapshot) < 0) {
+		if (since_ns >= RECORD_NS)
+			give_up(loop, one, PROVE_COULD_NOT_RUN,
+				"what it left alive cannot be read");
+		return;
 	}
+	prove_survey_marked(&snapshot, one->mark, one->client.pid, &one->processes);
+	prove_survey_living(&snapshot, &one->processes);
+	prove_survey_free(&snapshot);
 	one->after_ns = one->ended_at_ns - one->last_use_ns;
 	prove_verdict_give(loop->watch, one);
 	prove_client_end(&one->client);

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fake-proc.h"
 #include "cli/prove-private.h"
 #include "core/judge.h"
 #include "core/policy.h"
@@ -267,6 +268,18 @@ static void keys_stay_their_owner_s(void **state)
 	assert_int_equal(rmdir(directory), 0);
 }
 
+static void half_a_survey_is_none(void **state)
+{
+	struct prove_snapshot snapshot;
+
+	(void)state;
+	/* The second read finds the end, or more. */
+	for (int number = 1; number <= 2; number++) {
+		fake_proc_fail_at(number);
+		assert_int_equal(prove_survey_take(&snapshot), -EIO);
+	}
+}
+
 static void only_what_is_marked_is_found(void **state)
 {
 	struct prove_processes processes = { 0 };
@@ -345,6 +358,7 @@ int main(void)
 		cmocka_unit_test(waits_of_the_host_are_allowed),
 		cmocka_unit_test(keys_come_and_go),
 		cmocka_unit_test(keys_stay_their_owner_s),
+		cmocka_unit_test(half_a_survey_is_none),
 		cmocka_unit_test(only_what_is_marked_is_found),
 		cmocka_unit_test(containers_are_left_alone),
 	};

@@ -115,9 +115,10 @@ struct order_cut_done {
 	uint32_t handle;
 	int32_t result;	 /* 0; -EBUSY: used meanwhile, nothing was done; -EDQUOT: MaxCuts; -errno */
 	uint32_t signal; /* that it took to end the server's process: 0 none */
-	uint32_t notice_bytes; /* of output that our own line made, when it was not cut */
-	uint32_t n_hung_up;    /* processes that got SIGHUP from us; the first ones are named */
-	uint32_t n_survivors;  /* those that live on; the first ones are named */
+	uint32_t notice_bytes;	 /* of output that our own line made, when it was not cut */
+	uint32_t n_hung_up;	 /* processes that got SIGHUP from us; the first ones are named */
+	uint32_t n_survivors;	 /* those that live on; the first ones are named */
+	uint32_t more_survivors; /* 1: there may be more, not all could be looked at */
 	struct order_survivor hung_up[ORDER_SURVIVORS_MAX];
 	struct order_survivor survivors[ORDER_SURVIVORS_MAX];
 	uint32_t n_parked;

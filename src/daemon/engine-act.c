@@ -318,8 +318,9 @@ static void log_cut(const struct entry *entry, const struct order_cut_done *done
 	} else if (entry->ending->parking && session->record) {
 		record = session->record + strlen("parked ");
 	}
-	record_processes(done->hung_up, done->n_hung_up, hung_up, sizeof(hung_up));
-	record_processes(done->survivors, done->n_survivors, survivors, sizeof(survivors));
+	record_processes(done->hung_up, done->n_hung_up, false, hung_up, sizeof(hung_up));
+	record_processes(done->survivors, done->n_survivors, done->more_survivors != 0, survivors,
+			 sizeof(survivors));
 	log_info("%s%s%s%s signal=%u hung-up=%s lives-on=%s",
 		 entry->ending->parking && done->n_parked == 0 && session->record ? "cut " : "",
 		 record, done->n_parked > 0 ? " parked=" : "", done->n_parked > 0 ? parked : "",

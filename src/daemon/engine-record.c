@@ -224,12 +224,12 @@ char *record_new(const struct entry *entry)
 	return record;
 }
 
-void record_processes(const struct order_survivor *processes, uint32_t n, char *ret_text,
+void record_processes(const struct order_survivor *processes, uint32_t n, bool more, char *ret_text,
 		      size_t size)
 {
 	uint32_t named = n < ORDER_SURVIVORS_MAX ? n : ORDER_SURVIVORS_MAX;
 
-	(void)text_copy(n == 0 ? "none" : "", ret_text, size);
+	(void)text_copy(n == 0 && !more ? "none" : "", ret_text, size);
 	for (uint32_t i = 0; i < named; i++) {
 		char foreign[sizeof(processes[i].name)], name[96];
 
@@ -239,4 +239,6 @@ void record_processes(const struct order_survivor *processes, uint32_t n, char *
 	}
 	if (n > named)
 		text_append(ret_text, size, ",+%u", n - named);
+	if (more)
+		text_append(ret_text, size, "%sunknown", n > 0 ? "," : "");
 }

@@ -184,8 +184,8 @@ void record_lack(const struct session *session, const struct verdict *verdict, c
 bool record_is_unresponsive(const struct verdict *verdict);
 /* The record of a cut, all but its outcome; the caller's, NULL without memory. */
 char *record_new(const struct entry *entry);
-/* "1234(make),1235(sh)" or "none". */
-void record_processes(const struct order_survivor *processes, uint32_t n, char *ret_text,
+/* "1234(make),1235(sh)" or "none"; if there may be more "1234(make),unknown" or "unknown". */
+void record_processes(const struct order_survivor *processes, uint32_t n, bool more, char *ret_text,
 		      size_t size);
 
 /* engine.c */

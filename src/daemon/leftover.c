@@ -1,6 +1,5 @@
 #include "daemon/leftover.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -11,7 +10,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directory.h"
 #include "base/log.h"
+#include "base/pids.h"
 #include "base/text.h"
 #include "observe/process.h"
 
@@ -19,34 +20,48 @@
 #define USUAL_MODE   0620
 #define PRIVATE_MODE 0600
 
-/* The user of the terminal's session leader; false: there is none.  A number is not unique, as every devpts
- * counts its own, and anybody can mount one: if more than one user could be meant, it is nobody. */
-static bool find_user(int32_t pty, uint32_t *ret_uid)
+/* 1 and its user: the process leads the session of the terminal. */
+static int look_at_process(int32_t pid, int32_t pty, uint32_t *ret_uid)
 {
-	DIR *proc = opendir("/proc");
-	const struct dirent *entry;
-	bool found = false, doubtful = false;
+	struct procstat_status status;
+	struct procstat stat;
+	int r = process_stat(pid, &stat);
 
-	while (proc && !doubtful && (entry = readdir(proc)) != NULL) {
-		struct procstat_status status;
-		struct procstat stat;
-		uint64_t pid;
+	if (r < 0 || stat.tty != pty || stat.sid != stat.pid)
+		return r;
+	r = process_status(pid, &status);
+	if (r < 0)
+		return r;
+	*ret_uid = status.uid;
+	return 1;
+}
 
-		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0 ||
-		    process_stat((int32_t)pid, &stat) < 0 || stat.tty != pty ||
-		    stat.sid != stat.pid || process_status((int32_t)pid, &status) < 0)
-			continue;
-		doubtful = found && *ret_uid != status.uid;
-		*ret_uid = status.uid;
-		found = true;
+/*
+ * The user of the terminal's session leader. -ENOENT: there is none.  A number is not unique, as every devpts counts its
+ * own, and anybody can mount one: if more than one user could be meant, also as not all could be looked at, it is nobody.
+ */
+static int find_user(int32_t pty, uint32_t *ret_uid)
+{
+	struct pids pids;
+	uint32_t uid = 0;
+	int32_t pid;
+	int r = pids_open(&pids), found = -ENOENT;
+
+	if (r < 0)
+		return r;
+	while ((r = pids_next(&pids, &pid)) > 0) {
+		r = look_at_process(pid, pty, &uid);
+		if (r == 1 && found == 0 && uid != *ret_uid)
+			r = -ENOTUNIQ;
+		if (r < 0 && r != -ESRCH)
+			break;
+		if (r == 1) {
+			*ret_uid = uid;
+			found = 0;
+		}
 	}
-	if (proc)
-		(void)closedir(proc);
-	if (doubtful)
-		log_error("pts/%d is open to everybody, and is given back to nobody: it could be "
-			  "more than one user's",
-			  pty);
-	return found && !doubtful;
+	pids_close(&pids);
+	return r < 0 ? r : found;
 }
 
 /* A daemon that parks makes it so before the server ends; nobody without CAP_SYS_ADMIN can open it. */
@@ -81,9 +96,16 @@ static void look_at(int directory, const char *name)
 
 	if (fd < 0 || text_to_u64(name, INT32_MAX, &pty) < 0 || fstat(fd, &status) < 0 ||
 	    !S_ISCHR(status.st_mode) || status.st_uid != 0 ||
-	    (status.st_mode & OPEN_TO_ALL) != OPEN_TO_ALL || !is_exclusive(directory, name) ||
-	    !find_user((int32_t)pty, &uid))
+	    (status.st_mode & OPEN_TO_ALL) != OPEN_TO_ALL || !is_exclusive(directory, name))
 		return;
+	r = find_user((int32_t)pty, &uid);
+	if (r == -ENOENT)
+		return;
+	if (r < 0) {
+		log_error("pts/%s is open to everybody, and is given back to nobody: %s", name,
+			  r == -ENOTUNIQ ? "it could be more than one user's" : strerror(-r));
+		return;
+	}
 	r = give_back(fd, uid);
 	if (r < 0)
 		log_error("pts/%s is open to everybody and cannot be given back to uid %u: %s",
@@ -96,9 +118,14 @@ void leftover_mend(void)
 {
 	DIR *list = opendir("/dev/pts");
 	const struct dirent *entry;
+	int r = list ? 0 : -errno;
 
-	while (list && (entry = readdir(list)) != NULL)
+	while (list && (r = directory_next(list, &entry)) > 0)
 		look_at(dirfd(list), entry->d_name);
+	if (r < 0 && r != -ENOENT)
+		log_error(
+			"/dev/pts cannot be read: %s; terminals that are open to everybody stay so",
+			strerror(-r));
 	if (list)
 		(void)closedir(list);
 }

@@ -91,7 +91,8 @@ static void on_look(evutil_socket_t fd, short what, void *context)
 	confine_tell(CONFINE_STARTER, monitor->options->witnesses);
 	if (r == 1)
 		next_ns = NS_PER_MS;
-	if (r != 1 && !monitor->looked) {
+	/* One that failed has not seen who is there: what is saved of them is still needed. */
+	if (r == 0 && !monitor->looked) {
 		monitor->looked = true;
 		monitor_send(monitor, LINK_LOOKED, &(struct link_closed){ 0 },
 			     sizeof(struct link_closed));

@@ -171,8 +171,8 @@ static bool take_path(const char *text, const char *mark, char ret_path[static C
 	return n > 1;
 }
 
-/* Where systemd has it: in the unified hierarchy, or in one of its own; false: it has ended. */
-static bool read_cgroup(int32_t pid, char ret_path[static CGROUP_BYTES])
+/* Where systemd has it: in the unified hierarchy, or in one of its own. -ESRCH: it has ended. */
+static int read_cgroup(int32_t pid, char ret_path[static CGROUP_BYTES])
 {
 	char path[48], text[CGROUP_BYTES];
 	auto_close int fd = -1;
@@ -181,33 +181,38 @@ static bool read_cgroup(int32_t pid, char ret_path[static CGROUP_BYTES])
 	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n <= 0)
-		return false;
+	if (n < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
 	text[n] = '\0';
 	ret_path[0] = '\0';
 	if (!take_path(text, "0::", ret_path))
 		(void)take_path(text, ":name=systemd:", ret_path);
-	return true;
+	return 0;
 }
 
 /* Also when it has ended, which is as well. */
 static bool is_inside(const struct scope *scope, int32_t pid)
 {
 	char text[CGROUP_BYTES];
+	int r = read_cgroup(pid, text);
 
-	return !read_cgroup(pid, text) || strstr(text, scope->name);
+	return r == -ESRCH || (r == 0 && strstr(text, scope->name));
 }
 
 /*
- * What would end with the login session: it is where the leader is, or elsewhere in the user's slice.  What has a
- * place of its own beside that, as a container has, lives on, and would not survive being taken out of it.
+ * 1: it would end with the login session: it is where the leader is, or elsewhere in the user's slice, and not in the
+ * scope yet.  What has a place of its own beside that, as a container has, lives on, and would not survive being taken
+ * out of it.
  */
-static bool is_homeless(const struct scope *scope, int32_t pid)
+static int is_outside(const struct scope *scope, int32_t pid)
 {
 	char text[CGROUP_BYTES], slice[sizeof(scope->slice) + 2];
+	int r = read_cgroup(pid, text);
 
+	if (r < 0)
+		return r == -ESRCH ? 0 : r;
 	(void)snprintf(slice, sizeof(slice), "/%s/", scope->slice);
-	return read_cgroup(pid, text) &&
+	return !strstr(text, scope->name) &&
 	       (strcmp(text, scope->home) == 0 || strstr(text, slice) != NULL);
 }
 
@@ -233,9 +238,11 @@ static int find_outside(const struct scope *scope, const struct kin_leader *lead
 	struct process_list all = { 0 };
 	int r = kin_find(leader, &all);
 
-	for (size_t i = 0; r == 0 && i < all.n; i++)
-		if (!is_inside(scope, all.pids[i]) && is_homeless(scope, all.pids[i]))
+	for (size_t i = 0; r == 0 && i < all.n; i++) {
+		r = is_outside(scope, all.pids[i]);
+		if (r > 0)
 			r = process_list_push(ret_pids, all.pids[i]);
+	}
 	process_list_deinit(&all);
 	return r;
 }
@@ -285,9 +292,9 @@ int scope_make(uint32_t id, uint32_t uid, const struct kin_leader *leader)
 	(void)snprintf(scope.name, sizeof(scope.name), "sshidle-parked-%u-%d.scope", id, getpid());
 	(void)snprintf(scope.slice, sizeof(scope.slice), "user-%u.slice", uid);
 	/* Whether that is still the leader's is seen by kin_find(). */
-	if (!read_cgroup(leader->pid, scope.home))
-		return -ESRCH;
-	r = load_library();
+	r = read_cgroup(leader->pid, scope.home);
+	if (r == 0)
+		r = load_library();
 	if (r < 0)
 		return r;
 	r = library.new(&scope.bus);

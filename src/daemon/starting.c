@@ -1,6 +1,5 @@
 #include "daemon/starting.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "daemon/privilege.h"
 #include "daemon/scope.h"
@@ -84,14 +84,14 @@ static int count_parked(int directory, uint32_t *ret_n)
 	DIR *list = copy < 0 ? NULL : fdopendir(copy);
 	const struct dirent *entry;
 	uint32_t n = 0;
+	int r;
 
 	if (!list) {
-		int r = -errno;
-
+		r = -errno;
 		cleanup_close(&copy);
 		return r;
 	}
-	while ((entry = readdir(list)) != NULL) {
+	while ((r = directory_next(list, &entry)) > 0) {
 		const bool counts = ends_so(entry->d_name, ".sock");
 
 		if (!counts && !ends_so(entry->d_name, ".ended"))
@@ -103,7 +103,7 @@ static int count_parked(int directory, uint32_t *ret_n)
 	}
 	(void)closedir(list);
 	*ret_n = n;
-	return 0;
+	return r;
 }
 
 static int prepare_directory(const struct helper_request *request, const struct passwd *user,

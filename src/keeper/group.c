@@ -1,11 +1,11 @@
 #include "keeper/group.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/pids.h"
 #include "base/text.h"
 #include "keeper/programs.h"
 
@@ -17,14 +17,14 @@ struct member {
 };
 
 /* proc_pid_stat(5): "PID (NAME) STATE PARENT GROUP ..."; a name may hold anything. */
-static bool read_member(const char *pid, struct member *ret_member)
+static bool read_member(int32_t pid, struct member *ret_member)
 {
 	char path[64], line[512];
 	auto_fclose FILE *file = NULL;
 	char *begin, *end, *at;
 	size_t n;
 
-	(void)snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	file = fopen(path, "re");
 	n = file ? fread(line, 1, sizeof(line) - 1, file) : 0;
 	line[n] = '\0';
@@ -34,7 +34,7 @@ static bool read_member(const char *pid, struct member *ret_member)
 		return false;
 	*end = '\0';
 	(void)text_copy(begin + 1, ret_member->name, sizeof(ret_member->name));
-	ret_member->pid = (int)strtol(line, NULL, 10);
+	ret_member->pid = pid;
 	/* Behind the state. */
 	at = strchr(end + 2, ' ');
 	if (!at)
@@ -54,24 +54,24 @@ static int weight(const struct member *member)
 
 int group_name(int group, char ret_name[static GROUP_NAME_BYTES])
 {
-	const struct dirent *entry;
-	struct member member;
-	int most = 0, pid = 0;
-	DIR *proc = opendir("/proc");
+	struct member one, best = { .name = "?" };
+	struct pids pids;
+	int32_t pid;
+	int most = 0, r = pids_open(&pids);
 
-	(void)text_copy("?", ret_name, GROUP_NAME_BYTES);
-	while (proc && most < 3 && (entry = readdir(proc)) != NULL) {
-		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
-		    !read_member(entry->d_name, &member) || member.group != group ||
-		    weight(&member) <= most)
+	while (r == 0 && most < 3 && (r = pids_next(&pids, &pid)) > 0) {
+		r = 0;
+		if (!read_member(pid, &one) || one.group != group || weight(&one) <= most)
 			continue;
-		most = weight(&member);
-		pid = member.pid;
-		(void)text_copy(member.name, ret_name, GROUP_NAME_BYTES);
+		most = weight(&one);
+		best = one;
 	}
-	if (proc)
-		(void)closedir(proc);
-	return pid;
+	pids_close(&pids);
+	/* One who says more may be among those that could not be read. */
+	if (r < 0)
+		best = (struct member){ .name = "?" };
+	(void)text_copy(best.name, ret_name, GROUP_NAME_BYTES);
+	return best.pid;
 }
 
 /* Goes through the texts of /proc/PID/cmdline or environ; false: none of them says so. */

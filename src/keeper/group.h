@@ -8,7 +8,7 @@
 /*
  * The name of the member that uses the screen, if one is known for that (the leader of "git log" is
  * git, less draws; that of "seq 9 | less" may have ended); else the leader's, else any member's.
- * Foreign text; "?" when there is none. Returns its pid, or 0.
+ * Foreign text; "?" when there is none, or not all could be looked at. Returns its pid, or 0.
  */
 int group_name(int group, char ret_name[static GROUP_NAME_BYTES]);
 

@@ -164,7 +164,7 @@ static bool find_settled(const struct before *before, struct settings_server *re
 	const int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + UNSETTLED_MS * NS_PER_MS;
 	int r = find_now(before, ret_now);
 
-	while (r == -EAGAIN && clock_ns(CLOCK_MONOTONIC) < until_ns) {
+	while (r < 0 && clock_ns(CLOCK_MONOTONIC) < until_ns) {
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
 		r = find_now(before, ret_now);
 	}

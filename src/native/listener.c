@@ -1,6 +1,5 @@
 #include "native/listener.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -11,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/pids.h"
 #include "base/text.h"
 #include "native/file.h"
 #include "native/manager.h"
@@ -199,8 +199,13 @@ static void take_ports(struct settings_server *server, const struct listener_soc
 			server->ports[server->n_ports++] = sockets->ports[i];
 }
 
+bool listener_is_unread(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO;
+}
+
 /* By its sockets: a connection of its own says that it serves a client, or is about to be handed on. */
-static enum look look_at_sockets(int32_t pid, struct settings_server *server)
+static int look_at_sockets(int32_t pid, struct settings_server *server)
 {
 	struct listener_sockets sockets;
 	const int r = listener_sockets(pid, &sockets);
@@ -208,7 +213,7 @@ static enum look look_at_sockets(int32_t pid, struct settings_server *server)
 	if (r == -EACCES || r == -EPERM)
 		return LOOK_LISTENER;
 	if (r < 0)
-		return LOOK_OTHER;
+		return listener_is_unread(r) ? r : LOOK_OTHER;
 	if (sockets.n == 0 && (sockets.has_connection || server->server != SERVER_OPENSSH))
 		return LOOK_OTHER;
 	if (sockets.n == 0 || sockets.has_connection)
@@ -236,25 +241,28 @@ static bool is_listener(int32_t pid, const struct settings_server *server,
 	       !text_equal(parent, server->executable);
 }
 
-/* Fills `server` if the process is a listener. */
-static enum look look_at(int32_t pid, struct settings_server *server)
+/* What it is, and fills `server` if that is a listener. -errno: it could not be read. */
+static int look_at(int32_t pid, struct settings_server *server)
 {
 	struct server_arguments arguments;
 	const char *name, *foreign;
 	enum server_id id;
-	enum look look;
+	int r = executable_of(pid, server->executable, sizeof(server->executable));
 
-	if (executable_of(pid, server->executable, sizeof(server->executable)) < 0)
-		return LOOK_OTHER;
+	if (r < 0)
+		return listener_is_unread(r) ? r : LOOK_OTHER;
 	name = strrchr(server->executable, '/');
 	if (!name || server_by_executable(name + 1, &id) < 0)
 		return LOOK_OTHER;
 	server->server = id;
-	if (listener_arguments(pid, &arguments) < 0 || !is_listener(pid, server, &arguments))
+	r = listener_arguments(pid, &arguments);
+	if (listener_is_unread(r))
+		return r;
+	if (r < 0 || !is_listener(pid, server, &arguments))
 		return LOOK_OTHER;
-	look = look_at_sockets(pid, server);
-	if (look != LOOK_LISTENER)
-		return look;
+	r = look_at_sockets(pid, server);
+	if (r != LOOK_LISTENER)
+		return r;
 	server->pid = pid;
 	(void)process_start_ticks(pid, &server->start_ticks);
 	foreign = listener_foreign(pid, server->executable);
@@ -266,27 +274,26 @@ static enum look look_at(int32_t pid, struct settings_server *server)
 
 int listener_look(struct settings_host *host)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
 	bool unsettled = false;
+	struct pids pids;
+	int32_t pid;
+	int r = pids_open(&pids);
 
-	if (!proc)
-		return -errno;
+	if (r < 0)
+		return r;
 	host->n_servers = 0;
-	while (host->n_servers < SETTINGS_SERVERS_MAX && (entry = readdir(proc))) {
+	while (host->n_servers < SETTINGS_SERVERS_MAX && (r = pids_next(&pids, &pid)) > 0) {
 		struct settings_server *server = &host->servers[host->n_servers];
-		enum look look;
-		uint64_t pid;
 
-		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0)
-			continue;
 		memset(server, 0, sizeof(*server));
-		look = look_at((int32_t)pid, server);
-		host->n_servers += look == LOOK_LISTENER;
-		unsettled = unsettled || look == LOOK_UNSETTLED;
+		r = look_at(pid, server);
+		if (r < 0)
+			break;
+		host->n_servers += r == LOOK_LISTENER;
+		unsettled = unsettled || r == LOOK_UNSETTLED;
 	}
-	(void)closedir(proc);
-	return unsettled;
+	pids_close(&pids);
+	return r < 0 ? r : unsettled;
 }
 
 int listener_find(struct settings_host *host)
@@ -300,8 +307,7 @@ int listener_find(struct settings_host *host)
 		return r;
 	for (size_t i = 0; i < host->n_servers; i++)
 		manager_find(&host->servers[i]);
-	manager_find_sockets(host);
-	return 0;
+	return manager_find_sockets(host);
 }
 
 bool listener_takes_hangup(int32_t pid)

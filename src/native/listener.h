@@ -27,13 +27,16 @@ int listener_arguments(int32_t pid, struct server_arguments *ret_arguments);
 int listener_server_arguments(const struct settings_server *server,
 			      struct server_arguments *ret_arguments);
 
+/* Of a result: the process is there, and we lacked what it takes to read it. */
+bool listener_is_unread(int r);
+
 /* Why the process is not the host's own: another user's, in a container, or with an executable that others
  * may replace. Nothing that it names is run or written then. NULL: it is. */
 const char *listener_foreign(int32_t pid, const char *executable);
 
 /* Fills host->servers with the processes that listen: server, pid, start_ticks, ports, executable, and
  * what is wrong in `trouble`. 1: there may be one more in a moment, one is reading its files again or has just
- * accepted a connection. -errno only without /proc. */
+ * accepted a connection. -errno: not all processes could be looked at. */
 int listener_look(struct settings_host *host);
 
 /* The same when all of them have settled (or for long have not), with manager and unit of each, and those

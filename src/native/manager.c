@@ -1,6 +1,5 @@
 #include "native/manager.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/pids.h"
 #include "base/text.h"
 #include "native/file.h"
 #include "native/listener.h"
@@ -237,7 +237,8 @@ static uint16_t port_of(const struct server_arguments *arguments, size_t before)
 	return (uint16_t)found;
 }
 
-static void look_at_superserver(struct settings_host *host, int32_t pid)
+/* -errno: it could not be read. */
+static int look_at_superserver(struct settings_host *host, int32_t pid)
 {
 	static const char *const names[] = { "tcpserver", "tcpsvd", "s6-tcpserver", "ipsvd-tcpd" };
 	struct server_arguments arguments;
@@ -246,22 +247,26 @@ static void look_at_superserver(struct settings_host *host, int32_t pid)
 	enum server_id id;
 	size_t word;
 	bool known = false;
+	int r = process_executable(pid, name);
 
-	if (process_executable(pid, name) < 0)
-		return;
+	if (r < 0)
+		return listener_is_unread(r) ? r : 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		known = known || text_equal(name, names[i]);
-	if (!known || listener_arguments(pid, &arguments) < 0 ||
-	    named_server(&arguments, &word, &id) < 0 ||
+	r = known ? listener_arguments(pid, &arguments) : -ENOENT;
+	if (r < 0)
+		return listener_is_unread(r) ? r : 0;
+	if (named_server(&arguments, &word, &id) < 0 ||
 	    listener_foreign(pid, arguments.words[word]))
-		return;
+		return 0;
 	server = add(host, id, arguments.words[word]);
 	if (!server)
-		return;
+		return 0;
 	(void)text_copy(name, server->unit, sizeof(server->unit));
 	server->ports[0] = port_of(&arguments, word);
 	server->n_ports = server->ports[0] != 0;
 	server->superserver_pid = pid;
+	return 0;
 }
 
 /* Lines "ssh stream tcp nowait root /usr/sbin/sshd sshd -i". */
@@ -295,18 +300,24 @@ static void find_inetd(struct settings_host *host)
 	}
 }
 
-void manager_find_sockets(struct settings_host *host)
+int manager_find_sockets(struct settings_host *host)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *entry;
-	uint64_t pid;
+	struct pids pids;
+	int32_t pid;
+	int r = pids_open(&pids);
 
-	while (proc && (entry = readdir(proc)))
-		if (text_to_u64(entry->d_name, INT32_MAX, &pid) == 0)
-			look_at_superserver(host, (int32_t)pid);
-	if (proc)
-		(void)closedir(proc);
+	if (r < 0)
+		return r;
+	while ((r = pids_next(&pids, &pid)) > 0) {
+		r = look_at_superserver(host, pid);
+		if (r < 0)
+			break;
+	}
+	pids_close(&pids);
+	if (r < 0)
+		return r;
 	find_inetd(host);
 	if (exists("/run/systemd/system"))
 		find_socket_units(host);
+	return 0;
 }

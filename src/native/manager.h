@@ -12,8 +12,9 @@ const char *manager_name(enum settings_manager manager);
  * process is this one. */
 void manager_find(struct settings_server *server);
 
-/* Adds the servers that are started for each connection: socket units of systemd, tcpserver, inetd. */
-void manager_find_sockets(struct settings_host *host);
+/* Adds the servers that are started for each connection: socket units of systemd, tcpserver, inetd. -errno: not all
+ * processes could be looked at. */
+int manager_find_sockets(struct settings_host *host);
 
 /* One property of a unit of systemd, the first line; "" when it cannot be had. */
 void manager_property(const char *unit, const char *name, char *ret_value, size_t size);

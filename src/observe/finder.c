@@ -23,9 +23,9 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/pids.h"
 #include "base/text.h"
 #include "observe/connection.h"
-#include "observe/pids.h"
 #include "observe/process.h"
 #include "observe/roster.h"
 

@@ -1,11 +1,10 @@
 #include "observe/kin.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "base/text.h"
+#include "base/pids.h"
 
 struct family {
 	struct procstat *rows;
@@ -27,29 +26,29 @@ static int family_add(struct family *family, const struct procstat *stat)
 	return 0;
 }
 
+/* Who is not ours to see is of no terminal that is. */
+static bool is_nobody(int r)
+{
+	return r == -ESRCH || r == -EACCES || r == -EPERM;
+}
+
 static int family_read(struct family *family)
 {
-	DIR *proc = opendir("/proc");
-	int r = 0;
+	struct procstat stat;
+	struct pids pids;
+	int32_t pid;
+	int r = pids_open(&pids);
 
-	if (!proc)
-		return -errno;
-	while (r == 0) {
-		const struct dirent *entry;
-		struct procstat stat;
-		uint64_t pid;
-
-		errno = 0;
-		entry = readdir(proc);
-		if (!entry) {
-			r = -errno; /* 0: the end */
-			break;
-		}
-		if (text_to_u64(entry->d_name, INT32_MAX, &pid) == 0 &&
-		    process_stat((int32_t)pid, &stat) == 0 && stat.state != 'Z')
+	if (r < 0)
+		return r;
+	while ((r = pids_next(&pids, &pid)) > 0) {
+		r = process_stat(pid, &stat);
+		if (r == 0 && stat.state != 'Z')
 			r = family_add(family, &stat);
+		if (r < 0 && !is_nobody(r))
+			break;
 	}
-	(void)closedir(proc);
+	pids_close(&pids);
 	return r;
 }
 

@@ -14,5 +14,6 @@ struct kin_leader {
 	int32_t pid;
 };
 
-/* Appends their pids, the leader's first. -ESRCH: the leader has ended; the list is of no use then. */
+/* Appends their pids, the leader's first. -ESRCH: the leader has ended. -errno: not all could be
+ * looked at. The list is of no use then. */
 int kin_find(const struct kin_leader *leader, struct process_list *list);

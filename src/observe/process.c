@@ -1,6 +1,5 @@
 #include "observe/process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -14,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/directory.h"
 #include "base/text.h"
 #include "core/facts.h"
 
@@ -221,33 +221,32 @@ static DIR *open_directory(int32_t pid, const char *name)
 	return opendir(path);
 }
 
-/* NULL at the end.  Without the difference to an error half a list would pass for a whole one. */
-static int next_entry(DIR *directory, struct dirent **ret_entry)
+static int next_entry(DIR *directory, const struct dirent **ret_entry)
 {
-	errno = 0;
-	*ret_entry = readdir(directory);
-	return *ret_entry || errno == 0 ? 0 : vanished(errno);
+	int r = directory_next(directory, ret_entry);
+
+	return r < 0 ? vanished(-r) : r;
 }
 
 int process_children(int32_t pid, int n_threads, struct process_list *list)
 {
-	struct dirent *entry;
+	const struct dirent *entry;
 	DIR *directory;
-	int r = 0;
+	int r;
 
 	if (n_threads <= 1)
 		return process_thread_children(pid, pid, list);
 	directory = open_directory(pid, "task");
 	if (!directory)
 		return vanished(errno);
-	while (r == 0 && (r = next_entry(directory, &entry)) == 0 && entry) {
+	while ((r = next_entry(directory, &entry)) > 0) {
 		int32_t thread = (int32_t)strtol(entry->d_name, NULL, 10);
 
 		if (thread > 0)
 			r = process_thread_children(pid, thread, list);
 		/* A thread that has ended leaves its children to another one. */
-		if (r == -ESRCH)
-			r = 0;
+		if (r < 0 && r != -ESRCH)
+			break;
 	}
 	(void)closedir(directory);
 	return r;
@@ -285,14 +284,17 @@ int process_descriptors(int32_t pid, struct process_descriptors *ret_descriptors
 {
 	struct process_descriptors descriptors = { 0 };
 	DIR *directory = open_directory(pid, "fd");
-	struct dirent *entry;
-	int r = 0;
+	const struct dirent *entry;
+	int r;
 
 	if (!directory)
 		return vanished(errno);
-	while (r == 0 && (r = next_entry(directory, &entry)) == 0 && entry)
+	while ((r = next_entry(directory, &entry)) > 0) {
 		if (entry->d_name[0] != '.')
 			r = push_descriptor(&descriptors, dirfd(directory), entry->d_name);
+		if (r < 0)
+			break;
+	}
 	(void)closedir(directory);
 	if (r < 0) {
 		process_descriptors_deinit(&descriptors);

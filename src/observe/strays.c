@@ -1,6 +1,5 @@
 #include "observe/strays.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -12,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/pids.h"
 #include "base/text.h"
 #include "observe/process.h"
 
@@ -36,6 +36,7 @@ static struct {
 	struct stray *rows;
 	size_t n, size;
 	int64_t looked_at_ns, not_before_ns;
+	int result;	/* -errno: there may be more than in the list */
 	uint32_t *uids; /* whose processes the next pass is for */
 	size_t n_uids;
 } strays;
@@ -78,35 +79,58 @@ static int want(uint32_t uid)
 }
 
 /* `bytes` has room for ENVIRONMENT_BYTES. */
-static const char *read_variable(int32_t pid, char *bytes, uint32_t *ret_uid)
+static int read_environment(int32_t pid, char *bytes, size_t *ret_size)
 {
 	auto_close int fd = -1;
-	struct stat status;
+	size_t size = 0;
 	char path[48];
 	ssize_t n;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
-	if (stat(path, &status) < 0 || !is_wanted(status.st_uid))
-		return NULL;
 	(void)snprintf(path, sizeof(path), "/proc/%d/environ", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return NULL;
-	n = read(fd, bytes, ENVIRONMENT_BYTES - 1);
-	if (n <= 0)
-		return NULL;
-	bytes[n] = '\0';
+		return -errno;
+	do {
+		n = read(fd, bytes + size, ENVIRONMENT_BYTES - 1 - size);
+		if (n < 0)
+			return -errno;
+		size += (size_t)n;
+	} while (n > 0 && size < ENVIRONMENT_BYTES - 1);
+	bytes[size] = '\0';
+	*ret_size = size;
+	return 0;
+}
+
+/* NULL in `ret_variable`: none of whom we look for. */
+static int read_variable(int32_t pid, char *bytes, uint32_t *ret_uid, const char **ret_variable)
+{
+	struct stat status;
+	char path[48];
+	size_t size = 0;
+	int r;
+
+	*ret_variable = NULL;
+	(void)snprintf(path, sizeof(path), "/proc/%d", pid);
+	if (stat(path, &status) < 0)
+		return -errno;
+	if (!is_wanted(status.st_uid))
+		return 0;
+	r = read_environment(pid, bytes, &size);
+	if (r < 0)
+		return r;
 	*ret_uid = status.st_uid;
-	return find_variable(bytes, (size_t)n);
+	*ret_variable = find_variable(bytes, size);
+	return 0;
 }
 
 static int add(int32_t pid, uint32_t uid, const char *variable)
 {
 	struct procstat stat;
 	struct stray *row;
+	int r = process_stat(pid, &stat);
 
-	if (process_stat(pid, &stat) < 0)
-		return 0;
+	if (r < 0)
+		return r;
 	if (strays.n == strays.size) {
 		size_t size = strays.size == 0 ? 64 : strays.size * 2;
 		struct stray *more = realloc(strays.rows, size * sizeof(*more));
@@ -122,28 +146,41 @@ static int add(int32_t pid, uint32_t uid, const char *variable)
 	return 0;
 }
 
+/* Gone; or not ours to see, as what has more capabilities than we have in a container. */
+static bool is_nobody(int r)
+{
+	return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM;
+}
+
+static int look_at(int32_t pid, char *bytes)
+{
+	const char *variable;
+	uint32_t uid;
+	int r = read_variable(pid, bytes, &uid, &variable);
+
+	if (r == 0 && variable)
+		r = add(pid, uid, variable);
+	return is_nobody(r) ? 0 : r;
+}
+
+/* One that cannot be looked at leaves the others in the list. */
 static int walk(char *bytes)
 {
-	DIR *proc = opendir("/proc");
-	const struct dirent *entry;
-	int r = 0;
+	struct pids pids;
+	int32_t pid;
+	int r = pids_open(&pids), missed = 0;
 
-	if (!proc)
-		return -errno;
+	if (r < 0)
+		return r;
 	strays.n = 0;
-	while (r == 0 && (entry = readdir(proc)) != NULL) {
-		const char *variable;
-		uint64_t pid;
-		uint32_t uid;
+	while ((r = pids_next(&pids, &pid)) > 0) {
+		const int one = look_at(pid, bytes);
 
-		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0)
-			continue;
-		variable = read_variable((int32_t)pid, bytes, &uid);
-		if (variable)
-			r = add((int32_t)pid, uid, variable);
+		if (one < 0)
+			missed = one;
 	}
-	(void)closedir(proc);
-	return r;
+	pids_close(&pids);
+	return r < 0 ? r : missed;
 }
 
 /* Who asks for the next one waits for this time. */
@@ -151,14 +188,14 @@ static int look(int64_t now_ns)
 {
 	auto_free char *bytes = malloc(ENVIRONMENT_BYTES);
 	int64_t from_ns = clock_ns(CLOCK_MONOTONIC), pause_ns;
-	int r = bytes ? walk(bytes) : -ENOMEM;
 
+	strays.result = bytes ? walk(bytes) : -ENOMEM;
 	pause_ns = (clock_ns(CLOCK_MONOTONIC) - from_ns) * PAUSE_FACTOR;
 	strays.not_before_ns =
 		clock_ns(CLOCK_MONOTONIC) + (pause_ns < PAUSE_MOST_NS ? pause_ns : PAUSE_MOST_NS);
 	strays.looked_at_ns = now_ns;
 	strays.n_uids = 0;
-	return r;
+	return strays.result;
 }
 
 int strays_look(const struct session_facts *facts, int64_t since_ns, int64_t now_ns,
@@ -166,9 +203,11 @@ int strays_look(const struct session_facts *facts, int64_t since_ns, int64_t now
 {
 	int r;
 
-	/* Who asked before the last pass was wanted in it. */
-	if (facts->uid == UINT32_MAX || strays.looked_at_ns > since_ns)
+	if (facts->uid == UINT32_MAX)
 		return 0;
+	/* Who asked before the last pass was wanted in it. */
+	if (strays.looked_at_ns > since_ns)
+		return strays.result;
 	r = want(facts->uid);
 	if (r < 0)
 		return r;
@@ -178,13 +217,15 @@ int strays_look(const struct session_facts *facts, int64_t since_ns, int64_t now
 	return -EAGAIN;
 }
 
-static bool describe(const struct stray *stray, struct watch_process *ret_process)
+static int describe(const struct stray *stray, struct watch_process *ret_process)
 {
 	struct procstat stat;
+	int r = process_stat(stray->pid, &stat);
 
-	if (process_stat(stray->pid, &stat) < 0 || stat.start_ticks != stray->start_ticks ||
-	    stat.state == 'Z' || stat.state == 'X')
-		return false;
+	if (r < 0)
+		return r;
+	if (stat.start_ticks != stray->start_ticks || stat.state == 'Z' || stat.state == 'X')
+		return -ESRCH;
 	*ret_process = (struct watch_process){
 		.start_ticks = stat.start_ticks,
 		.pid = stray->pid,
@@ -193,24 +234,30 @@ static bool describe(const struct stray *stray, struct watch_process *ret_proces
 		.tty = stat.tty,
 	};
 	memcpy(ret_process->name, stat.name, sizeof(ret_process->name));
-	return true;
+	return 0;
 }
 
-size_t strays_find(const struct session_facts *facts, struct watch_process *ret_processes,
-		   size_t size)
+int strays_find(const struct session_facts *facts, struct watch_process *ret_processes, size_t size,
+		size_t *ret_n)
 {
 	char peer[ADDRESS_TEXT_BYTES], local[ADDRESS_TEXT_BYTES], variable[VARIABLE_BYTES];
-	size_t n = 0;
+	int missed = 0;
 
+	*ret_n = 0;
 	(void)snprintf(variable, sizeof(variable), VARIABLE "%s %u %s %u",
 		       address_format(&facts->peer, peer), facts->peer_port,
 		       address_format(&facts->local, local), facts->local_port);
-	for (size_t i = 0; i < strays.n && n < size; i++) {
+	for (size_t i = 0; i < strays.n && *ret_n < size; i++) {
 		const struct stray *stray = &strays.rows[i];
+		int r;
 
-		if (stray->uid == facts->uid && strcmp(stray->variable, variable) == 0 &&
-		    describe(stray, &ret_processes[n]))
-			n++;
+		if (stray->uid != facts->uid || strcmp(stray->variable, variable) != 0)
+			continue;
+		r = describe(stray, &ret_processes[*ret_n]);
+		if (r == 0)
+			(*ret_n)++;
+		else if (r != -ESRCH)
+			missed = r;
 	}
-	return n;
+	return missed;
 }

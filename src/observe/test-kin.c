@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include "base/fake-proc.h"
+
 /* A session's leader, a child of it with a session of its own, and a stranger. */
 struct world {
 	struct kin_leader leader;
@@ -79,6 +81,20 @@ static void the_leader_and_its_descendants(void **state)
 	process_list_deinit(&list);
 }
 
+static void half_a_list_is_none(void **state)
+{
+	const struct world *world = *state;
+
+	/* The second read finds the end, or more. */
+	for (int number = 1; number <= 2; number++) {
+		struct process_list list = { 0 };
+
+		fake_proc_fail_at(number);
+		assert_int_equal(kin_find(&world->leader, &list), -EIO);
+		process_list_deinit(&list);
+	}
+}
+
 static void a_later_process_with_its_pid_is_not_the_leader(void **state)
 {
 	const struct world *world = *state;
@@ -106,6 +122,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_leader_and_its_descendants, begin, end),
+		cmocka_unit_test_setup_teardown(half_a_list_is_none, begin, end),
 		cmocka_unit_test_setup_teardown(a_later_process_with_its_pid_is_not_the_leader,
 						begin, end),
 		cmocka_unit_test_setup_teardown(a_leader_that_nobody_waits_for_has_ended, begin,

@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fake-proc.h"
 #include "observe/strays.h"
 
 static struct session_facts session_of(uint16_t peer_port)
@@ -37,6 +39,7 @@ static pid_t start_stray(uint16_t peer_port)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		(void)execle("/bin/sleep", "sleep", "60", (char *)NULL, environment);
 		_exit(1);
 	}
@@ -56,8 +59,9 @@ static size_t find(uint16_t peer_port, pid_t pid)
 {
 	const struct session_facts facts = session_of(peer_port);
 	struct watch_process found[4];
-	const size_t n = strays_find(&facts, found, 4);
+	size_t n;
 
+	assert_int_equal(strays_find(&facts, found, 4, &n), 0);
 	if (n > 0)
 		assert_int_equal(found[0].pid, pid);
 	return n;
@@ -93,6 +97,27 @@ static void one_pass_for_all_who_wait(void **state)
 	end_stray(late);
 }
 
+/* After half a pass nobody is told that there are no others, also who waited for it. */
+static void half_a_pass_is_none(void **state)
+{
+	const struct session_facts first = session_of(4), second = session_of(5);
+	const int64_t late_ns = INT64_MAX / 2;
+	int64_t again_ns;
+	pid_t one;
+
+	(void)state;
+	one = start_stray(4);
+	fake_proc_fail_at(1);
+	assert_int_equal(strays_look(&first, late_ns, late_ns, &again_ns), -EIO);
+	assert_int_equal(strays_look(&second, late_ns - 1, late_ns + 1, &again_ns), -EIO);
+	assert_int_equal(find(4, one), 0);
+	fake_proc_fail_at(2);
+	assert_int_equal(strays_look(&first, late_ns + 1, late_ns + 2, &again_ns), -EIO);
+	assert_int_equal(strays_look(&first, late_ns + 2, late_ns + 3, &again_ns), 0);
+	assert_int_equal(find(4, one), 1);
+	end_stray(one);
+}
+
 static void nobody_s_are_none(void **state)
 {
 	struct session_facts facts = session_of(1);
@@ -108,6 +133,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_pass_for_all_who_wait),
+		cmocka_unit_test(half_a_pass_is_none),
 		cmocka_unit_test(nobody_s_are_none),
 	};
 

@@ -56,6 +56,8 @@ def wrong(source, name):
         return f"{name}() is banned: {BANNED[name]}"
     if name in CLOCKS and not may_read_clock(source):
         return f"{name}() reads a clock: only observe and the clocks may"
+    if name == "readdir" and source.path != "src/base/directory.c" and not source.is_proof:
+        return "readdir(): directory_next() and pids_next() tell the end from an error"
     if name in EXITS and not may_exit(source):
         return f"{name}(): only main.c may exit"
     return None
@@ -80,6 +82,7 @@ def no_cloexec(source):
 
 CLEAN = {
     "src/daemon/clock.c": "int x(void)\n{\n\treturn clock_gettime(1, 0);\n}\n",
+    "src/base/directory.c": "void *f(DIR *list)\n{\n\treturn readdir(list);\n}\n",
     "src/daemon/main.c": "int main(void)\n{\n\texit(1);\n}\n",
     "src/core/judge.c": '/* time(NULL) strcpy() */\nconst char *x = "system(1)";\n'
                         "int f(void)\n{\n\treturn open(\"/x\", O_RDONLY | O_CLOEXEC);\n}\n",
@@ -97,6 +100,7 @@ PLANTED = [
     planted("clock_ns(CLOCK_MONOTONIC)", "clock_ns() reads a clock"),
     planted("clock_gettime(CLOCK_MONOTONIC, &now)", "clock_gettime() reads", "src/daemon/view.c"),
     planted("exit(1)", "only main.c may exit", "src/daemon/monitor.c"),
+    planted("readdir(list)", "tell the end from an error", "src/observe/process.c"),
     planted("open(path, O_RDONLY)", "not close-on-exec"),
     planted("pipe(ends)", "not close-on-exec"),
     planted("socket(AF_UNIX, SOCK_STREAM, 0)", "not close-on-exec"),

@@ -54,13 +54,14 @@ def connected(port):
 
 
 class Session:
-    """A shell on a server of its own, or of `beside`, at its prompt; or a command, or a forwarded connection."""
+    """A shell on a server of its own, or of `beside`, at its prompt; or a command, one that leaves another behind it,
+    or a forwarded connection."""
 
     def __init__(self, world, flavour, inside, kind="shell", beside=None):
         for path, package in flavour.packages.items():
             if not os.path.exists(path):
                 pytest.skip(f"{path} is missing: install {package}")
-        self.is_guest = beside is not None
+        self.is_guest, self.inside = beside is not None, inside
         if self.is_guest:
             self.server, self.port = beside.server, beside.port
         else:
@@ -68,9 +69,9 @@ class Session:
             self.server.in_namespace = lambda argv: [*inside, *argv]
             self.port = self.server.listen()
             self.server.in_namespace = lambda argv: argv
-        start = {"shell": self.start_shell, "exec": self.start_command,
+        start = {"shell": self.start_shell, "exec": self.start_command, "leaver": self.start_leaver,
                  "forward": self.start_forward}[kind]
-        self.connection = None
+        self.connection, self.end_left = None, lambda: None
         start(world)
 
     def start_shell(self, world):
@@ -78,11 +79,17 @@ class Session:
         self.client = Terminal("shell", argv, {**os.environ, "TERM": "xterm", "LC_ALL": "C"})
         self.client.wait_for(r"[$#] ")
 
-    def start_command(self, world):
+    def start_command(self, world, before=""):
         argv = ssh_argv(world, self.server, self.port, self.server.user(),
-                        "echo up-42; exec cat")
+                        f"{before} echo up-42; exec cat")
         self.client = Pipe("command", argv, dict(os.environ))
         self.client.wait_for("up-42")
+
+    def start_leaver(self, world):
+        """What it leaves is nobody's child, and lives on when the session ends."""
+        self.start_command(world, "(setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo left $!);")
+        argv = [*self.inside, "kill", self.client.wait_for(r"left (\d+)")[1]]
+        self.end_left = lambda: subprocess.run(argv, check=False, stderr=subprocess.DEVNULL)
 
     def start_forward(self, world):
         through = world.port()
@@ -116,6 +123,7 @@ class Session:
         if self.connection:
             self.connection.close()
         self.client.close()
+        self.end_left()
         if not self.is_guest:
             self.server.stop()
 

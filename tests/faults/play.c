@@ -7,9 +7,11 @@
  *   ACT PORT         the same, and then does to that session, with the guard of `mark`:
  *                    cut, hangup, park, or tune, which also pings and shows a line
  *   end PORT         cut without looking before: of what is kept, so that its calls are those of the end alone
+ *   kin PORT         the same way looks for the processes of the session's terminal, which a park has to keep
  *   open, close      from now on what was found is kept, and looked at anew for each line
  *
- * Prints its pid, and a JSON line for each: the sessions that were seen, and what came of the act (0, or -errno).
+ * Prints its pid, and a JSON line for each: the sessions that were seen, what came of the act (0 and more, or -errno),
+ * and after an end how many processes live on, and whether there may be more.
  */
 #include <errno.h>
 #include <poll.h>
@@ -30,6 +32,7 @@
 #include "core/ledger.h"
 #include "observe/destroyed.h"
 #include "observe/finder.h"
+#include "observe/kin.h"
 
 #define SESSIONS_MAX 64
 #define NOT_DONE     1
@@ -44,6 +47,9 @@ struct play {
 /* What orders rest on, from the last `mark`. */
 static struct order_guard guard;
 static int32_t terminal;
+
+/* What is told of an end. */
+static struct order_cut_done ended_with;
 
 static int64_t now_ns(void)
 {
@@ -163,6 +169,7 @@ static int cut(struct watch *watch, struct order_cut *order)
 		ended = wait_for_end(watch, ended, again_ns);
 	cut_result(own, &done);
 	cut_free(own);
+	ended_with = done;
 	return done.result;
 }
 
@@ -227,6 +234,24 @@ static int tune(struct watch *watch)
 	return r;
 }
 
+/* How many there are. */
+static int kin(const struct watch *watch)
+{
+	struct watch_process found[8];
+	struct process_list list = { 0 };
+	const int n = watch_processes(watch, found, sizeof(found) / sizeof(*found));
+	int r = n < 0 ? n : -ENOENT;
+
+	for (int i = 0; i < n && r == -ENOENT; i++)
+		if (found[i].sid == found[i].pid)
+			r = kin_find(&(struct kin_leader){ found[i].start_ticks, found[i].pid },
+				     &list);
+	if (r == 0)
+		r = (int)list.n;
+	process_list_deinit(&list);
+	return r;
+}
+
 static int act(const struct play *play, const char *word, long port, uint32_t uses)
 {
 	struct order_cut order = { .hang_up = 1, .text = "the end" };
@@ -238,6 +263,8 @@ static int act(const struct play *play, const char *word, long port, uint32_t us
 		return mark(watch, uses);
 	if (strcmp(word, "cut") == 0 || strcmp(word, "end") == 0)
 		return cut(watch, &order);
+	if (strcmp(word, "kin") == 0)
+		return kin(watch);
 	if (strcmp(word, "park") == 0)
 		return park(watch, &order);
 	if (strcmp(word, "hangup") == 0)
@@ -260,11 +287,12 @@ static void obey(struct play *play, bool *kept, char *line)
 	int looked, done = NOT_DONE;
 	size_t seen;
 
+	ended_with = (struct order_cut_done){ 0 };
 	looked = *kept ? 0 : set_up(play);
 	if (looked < 0) {
 		tear_down(play);
 		*kept = false;
-	} else if (strcmp(word, "end") != 0) {
+	} else if (strcmp(word, "end") != 0 && strcmp(word, "kin") != 0) {
 		looked = look(play);
 	}
 	if (port > 0 && play->finder)
@@ -275,7 +303,8 @@ static void obey(struct play *play, bool *kept, char *line)
 		if (!*kept)
 			tear_down(play);
 	}
-	(void)printf("{\"looked\":%d,\"seen\":%zu,\"done\":%d}\n", looked, seen, done);
+	(void)printf("{\"looked\":%d,\"seen\":%zu,\"done\":%d,\"living\":%u,\"more\":%u}\n", looked,
+		     seen, done, ended_with.n_survivors, ended_with.more_survivors);
 	(void)fflush(stdout);
 }
 

@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import random
+import re
 import select
 import subprocess
 import time
@@ -33,9 +34,9 @@ ANSWER_S = 30
 # (FACTS: no system call), descriptors that are closed anyway, threads that end.
 CANNOT_FAIL = set("""
 __assert_fail __ctype_b_loc __errno_location __stack_chk_fail clock_gettime close closedir dirfd
-fclose free getpid inet_ntop memchr memcmp memcpy memmove memset munmap pthread_cancel pthread_join
+fclose free getenv getpid inet_ntop memchr memcmp memcpy memmove memset munmap openlog pthread_cancel pthread_join
 pthread_sigmask sigfillset snprintf strchr strcmp strcspn strerror strlen strncmp strnlen strrchr
-strspn strstr strtol sysconf vsnprintf _GLOBAL_OFFSET_TABLE_ bufferevent_disable bufferevent_free
+strspn strstr strtol sysconf syslog vsnprintf _GLOBAL_OFFSET_TABLE_ bufferevent_disable bufferevent_free
 bufferevent_get_input bufferevent_get_output bufferevent_setcb evbuffer_add evbuffer_copyout evbuffer_drain
 evbuffer_get_length evbuffer_remove event_base_dispatch event_base_free event_base_loopbreak event_del
 event_free sigemptyset sigprocmask waitpid
@@ -125,7 +126,7 @@ def try_all(play, line, check, is_good):
 def test_no_call_is_forgotten(world, faults):
     """Whatever these parts import either is made to fail or is known not to."""
     build = os.environ["SSHIDLE_SYMBOLS"] if "SSHIDLE_SYMBOLS" in os.environ else "build"
-    objects = [f"{build}/src/observe/libobserve.a", f"{build}/src/act/libact.a",
+    objects = [f"{build}/src/base/libbase.a", f"{build}/src/observe/libobserve.a", f"{build}/src/act/libact.a",
                f"{build}/src/daemon/sshidled.p/monitor.c.o",
                f"{build}/src/daemon/sshidled.p/monitored.c.o",
                f"{build}/src/daemon/sshidled.p/link.c.o"]
@@ -198,6 +199,7 @@ class Idle:
     def left(self):
         for session in [session for session in self.sessions if session.ended()]:
             session.client.close()
+            session.end_left()
             self.sessions.remove(session)
         return len(self.sessions)
 
@@ -226,22 +228,49 @@ def end_one(play, idle, uses, fail_at=0, choice=0):
     return said, trace
 
 
-@pytest.mark.parametrize("kind", ["shell", "exec"])
+# What one of them leaves behind, and what hides that: it is not ours to see.
+LEFT = {"shell": 0, "leaver": 1}
+HIDDEN = f"{os.strerror(errno.EACCES)}|{os.strerror(errno.EPERM)}"
+
+
+def is_told(said, kind):
+    """All that lives on, or that there may be more."""
+    return said["living"] >= LEFT[kind] or said["more"] or re.search(HIDDEN, said["what"])
+
+
+@pytest.mark.parametrize("kind", LEFT)
 @FLAVOURS
 def test_end(play, make_session, flavour, kind):
-    """The real end of idle sessions: whatever fails, none but that one ends, and it can be ended later."""
+    """The real end of idle sessions: whatever fails, none but that one ends, it can be ended later, and what lives on
+    is told."""
     used, idle = make_session(flavour, "shell"), Idle(make_session, flavour, kind)
-    good, trace = end_one(play, idle, KINDS[kind])
-    assert good["done"] == 0
+    uses = KINDS["shell" if kind == "shell" else "exec"]
+    good, trace = end_one(play, idle, uses)
+    assert (good["done"], good["living"], good["more"]) == (0, LEFT[kind], 0)
     chosen = choose(trace, play.faults.ways)
     if RUNS != "all":
         chosen = chosen[:int(RUNS) // ENDS_PART]
     refusals = 0
     for fail_at, choice in chosen:
-        said, _ = end_one(play, idle, KINDS[kind], fail_at, choice)
+        said, _ = end_one(play, idle, uses, fail_at, choice)
         refusals += said["done"] != 0
+        assert said["done"] != 0 or is_told(said, kind), said["what"]
         used.use()
     print(f"end: {len(trace)} calls, {len(chosen)} made to fail, {refusals} prevented it, seed {SEED}")
+
+
+@FLAVOURS
+def test_kin(play, make_session, flavour):
+    """All processes of a terminal are found, or none is: what a park left out would end with the login session."""
+    session = make_session(flavour)
+    session.client.type("sleep 1000 & echo up-$((40+2))\r", expect="up-42")
+    play.do("open")
+
+    def check(said):
+        assert said["done"] == 2 or said["done"] < 0 or re.search(HIDDEN, said["what"]), said
+
+    try_all(play, f"kin {session.port}", check, lambda said: said["done"] == 2)
+    play.do("close")
 
 
 @FLAVOURS

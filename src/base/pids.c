@@ -1,4 +1,4 @@
-#include "observe/pids.h"
+#include "base/pids.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,13 +11,9 @@
 
 int pids_open(struct pids *pids)
 {
-	int fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	pids->fd = fd;
+	pids->fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	pids->at = pids->filled = 0;
-	return 0;
+	return pids->fd < 0 ? -errno : 0;
 }
 
 static int fill(struct pids *pids)

@@ -1,6 +1,7 @@
 /*
- * A walk over the processes of /proc that stops where it likes: unlike readdir(3) it asks the kernel for a hundred
- * at a time, not for a thousand, which take it 2 ms and more when they are new to its caches.
+ * A walk over the processes of /proc.  What could not be read is not the end: half a list is none.  It stops where
+ * it likes: unlike readdir(3) it asks the kernel for a hundred at a time, not for a thousand, which take it 2 ms and
+ * more when they are new to its caches.
  */
 #pragma once
 
@@ -24,5 +25,5 @@ int pids_open(struct pids *pids);
 /* 1 and the next pid; 0 behind the last; -errno. */
 int pids_next(struct pids *pids, int32_t *ret_pid);
 
-/* Also where there is none. */
+/* Also where none is under way. */
 void pids_close(struct pids *pids);
