@@ -41,13 +41,16 @@ struct entry {
 	char **groups; /* of the user, owned; n_groups of them */
 	uint32_t handle;
 	uint16_t n_groups;
+	bool named; /* session.user is the user's name */
 	bool groups_known;
+	bool ask_again; /* a rule may ask for what is not known of the user: not before ... */
 	bool told;	/* the record of its end was given */
 	bool held;	/* told once that the brake holds it */
 	bool temporary; /* temporary rules concern it */
 	bool refused;	/* told once that its end was */
 	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
 	struct ending *ending; /* owned; NULL: none was ordered yet */
+	int64_t ask_again_at_ns;
 	int64_t ping_asked_at_ns;
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
@@ -127,6 +130,8 @@ void policy_apply(struct entry *entry);
 void policy_free_shared(struct policies *policies);
 /* -ENOMEM: nothing may be done to the session under the name that it has. */
 int policy_learn_user(struct entry *entry, uint32_t uid);
+/* Where the database of users did not answer: from time to time. */
+void policy_ask_again(struct entry *entry);
 /* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
  * the warning is given again. */
 void policy_forget_warnings(struct session *session, int64_t now_ns);

@@ -123,6 +123,7 @@ static void decide(struct entry *entry, bool says_nothing)
 		look_at(entry, entry->retry_at_ns);
 		return;
 	}
+	policy_ask_again(entry);
 	entry->verdict = judge(session, session->observed_at_ns, brake);
 	/* Only the client's life can be judged by a sample that says nothing of use. */
 	if (!says_nothing || record_is_unresponsive(&entry->verdict))
