@@ -107,11 +107,15 @@ static struct channel *channel_before(const struct session *session,
 	return NULL;
 }
 
-/* A new channel has been used by being opened: when its child started, if that is known. */
-static struct channel channel_opened(const struct channel_facts *facts, struct bounds seen)
+/* A new channel has been used by being opened: when its child started, if that is known. What came while
+ * the list was not certain may have been for it. */
+static struct channel channel_opened(const struct channel_facts *facts, struct bounds seen,
+				     const struct bounds *unsure)
 {
 	int64_t latest_ns = facts->started_at_ns + FACTS_AGE_SLACK_NS;
 
+	if (latest_ns < unsure->latest_ns)
+		latest_ns = unsure->latest_ns;
 	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns) {
 		seen.latest_ns = latest_ns;
 		if (seen.earliest_ns > facts->started_at_ns - FACTS_AGE_SLACK_NS)
@@ -138,7 +142,7 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 		if (before)
 			channels[i] = *before;
 		else
-			channels[i] = channel_opened(&facts[i], now);
+			channels[i] = channel_opened(&facts[i], now, &session->unsure);
 		channels[i].facts = identity_of(&facts[i]);
 		if (!before)
 			continue;
