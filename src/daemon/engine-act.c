@@ -66,9 +66,26 @@ static void warn_text(const struct session *session, const struct verdict *verdi
 		       at, in);
 }
 
-static void order_warning(struct entry *entry, const struct verdict *verdict, int32_t tty)
+/* It stands its time from now on: the sample may be an old one, where a database of users has held the
+ * engine up. */
+static int64_t begin_warning(struct entry *entry)
+{
+	struct verdict *verdict = &entry->verdict;
+	const struct policy *policy = entry->session.channels[verdict->channel].policy;
+	const int64_t now_ns = engine_now_ns(), end_ns = now_ns + policy_warning_ns(policy);
+
+	if (verdict->end_at_ns < end_ns) {
+		if (verdict->next_look_ns == verdict->end_at_ns)
+			verdict->next_look_ns = end_ns;
+		verdict->end_at_ns = end_ns;
+	}
+	return now_ns;
+}
+
+static void order_warning(struct entry *entry, int32_t tty, int64_t warned_at_ns)
 {
 	struct order_warn order = { .handle = entry->handle, .tty = tty };
+	const struct verdict *verdict = &entry->verdict;
 	char who[NAME_BYTES], tags[TAGS_BYTES], reason[128], in[DURATION_TEXT_BYTES];
 	struct session *session = &entry->session;
 
@@ -78,7 +95,7 @@ static void order_warning(struct entry *entry, const struct verdict *verdict, in
 	record_name(session, who);
 	record_tags(session, tags);
 	record_lack(session, verdict, reason, sizeof(reason));
-	duration_format(verdict->end_at_ns - session->observed_at_ns, in);
+	duration_format(verdict->end_at_ns - warned_at_ns, in);
 	if (tty < 0)
 		log_info("warned session %s: %s, ends in %s  rule=%d %s", who, reason, in,
 			 verdict->rule, tags);
@@ -284,12 +301,12 @@ void act_on_verdict(struct entry *entry)
 	case VERDICT_NONE:
 		return;
 	case VERDICT_WARN:
-		session->notes->warned_at_ns = session->observed_at_ns;
-		order_warning(entry, verdict, -1);
+		session->notes->warned_at_ns = begin_warning(entry);
+		order_warning(entry, -1, session->notes->warned_at_ns);
 		break;
 	case VERDICT_WARN_TERMINAL:
-		channel->notes->warned_at_ns = session->observed_at_ns;
-		order_warning(entry, verdict, channel->facts.tty);
+		channel->notes->warned_at_ns = begin_warning(entry);
+		order_warning(entry, channel->facts.tty, channel->notes->warned_at_ns);
 		break;
 	case VERDICT_DISCONNECT:
 	case VERDICT_PARK:
