@@ -354,8 +354,7 @@ static void behind_for_long_begins_anew(void **state)
 	(void)state;
 	fall_behind(&ledger, &sample);
 	assert_false(ledger.unusable);
-	assert_false(
-		ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_false(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_false(ledger_is_behind(&ledger, &sample));
 	sample.wchar += 1;
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
@@ -373,8 +372,8 @@ static void behind_for_ever_is_unusable(void **state)
 	for (int i = 0; i < LEDGER_RESTARTS_MOST; i++) {
 		fall_behind(&ledger, &sample);
 		assert_false(ledger.unusable);
-		assert_false(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN,
-					 &step));
+		assert_false(
+			ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	}
 	fall_behind(&ledger, &sample);
 	assert_true(ledger.unusable);

@@ -52,11 +52,10 @@ void park_fill(struct entry *entry, struct order_cut *order)
 	(void)text_copy("sshidle: session parked: ", text, size);
 	(void)text_append(text, size, "%.160s", entry->ending->reason);
 	if (n == 1)
-		(void)text_append(text, size,
-				  ". It goes on; sshidle resume %u brings it back. ", session->id);
+		(void)text_append(text, size, ". It goes on; sshidle resume %u brings it back. ",
+				  session->id);
 	else
-		(void)text_append(text, size,
-				  ". Its terminals go on; sshidle parked lists them. ");
+		(void)text_append(text, size, ". Its terminals go on; sshidle parked lists them. ");
 	(void)text_append(text, size, "%s", ORDER_NOT_KEPT);
 }
 

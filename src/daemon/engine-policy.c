@@ -142,10 +142,12 @@ int policy_learn_user(struct entry *entry, uint32_t uid)
 	return 0;
 }
 
-static const char no_name[] = "its user has no name; of the rules that ask for a user or a group the most "
-			      "lenient hold";
-static const char no_groups[] = "the groups of its user cannot be told; of the rules that ask for a group "
-				"the most lenient hold";
+static const char no_name[] =
+	"its user has no name; of the rules that ask for a user or a group the most "
+	"lenient hold";
+static const char no_groups[] =
+	"the groups of its user cannot be told; of the rules that ask for a group "
+	"the most lenient hold";
 
 /* Until it is known, any rule that asks for it may be meant. */
 static void note_unknown(struct entry *entry, const struct policy_query *query)

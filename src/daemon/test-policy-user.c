@@ -164,9 +164,9 @@ static void begin(struct scene *scene, enum config_criterion_id criterion, const
 		config_set(config, block, SETTING_IDLE_TIMEOUT + KIND_SHELL, TIME_NEVER, "f:3"));
 	scene->engine.config = config;
 	session_init(&scene->entry.session, &facts, world.now_ns);
-	assert_int_equal(session_set_channels(&scene->entry.session, &shell, 1, world.now_ns,
-					      world.now_ns),
-			 0);
+	assert_int_equal(
+		session_set_channels(&scene->entry.session, &shell, 1, world.now_ns, world.now_ns),
+		0);
 }
 
 static void look(struct scene *scene)
