@@ -13,6 +13,11 @@
 /* After an order that the monitor refused because something moved. */
 #define RETRY_AFTER_NS (50 * NS_PER_MS)
 
+/* After one that failed: a process that does not end, or a terminal that no process leads, which any user
+ * can make, is no reason to be busy. */
+#define FAILED_RETRY_AFTER_NS (1 * NS_PER_S)
+#define HANG_UP_AGAIN_NS      (60 * NS_PER_S)
+
 /* What the monitor has to find unmoved before it acts. */
 static struct order_guard guard_of(const struct session *session, const struct channel *terminal)
 {
@@ -289,7 +294,7 @@ void act_on_verdict(struct entry *entry)
 	struct channel *channel = &session->channels[verdict->channel];
 
 	if (verdict->rule == RULE_IN_USE)
-		entry->refused = false;
+		entry->refused = entry->failed = false;
 	cancel_warnings(entry, verdict);
 	note_held(entry, verdict);
 	if (verdict->action != VERDICT_NONE &&
@@ -370,6 +375,15 @@ static bool is_first_refusal(struct entry *entry)
 	return first;
 }
 
+/* Once, until it is used again. */
+static void tell_failed(struct entry *entry, const char *who, int result)
+{
+	if (!entry->failed)
+		log_error("session %s could not be ended: %s", who, strerror(-result));
+	entry->failed = true;
+	entry->retry_at_ns = engine_now_ns() + FAILED_RETRY_AFTER_NS;
+}
+
 void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 {
 	struct session *session = &entry->session;
@@ -406,7 +420,43 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 								  : "was used",
 			 ending->parking ? "parked" : "cut");
 	else if (done->result != -EBUSY)
-		log_error("session %s could not be ended: %s", who, strerror(-done->result));
+		tell_failed(entry, who, done->result);
+}
+
+void act_hang_up_again(struct entry *entry)
+{
+	struct session *session = &entry->session;
+
+	if (entry->hang_up_again_at_ns == 0 || engine_now_ns() < entry->hang_up_again_at_ns)
+		return;
+	entry->hang_up_again_at_ns = 0;
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].notes)
+			session->channels[i].notes->hung_up_at_ns = 0;
+}
+
+static void refuse_hangup(struct entry *entry, const struct order_hangup_done *done,
+			  const char *who)
+{
+	const struct session *session = &entry->session;
+
+	brake_take_back(rules_brake(entry));
+	if (done->result != -EBUSY && done->result != -EDQUOT) {
+		entry->hang_up_again_at_ns = engine_now_ns() + HANG_UP_AGAIN_NS;
+		if (!entry->failed)
+			log_error("pts/%d of session %s could not be hung up: %s", done->tty, who,
+				  strerror(-done->result));
+		entry->failed = true;
+		return;
+	}
+	entry->retry_at_ns =
+		engine_now_ns() + (done->result == -EBUSY ? RETRY_AFTER_NS : FAILED_RETRY_AFTER_NS);
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].facts.tty == done->tty && session->channels[i].notes)
+			session->channels[i].notes->hung_up_at_ns = 0;
+	if (done->result == -EBUSY && is_first_refusal(entry))
+		log_info("pts/%d of session %s was used at the last moment and is not hung up",
+			 done->tty, who);
 }
 
 void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
@@ -419,19 +469,7 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 		return;
 	record_name(session, who);
 	if (done->result != 0) {
-		entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
-		brake_take_back(rules_brake(entry));
-		for (size_t i = 0; i < session->n_channels; i++)
-			if (session->channels[i].facts.tty == done->tty &&
-			    session->channels[i].notes)
-				session->channels[i].notes->hung_up_at_ns = 0;
-		if (done->result == -EBUSY && is_first_refusal(entry))
-			log_info(
-				"pts/%d of session %s was used at the last moment and is not hung up",
-				done->tty, who);
-		else if (done->result != -EBUSY && done->result != -EDQUOT)
-			log_error("pts/%d of session %s could not be hung up: %s", done->tty, who,
-				  strerror(-done->result));
+		refuse_hangup(entry, done, who);
 		return;
 	}
 	record_tags(session, tags);

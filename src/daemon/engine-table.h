@@ -48,10 +48,12 @@ struct entry {
 	bool held;	/* told once that the brake holds it */
 	bool temporary; /* temporary rules concern it */
 	bool refused;	/* told once that its end was */
+	bool failed;	/* told once that it could not be */
 	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
 	struct ending *ending; /* owned; NULL: none was ordered yet */
 	int64_t ask_again_at_ns;
 	int64_t ping_asked_at_ns;
+	int64_t hang_up_again_at_ns; /* 0: no terminal is to be tried again */
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 
@@ -156,6 +158,8 @@ void act_on_verdict(struct entry *entry);
 int act_cut_asked(struct entry *entry, const char *who, const char *message);
 void act_cut_done(struct entry *entry, const struct order_cut_done *done);
 void act_hangup_done(struct entry *entry, const struct order_hangup_done *done);
+/* Terminals that could not be hung up are tried again from time to time; others come first meanwhile. */
+void act_hang_up_again(struct entry *entry);
 void act_opened(struct entry *entry);
 void act_closed(struct entry *entry, const struct link_last_words *words);
 void act_kept(struct entry *entry, const char *who);

@@ -124,6 +124,7 @@ static void decide(struct entry *entry, bool says_nothing)
 		return;
 	}
 	policy_ask_again(entry);
+	act_hang_up_again(entry);
 	entry->verdict = judge(session, session->observed_at_ns, brake);
 	/* Only the client's life can be judged by a sample that says nothing of use. */
 	if (!says_nothing || record_is_unresponsive(&entry->verdict))

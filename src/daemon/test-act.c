@@ -27,6 +27,7 @@ static int64_t now_ns;
 static union {
 	struct order_warn warn;
 	struct order_cut cut;
+	struct order_hangup hangup;
 	unsigned char bytes[sizeof(struct order_cut)];
 } order;
 static enum link_type ordered;
@@ -177,11 +178,90 @@ static void a_late_warning_stands_its_time(void **state)
 	end(&scene);
 }
 
+/* Two terminals beside a command in use. */
+static void begin_terminals(struct scene *scene)
+{
+	static const struct policy unwarned = { .idle_timeout_ns = 900 * S,
+						.idle_action = ACTION_DISCONNECT,
+						.counts = USE_BIT(USE_INPUT),
+						.timeout_source = "f:1" };
+	const struct channel_facts facts[] = { { .kind = KIND_SHELL, .tty = 3, .pid = 78 },
+					       { .kind = KIND_SHELL, .tty = 4, .pid = 79 },
+					       { .kind = KIND_EXEC, .tty = -1, .pid = 80 } };
+	struct session *session = &scene->entry.session;
+
+	begin(scene);
+	assert_int_equal(brake_set(&scene->engine.brake, 10, 60 * S), 0);
+	assert_int_equal(session_set_channels(session, facts, 3, 20 * S, 20 * S), 0);
+	for (size_t i = 0; i < 3; i++) {
+		struct channel *channel = &session->channels[i];
+
+		channel->policy = &unwarned;
+		channel->opened = channel->input = (struct bounds){ 1000 * S, 1000 * S };
+	}
+}
+
+/* In use until now. */
+static void act_in_use(struct scene *scene)
+{
+	scene->entry.session.uses[USE_INPUT] = (struct bounds){ now_ns, now_ns };
+	act_hang_up_again(&scene->entry);
+	act(scene, now_ns);
+}
+
+/* As one that no process leads, which any user can make. */
+static void a_terminal_that_cannot_be_hung_up(void **state)
+{
+	struct order_hangup_done done = { .tty = 3, .result = -ENOENT };
+	struct scene scene;
+
+	(void)state;
+	begin_terminals(&scene);
+	now_ns = 1900 * S;
+	act_in_use(&scene);
+	assert_int_equal(ordered, LINK_HANGUP);
+	assert_int_equal(order.hangup.tty, 3);
+	act_hangup_done(&scene.entry, &done);
+	/* The other one has its turn, and is hung up; nothing is left to be done. */
+	act_in_use(&scene);
+	assert_int_equal(orders, 2);
+	assert_int_equal(order.hangup.tty, 4);
+	now_ns = 1959 * S;
+	act_in_use(&scene);
+	assert_int_equal(orders, 2);
+	now_ns = 1960 * S;
+	act_in_use(&scene);
+	assert_int_equal(orders, 3);
+	assert_int_equal(order.hangup.tty, 3);
+	brake_deinit(&scene.engine.brake);
+	end(&scene);
+}
+
+static void a_terminal_that_was_used_is_looked_at_again(void **state)
+{
+	struct order_hangup_done done = { .tty = 3, .result = -EBUSY };
+	struct scene scene;
+
+	(void)state;
+	begin_terminals(&scene);
+	now_ns = 1900 * S;
+	act_in_use(&scene);
+	act_hangup_done(&scene.entry, &done);
+	assert_int_equal(scene.entry.retry_at_ns, 1900 * S + 50 * NS_PER_MS);
+	act_in_use(&scene);
+	assert_int_equal(orders, 2);
+	assert_int_equal(order.hangup.tty, 3);
+	brake_deinit(&scene.engine.brake);
+	end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_warning_stands_its_time),
 		cmocka_unit_test(a_late_warning_stands_its_time),
+		cmocka_unit_test(a_terminal_that_cannot_be_hung_up),
+		cmocka_unit_test(a_terminal_that_was_used_is_looked_at_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
