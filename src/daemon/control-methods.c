@@ -307,6 +307,9 @@ static void respond_result(const struct call *call, int result, json_t *paramete
 	else if (result == -EDQUOT)
 		fail(call, "io.sshidle.Failed", "reason",
 		     "as many sessions as MaxCuts allows have just been ended so");
+	else if (result == -EAGAIN)
+		fail(call, "io.sshidle.Failed", "reason",
+		     "the session was kept or let go too often in this minute");
 	else
 		fail(call, "io.sshidle.Failed", "reason", strerror(-result));
 }

@@ -49,7 +49,9 @@ struct entry {
 	bool temporary; /* temporary rules concern it */
 	bool refused;	/* told once that its end was */
 	bool failed;	/* told once that it could not be */
-	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
+	uint8_t keeps;	/* times that it was kept or let go in the minute since ... */
+	int64_t keeps_since_ns;
+	bool restored; /* taken up from a daemon that ran before; cleared by the first sample */
 	struct ending *ending; /* owned; NULL: none was ordered yet */
 	int64_t ask_again_at_ns;
 	int64_t ping_asked_at_ns;
@@ -123,7 +125,6 @@ void save_deinit(struct engine *engine);
 void save_last(struct engine *engine);
 /* A write that fails is told once and tried again until it works. */
 void engine_save_soon(struct engine *engine);
-void engine_save_now(struct engine *engine);
 /* At once, unless that has become dear: with many sessions and many ends a moment later. */
 void engine_save_record(struct engine *engine);
 

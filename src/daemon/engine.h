@@ -72,7 +72,8 @@ void engine_reason(const struct session *session, const struct verdict *verdict,
  * is being ended; -EDQUOT: so many were ended so that MaxCuts holds it back. */
 int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message);
 
-/* No warning and no end until `until_ns`; 0 takes it back. */
+/* No warning and no end until `until_ns`; 0 takes it back. -EALREADY: it is being ended; -EAGAIN: that was
+ * asked for too often in this minute. */
 int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t until_ns);
 
 /* Most that an owner may ask for this session. */
