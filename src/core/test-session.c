@@ -138,6 +138,42 @@ static void a_channel_that_shows_late_may_have_been_used(void **state)
 	session_deinit(&session);
 }
 
+/* As a shell that gives up its terminal, and takes it again: what was typed meanwhile is not forgotten. */
+static void a_channel_that_was_another_may_have_been_used(void **state)
+{
+	const struct channel_facts apart[2] = {
+		{ .kind = KIND_SHELL, .tty = 3 },
+		{ .kind = KIND_EXEC,
+		  .tty = -1,
+		  .pid = 78,
+		  .start_ticks = 1,
+		  .started_at_ns = 5 * S },
+	};
+	struct channel_facts whole = terminals[0];
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 110 * S);
+	sample.n_channels = 2;
+	assert_int_equal(session_set_channels(&session, apart, 2, 110 * S, 110 * S), 0);
+	session.channels[0].policy = session.channels[1].policy = &input_only;
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 200 * S);
+	sample.wchar++;
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 210 * S);
+	sample.last_data_recv_ns = 9 * S;
+	sample.n_channels = 1;
+	whole.started_at_ns = 5 * S;
+	assert_int_equal(session_set_channels(&session, &whole, 1, 210 * S, 210 * S), 0);
+	session.channels[0].policy = &input_only;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session_channel_last_use(&session, &session.channels[0]).latest_ns >= 200 * S);
+	session_deinit(&session);
+}
+
 /* One that was looked for all the time was not used before it was opened. */
 static void a_channel_is_as_old_as_its_child(void **state)
 {
@@ -336,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_key_lies_between_two_samples),
 		cmocka_unit_test(a_key_comes_after_what_was_still),
 		cmocka_unit_test(a_channel_that_shows_late_may_have_been_used),
+		cmocka_unit_test(a_channel_that_was_another_may_have_been_used),
 		cmocka_unit_test(a_channel_is_as_old_as_its_child),
 		cmocka_unit_test(waiting_bytes_count),
 		cmocka_unit_test(an_incomplete_list_counts),
