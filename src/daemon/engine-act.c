@@ -18,6 +18,10 @@
 #define FAILED_RETRY_AFTER_NS (1 * NS_PER_S)
 #define HANG_UP_AGAIN_NS      (60 * NS_PER_S)
 
+/* Times in a minute that a session is kept or let go: each is a line in the log, and any user may ask. */
+#define KEEPS_MOST    20
+#define KEEPS_SPAN_NS (60 * NS_PER_S)
+
 /* What the monitor has to find unmoved before it acts. */
 static struct order_guard guard_of(const struct session *session, const struct channel *terminal)
 {
@@ -503,6 +507,17 @@ void act_closed(struct entry *entry, const struct link_last_words *words)
 	alive_closed_words(&entry->session, words, reason, sizeof(reason));
 	log_info("session %s %s  %s", who, reason, tags);
 	engine_tell(entry, EVENT_CLOSED, -1, -1, reason);
+}
+
+bool act_may_keep(struct entry *entry)
+{
+	int64_t now_ns = engine_now_ns();
+
+	if (entry->keeps == 0 || now_ns >= entry->keeps_since_ns + KEEPS_SPAN_NS) {
+		entry->keeps_since_ns = now_ns;
+		entry->keeps = 0;
+	}
+	return entry->keeps < KEEPS_MOST && ++entry->keeps > 0;
 }
 
 void act_kept(struct entry *entry, const char *who)

@@ -163,6 +163,8 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done);
 void act_hang_up_again(struct entry *entry);
 void act_opened(struct entry *entry);
 void act_closed(struct entry *entry, const struct link_last_words *words);
+/* Once more in this minute; notes it. */
+bool act_may_keep(struct entry *entry);
 void act_kept(struct entry *entry, const char *who);
 
 /* engine-park.c: ends that keep what runs in the terminals */

@@ -26,10 +26,6 @@
 #define TOGETHER_NS	 (500 * NS_PER_MS)
 #define TOGETHER_FROM_NS (8 * NS_PER_S)
 
-/* Times in a minute that a session is kept or let go: each is a line in the log, and any user may ask. */
-#define KEEPS_MOST    20
-#define KEEPS_SPAN_NS (60 * NS_PER_S)
-
 /* Whatever came of the ping before. */
 #define PING_LEAST_NS (900 * NS_PER_MS)
 
@@ -394,17 +390,6 @@ int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *
 	return entry ? act_cut_asked(entry, who, message) : -ENOENT;
 }
 
-static bool take_keep(struct entry *entry)
-{
-	int64_t now_ns = clock_now_ns();
-
-	if (entry->keeps == 0 || now_ns >= entry->keeps_since_ns + KEEPS_SPAN_NS) {
-		entry->keeps_since_ns = now_ns;
-		entry->keeps = 0;
-	}
-	return entry->keeps < KEEPS_MOST && ++entry->keeps > 0;
-}
-
 int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t until_ns)
 {
 	struct entry *entry = table_find(engine, id);
@@ -414,7 +399,7 @@ int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t unt
 		return -ENOENT;
 	if (entry->session.phase == PHASE_ENDING)
 		return -EALREADY;
-	if (!take_keep(entry))
+	if (!act_may_keep(entry))
 		return -EAGAIN;
 	notes = session_need_notes(&entry->session);
 	if (!notes)
