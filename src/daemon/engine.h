@@ -58,8 +58,6 @@ const struct session *engine_next_session(struct engine *engine, const struct se
 const struct session *engine_find_session(struct engine *engine, uint32_t id);
 /* The first whose id is not below this one. */
 const struct session *engine_session_from(struct engine *engine, uint32_t id);
-/* By terminal: N of /dev/pts/N. */
-const struct session *engine_find_terminal(struct engine *engine, int32_t tty);
 
 /* The verdict as it stood after the last sample. */
 struct verdict engine_verdict(struct engine *engine, const struct session *session);
