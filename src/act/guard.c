@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "core/ledger.h"
+#include "core/terminal.h"
 
 /* A moment that an age names may have been so much later. */
 static int64_t latest_of(const struct sample *sample, int64_t age_ns)
@@ -89,10 +90,28 @@ int guard_check(struct watch *watch, const struct order_guard *guard)
 	return r < 0 ? r : guard_judge(&sample, changed, guard);
 }
 
-static bool terminal_moved(const struct channel_sample *terminal, const struct order_guard *guard)
+static bool terminal_moved(const struct sample *sample, const struct channel_sample *terminal,
+			   const struct order_guard *guard)
 {
 	return !(terminal->known & TERMINAL_KNOWN) || !(terminal->known & TERMINAL_RAW) ||
-	       (terminal->known & TERMINAL_PENDING) || terminal->atime_s != guard->atime_s;
+	       (terminal->known & TERMINAL_PENDING) ||
+	       !terminal_not_read_since(guard->atime_s, terminal->atime_s,
+					guard->observed_at_ns + sample->realtime_offset_ns);
+}
+
+int guard_judge_terminal(const struct sample *sample, bool changed, const struct order_guard *guard,
+			 int32_t tty)
+{
+	if (changed)
+		return -EBUSY;
+	for (uint32_t i = 0; i < sample->n_channels; i++)
+		if (sample->channels[i].tty == tty)
+			/* No input at all on the connection is none for this terminal either. */
+			return terminal_moved(sample, &sample->channels[i], guard) &&
+					       input_moved(sample, guard)
+				       ? -EBUSY
+				       : 0;
+	return -ENOENT;
 }
 
 int guard_check_terminal(struct watch *watch, const struct order_guard *guard, int32_t tty)
@@ -101,16 +120,5 @@ int guard_check_terminal(struct watch *watch, const struct order_guard *guard, i
 	bool changed = false;
 	int r = watch_sample(watch, &sample, &changed);
 
-	if (r < 0)
-		return r;
-	if (changed)
-		return -EBUSY;
-	for (uint32_t i = 0; i < sample.n_channels; i++)
-		if (sample.channels[i].tty == tty)
-			/* No input at all on the connection is none for this terminal either. */
-			return terminal_moved(&sample.channels[i], guard) &&
-					       input_moved(&sample, guard)
-				       ? -EBUSY
-				       : 0;
-	return -ENOENT;
+	return r < 0 ? r : guard_judge_terminal(&sample, changed, guard, tty);
 }

@@ -18,3 +18,7 @@ int guard_judge(const struct sample *sample, bool changed, const struct order_gu
 /* The same for one terminal: nothing was read from it and nothing waits in it, or no input came at
  * all. */
 int guard_check_terminal(struct watch *watch, const struct order_guard *guard, int32_t tty);
+
+/* The same for a sample that was just taken. */
+int guard_judge_terminal(const struct sample *sample, bool changed, const struct order_guard *guard,
+			 int32_t tty);

@@ -217,8 +217,8 @@ static int64_t step_notice(struct park *park, int64_t now_ns)
 
 	if (r < 0)
 		return refuse(park, r, now_ns);
-	if (park->order.text[0] != '\0')
-		shown = notice_show(park->watch, -1, park->order.text);
+	if (park->order.park.text[0] != '\0')
+		shown = notice_show(park->watch, -1, park->order.park.text);
 	park->order.guard.notice_bytes = shown.bytes;
 	park->at = 0;
 	park->stage = STAGE_STOP;

@@ -77,13 +77,39 @@ static void a_host_answers(void **state)
 	assert_int_equal(guard_judge(&sample, false, &host), -EBUSY);
 }
 
+/* The kernel moves a terminal's time of access once in 8 s: a key within such a window does not show. */
+static void a_terminal_is_read(void **state)
+{
+	const int64_t window_s = 1600000000; /* begins then */
+	struct order_guard guard = input;
+	struct sample sample = sample_of(1, NS_PER_MS);
+
+	(void)state;
+	guard.atime_s = window_s;
+	sample.n_channels = 1;
+	sample.channels[0] = (struct channel_sample){ .tty = 3,
+						      .atime_s = window_s,
+						      .known = TERMINAL_KNOWN | TERMINAL_RAW };
+	sample.realtime_offset_ns = (window_s + 8) * NS_PER_S - VERDICT_NS;
+	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 3), 0);
+	assert_int_equal(guard_judge_terminal(&sample, true, &guard, 3), -EBUSY);
+	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 4), -ENOENT);
+	sample.realtime_offset_ns -= 1;
+	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 3), -EBUSY);
+	sample.realtime_offset_ns += 1;
+	sample.channels[0].atime_s++;
+	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 3), -EBUSY);
+	sample.channels[0].known = TERMINAL_KNOWN;
+	sample.wchar--;
+	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 3), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_came),
-		cmocka_unit_test(a_key_comes),
-		cmocka_unit_test(what_cannot_be_read),
-		cmocka_unit_test(a_host_answers),
+		cmocka_unit_test(nothing_came),	       cmocka_unit_test(a_key_comes),
+		cmocka_unit_test(what_cannot_be_read), cmocka_unit_test(a_host_answers),
+		cmocka_unit_test(a_terminal_is_read),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -11,9 +12,11 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 /* A pipe takes a line of up to PIPE_BUF bytes whole, or not at all. */
@@ -39,7 +42,8 @@ static struct {
 	bool to_journal; /* standard error leads to systemd's journal: sd-daemon(3) has the prefix */
 	enum log_level most;
 	unsigned lost; /* lines that standard error or syslog did not take */
-} state = { "sshidle", true, false, LOG_LEVEL_INFO, 0 };
+	int pipe;      /* standard error, if it is one, opened again not to block; -1 */
+} state = { "sshidle", true, false, LOG_LEVEL_INFO, 0, -1 };
 
 /* JOURNAL_STREAM names the stream by device and inode; it may be inherited while the stream is not. */
 static bool stderr_is_journal(void)
@@ -55,11 +59,24 @@ static bool stderr_is_journal(void)
 	return text_equal(own, stream);
 }
 
+/* Room that poll(2) tells of may be another process's by the time of the write.  O_NONBLOCK on standard error
+ * itself would be that of all who have it. */
+static int open_pipe(void)
+{
+	struct stat status;
+
+	if (fstat(STDERR_FILENO, &status) < 0 || !S_ISFIFO(status.st_mode))
+		return -1;
+	return open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
 void log_open(const char *name, bool to_stderr, enum log_level most)
 {
 	state.name = name;
 	state.to_stderr = to_stderr;
 	state.most = most;
+	cleanup_close(&state.pipe);
+	state.pipe = to_stderr ? open_pipe() : -1;
 	state.to_journal = to_stderr && stderr_is_journal();
 	/* At once: after the rights are dropped /dev/log may be out of reach. */
 	if (!to_stderr)
@@ -70,11 +87,12 @@ void log_open(const char *name, bool to_stderr, enum log_level most)
  * (POLLERR): the line is dropped and counted. */
 static bool write_stderr(const char *text, size_t length)
 {
-	struct pollfd fd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	struct pollfd fd = { .fd = state.pipe >= 0 ? state.pipe : STDERR_FILENO,
+			     .events = POLLOUT };
 
 	if (poll(&fd, 1, 0) != 1 || fd.revents != POLLOUT)
 		return false;
-	return write(STDERR_FILENO, text, length) == (ssize_t)length;
+	return write(fd.fd, text, length) == (ssize_t)length;
 }
 
 static void line_to_stderr(enum log_level level, const char *text)
@@ -99,33 +117,54 @@ static void line_to_stderr(enum log_level level, const char *text)
 		state.lost++;
 }
 
-/* syslog(3) waits for room for ever: a syslog that is stopped or hangs would stop all of this, after some ten lines.
- * Asked each time, as it may be another one by now.  It is waited for once, until it takes lines again. */
-static bool syslog_has_room(void)
+/*
+ * syslog(3) waits for room for ever: a syslog that is stopped or hangs would stop all of this, after some ten lines.
+ * Room that is there when it is asked for may be another process's a moment later.  Connected each time, as it may be
+ * another one by now.  1: there is none, or one of another type: that is for syslog(3).
+ */
+static int send_to_syslog(const char *line)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = _PATH_LOG };
 	auto_close int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct pollfd room = { .fd = fd, .events = POLLOUT };
 
-	/* None, or of another type: that is for syslog(3). */
 	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
-		return true;
-	return poll(&room, 1, state.lost > 0 ? 0 : SYSLOG_WITHIN_MS) != 0;
+		return 1;
+	/* It is waited for once, until it takes lines again. */
+	(void)poll(&room, 1, state.lost > 0 ? 0 : SYSLOG_WITHIN_MS);
+	return send(fd, line, strlen(line), MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
-static void line_to_syslog(enum log_level level, const char *text)
+/* RFC 3164, as syslog(3) has it. */
+static int line_to_syslog(int priority, const char *word, const char *text)
 {
-	if (!syslog_has_room()) {
-		state.lost++;
-		return;
-	}
+	const time_t now_s = (time_t)(clock_ns(CLOCK_REALTIME) / 1000000000);
+	char when[32], line[LINE_BYTES];
+	struct tm parts;
+	int r;
+
+	(void)localtime_r(&now_s, &parts);
+	(void)strftime(when, sizeof(when), "%h %e %T", &parts);
+	line[0] = '\0';
+	(void)text_append(line, sizeof(line), "<%d>%s %s[%d]: %s%s", LOG_AUTHPRIV | priority, when,
+			  state.name, getpid(), word, text);
+	r = send_to_syslog(line);
+	if (r > 0)
+		syslog(priority, "%s%s", word, text);
+	return r < 0 ? r : 0;
+}
+
+static void lines_to_syslog(enum log_level level, const char *text)
+{
+	char lost[64];
+
 	if (state.lost > 0) {
-		syslog(LOG_WARNING, "warning: %u log lines were lost", state.lost);
-		state.lost = 0;
-		line_to_syslog(level, text);
-		return;
+		(void)snprintf(lost, sizeof(lost), "%u log lines were lost", state.lost);
+		if (line_to_syslog(LOG_WARNING, "warning: ", lost) == 0)
+			state.lost = 0;
 	}
-	syslog(levels[level].priority, "%s%s", levels[level].word, text);
+	if (state.lost > 0 || line_to_syslog(levels[level].priority, levels[level].word, text) < 0)
+		state.lost++;
 }
 
 static void write_line(enum log_level level, const char *format, va_list arguments)
@@ -145,7 +184,7 @@ static void write_line(enum log_level level, const char *format, va_list argumen
 	if (state.to_stderr)
 		line_to_stderr(level, text);
 	else
-		line_to_syslog(level, text);
+		lines_to_syslog(level, text);
 	errno = saved;
 }
 

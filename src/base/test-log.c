@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -10,6 +12,21 @@
 #include <cmocka.h>
 
 #include "base/log.h"
+
+static bool always_room;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
+int __real_poll(struct pollfd *fds, nfds_t n, int ms);
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms);
+
+int __wrap_poll(struct pollfd *fds, nfds_t n, int ms)
+{
+	if (!always_room)
+		return __real_poll(fds, n, ms);
+	fds[0].revents = POLLOUT;
+	return 1;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* Standard error as a pipe; the caller reads [0] and puts back [1]. */
 static void catch_stderr(int ret_fds[2])
@@ -60,6 +77,24 @@ static void lines_carry_their_level(void **state)
 				  "sshidled: warning: w\nsshidled: i j\n");
 }
 
+/* Another process takes the room between the question and the write. */
+static void room_that_is_gone_is_not_waited_for(void **state)
+{
+	static char text[1 << 20];
+	int fds[2];
+
+	(void)state;
+	catch_stderr(fds);
+	log_open("sshidled", true, LOG_LEVEL_INFO);
+	always_room = true;
+	for (int i = 0; i < 20000; i++)
+		log_info("%d", i);
+	always_room = false;
+	read_back(fds[0], text, sizeof(text));
+	release(fds);
+	assert_non_null(strstr(text, "sshidled: 0\nsshidled: 1\n"));
+}
+
 static void a_full_pipe_does_not_block(void **state)
 {
 	static char text[1 << 20], long_text[5000];
@@ -96,6 +131,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_carry_their_level),
 		cmocka_unit_test(a_full_pipe_does_not_block),
+		cmocka_unit_test(room_that_is_gone_is_not_waited_for),
 		cmocka_unit_test(without_a_reader_nothing_happens),
 	};
 

@@ -293,20 +293,28 @@ static bool block_fits(const struct config_block *block, const struct policy_que
 	return true;
 }
 
-/* A block that might fit if the user were known. */
+/* It asks for something of the user that is not known. */
+static bool asks_unknown(const struct config_criterion *criterion, const struct policy_query *query)
+{
+	if (criterion->id == CRITERION_GROUP)
+		return !query->user || query->groups_unknown;
+	return criterion->id == CRITERION_USER && !query->user;
+}
+
+/* A block that might fit if the user and the groups were known. */
 static bool block_may_fit(const struct config_block *block, const struct policy_query *query)
 {
-	bool asks_user = false;
+	bool may_fit = false;
 
 	for (size_t i = 0; i < block->n_criteria; i++) {
 		const struct config_criterion *criterion = &block->criteria[i];
 
-		if (criterion->id == CRITERION_USER || criterion->id == CRITERION_GROUP)
-			asks_user = true;
+		if (asks_unknown(criterion, query))
+			may_fit = true;
 		else if (!criterion_fits(criterion, query))
 			return false;
 	}
-	return asks_user;
+	return may_fit;
 }
 
 /* 0 switches it off and spares most; else more is longer. */
@@ -315,6 +323,13 @@ static bool alive_spares(size_t setting, int64_t number, int64_t than)
 	if (setting != SETTING_CLIENT_ALIVE_INTERVAL && setting != SETTING_CLIENT_ALIVE_COUNT_MAX)
 		return false;
 	return than != 0 && (number == 0 || number > than);
+}
+
+/* Work keeps a session longer, and less of it is needed. */
+static bool work_spares(size_t setting, int64_t number, int64_t than)
+{
+	return (setting == SETTING_WORK_MAX && number > than) ||
+	       (setting == SETTING_WORK_THRESHOLD && number < than);
 }
 
 /* What keeps more of the session: nothing done, its work kept, nothing kept. */
@@ -337,7 +352,8 @@ static void merge_lenient(const struct config_block *block, struct config_value 
 			continue;
 		if ((is_limit && value->number > values[i].number) ||
 		    action_spares(i, value->number, values[i].number) ||
-		    alive_spares(i, value->number, values[i].number))
+		    alive_spares(i, value->number, values[i].number) ||
+		    work_spares(i, value->number, values[i].number))
 			values[i] = *value;
 		if (is_use)
 			values[i].number |= value->number;
@@ -366,7 +382,7 @@ void config_merge(const struct config *config, const struct policy_query *query,
 		if (!ret_values[i].source)
 			ret_values[i] = (struct config_value){ defaults[i], "default" };
 	}
-	for (size_t i = 1; config && query && !query->user && i < config->n_blocks; i++) {
+	for (size_t i = 1; config && query && i < config->n_blocks; i++) {
 		if (block_may_fit(&config->blocks[i], query))
 			merge_lenient(&config->blocks[i], ret_values);
 	}

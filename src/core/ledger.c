@@ -57,7 +57,11 @@ bool ledger_is_behind(struct ledger *ledger, const struct sample *sample)
 	}
 	if (++ledger->behind <= LEDGER_BEHIND_MOST)
 		return true;
-	ledger->unusable = true;
+	ledger->behind = 0;
+	if (++ledger->restarts > LEDGER_RESTARTS_MOST)
+		ledger->unusable = true;
+	else
+		ledger->primed = false;
 	return false;
 }
 

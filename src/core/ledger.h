@@ -34,6 +34,8 @@
 #define LEDGER_REKEY_TRUST 2
 /* One sample in twenty is behind while a server floods; so many in a row are not by chance. */
 #define LEDGER_BEHIND_MOST 200
+/* A server whose I/O the kernel does not count falls behind again and again. */
+#define LEDGER_RESTARTS_MOST 64
 
 /* What a server does to the counters besides its work; from the server's file in src/server. */
 struct ledger_traits {
@@ -82,6 +84,7 @@ struct ledger {
 	uint8_t stuck;	   /* samples in a row in which data flowed past the counters */
 	uint8_t behind;	   /* samples in a row that were behind */
 	uint8_t mid_rekey; /* samples in a row that met a rekey under way */
+	uint8_t restarts;  /* times that it began anew after too many that were behind */
 	bool primed;	   /* `last` is valid */
 	bool unusable;	   /* from now on: this server's I/O is not counted by the kernel */
 };
@@ -105,7 +108,9 @@ void ledger_resume(struct ledger *ledger, int64_t observed_at_ns, int64_t now_ns
 
 /*
  * True when the sample was taken inside a system call of the server and says nothing: it is not to be
- * taken in. After too many of them in a row the ledger is called unusable instead.
+ * taken in. After too many of them in a row the ledger begins anew with this one, and in the end it is called
+ * unusable.  What the kernel counts as sent grows too much, for good, where this host itself drops what is on its way out
+ * (a packet filter on output, a full queue): each try counts (measured on Linux 6.18).
  */
 bool ledger_is_behind(struct ledger *ledger, const struct sample *sample);
 

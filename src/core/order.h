@@ -82,6 +82,7 @@ struct order_park {
 	uint32_t more_id;	     /* ... and of those after it, counting up */
 	uint32_t reserved;	     /* 0 */
 	char user[ORDER_USER_BYTES]; /* foreign text */
+	char text[ORDER_TEXT_BYTES]; /* shown on the terminals instead of the cut's; "" nothing */
 };
 
 struct order_cut {

@@ -45,12 +45,14 @@ struct policy {
  *
  * As long as the user is not known (dropbear and tinyssh without a child show none), every block
  * that asks for a user or a group may be meant: of the limits that are possible the longest holds,
- * all that may count as use does, and report goes before park, park before disconnect.
+ * all that may count as use does, and report goes before park, park before disconnect.  The same
+ * holds for blocks that ask for a group as long as the groups are not known.
  */
 struct policy_query {
 	const char *user;
 	const char *const *groups;
 	size_t n_groups;
+	bool groups_unknown; /* of a user who is known */
 	const char *address;
 	uint16_t local_port; /* 0: not known */
 	enum server_id server;

@@ -107,11 +107,30 @@ static struct channel *channel_before(const struct session *session,
 	return NULL;
 }
 
-/* A new channel has been used by being opened: when its child started, if that is known. */
-static struct channel channel_opened(const struct channel_facts *facts, struct bounds seen)
+/* Its terminal or its child was there as part of another channel: an sftp server that was started by a
+ * command, a shell that gave up its terminal for a time. */
+static bool was_another(const struct session *session, const struct channel_facts *facts)
+{
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const struct channel_identity *before = &session->channels[i].facts;
+
+		if ((facts->tty >= 0 && before->tty == facts->tty) ||
+		    (facts->pid != 0 && before->pid == facts->pid &&
+		     before->start_ticks == facts->start_ticks))
+			return true;
+	}
+	return false;
+}
+
+/* A new channel has been used by being opened: when its child started, if that is known. What came while
+ * it was not certain that it was there may have been for it. */
+static struct channel channel_opened(const struct channel_facts *facts, struct bounds seen,
+				     const struct bounds *unsure)
 {
 	int64_t latest_ns = facts->started_at_ns + FACTS_AGE_SLACK_NS;
 
+	if (latest_ns < unsure->latest_ns)
+		latest_ns = unsure->latest_ns;
 	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns) {
 		seen.latest_ns = latest_ns;
 		if (seen.earliest_ns > facts->started_at_ns - FACTS_AGE_SLACK_NS)
@@ -138,7 +157,9 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 		if (before)
 			channels[i] = *before;
 		else
-			channels[i] = channel_opened(&facts[i], now);
+			channels[i] = channel_opened(
+				&facts[i], now,
+				was_another(session, &facts[i]) ? &now : &session->unsure);
 		channels[i].facts = identity_of(&facts[i]);
 		if (!before)
 			continue;

@@ -23,7 +23,7 @@
 #include "core/order.h"
 #include "core/policy.h"
 
-#define SESSION_USER_BYTES 64 /* at most, with its end */
+#define SESSION_USER_BYTES 256 /* at most, with its end: LOGIN_NAME_MAX */
 
 /* What of struct channel_facts tells a channel from others. */
 struct channel_identity {

@@ -336,16 +336,46 @@ static void a_ledger_that_does_not_fit_is_noticed(void **state)
 	ledger_deinit(&ledger);
 }
 
+/* The first sample that says something begins the ledger anew. */
+static void fall_behind(struct ledger *ledger, struct sample *sample)
+{
+	sample->wchar -= 1;
+	for (int i = 0; i < LEDGER_BEHIND_MOST; i++)
+		assert_true(ledger_is_behind(ledger, sample));
+	assert_false(ledger_is_behind(ledger, sample));
+}
+
+static void behind_for_long_begins_anew(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	fall_behind(&ledger, &sample);
+	assert_false(ledger.unusable);
+	assert_false(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_false(ledger_is_behind(&ledger, &sample));
+	sample.wchar += 1;
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_int_equal(step.in_bytes, 1);
+	ledger_deinit(&ledger);
+}
+
 static void behind_for_ever_is_unusable(void **state)
 {
 	struct ledger ledger;
 	struct sample sample = start(&ledger);
+	struct ledger_step step;
 
 	(void)state;
-	sample.wchar -= 1;
-	for (int i = 0; i < LEDGER_BEHIND_MOST; i++)
-		assert_true(ledger_is_behind(&ledger, &sample));
-	assert_false(ledger_is_behind(&ledger, &sample));
+	for (int i = 0; i < LEDGER_RESTARTS_MOST; i++) {
+		fall_behind(&ledger, &sample);
+		assert_false(ledger.unusable);
+		assert_false(
+			ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	}
+	fall_behind(&ledger, &sample);
 	assert_true(ledger.unusable);
 	ledger_deinit(&ledger);
 }
@@ -356,6 +386,7 @@ int main(void)
 		cmocka_unit_test(keys_are_exact),
 		cmocka_unit_test(a_sample_inside_a_call_says_nothing),
 		cmocka_unit_test(what_waits_is_not_read),
+		cmocka_unit_test(behind_for_long_begins_anew),
 		cmocka_unit_test(behind_for_ever_is_unusable),
 		cmocka_unit_test(forwards_do_not_hide_keys),
 		cmocka_unit_test(a_rekey_is_learned),

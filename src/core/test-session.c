@@ -87,8 +87,6 @@ static void a_key_lies_between_two_samples(void **state)
 	session_deinit(&session);
 }
 
-/* The server has not read it yet: it may be input, or an answer on its way. The next samples tell;
- * a server that does not read for a second has input. */
 /* Quiet looks narrow the span in which it lies. */
 static void a_key_comes_after_what_was_still(void **state)
 {
@@ -112,6 +110,89 @@ static void a_key_comes_after_what_was_still(void **state)
 	session_deinit(&session);
 }
 
+/* What is open could not be told for an hour, as while sshd runs ~/.ssh/rc before the shell: what was typed then
+ * may have gone to the terminal that shows only now. */
+static void a_channel_that_shows_late_may_have_been_used(void **state)
+{
+	struct channel_facts late = terminals[1];
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	late.started_at_ns = 110 * S;
+	for (int64_t at_ns = 120 * S; at_ns <= 3600 * S; at_ns += 10 * S) {
+		later(&sample, at_ns);
+		sample.known &= ~(uint32_t)SAMPLE_CHANNELS;
+		assert_true(session_observe(&session, &sample));
+	}
+	later(&sample, 3610 * S);
+	sample.last_data_recv_ns = 12 * S;
+	sample.rchar += 100;
+	sample.known = ALL;
+	assert_int_equal(session_set_channels(&session, &late, 1, 3610 * S, 3610 * S), 0);
+	session.channels[0].policy = &input_only;
+	assert_true(session_observe(&session, &sample));
+	assert_int_equal(session_channel_last_use(&session, &session.channels[0]).latest_ns,
+			 3598 * S + FACTS_AGE_SLACK_NS);
+	session_deinit(&session);
+}
+
+/* As a shell that gives up its terminal, and takes it again: what was typed meanwhile is not forgotten. */
+static void a_channel_that_was_another_may_have_been_used(void **state)
+{
+	const struct channel_facts apart[2] = {
+		{ .kind = KIND_SHELL, .tty = 3 },
+		{ .kind = KIND_EXEC,
+		  .tty = -1,
+		  .pid = 78,
+		  .start_ticks = 1,
+		  .started_at_ns = 5 * S },
+	};
+	struct channel_facts whole = terminals[0];
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 110 * S);
+	sample.n_channels = 2;
+	assert_int_equal(session_set_channels(&session, apart, 2, 110 * S, 110 * S), 0);
+	session.channels[0].policy = session.channels[1].policy = &input_only;
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 200 * S);
+	sample.wchar++;
+	assert_true(session_observe(&session, &sample));
+	later(&sample, 210 * S);
+	sample.last_data_recv_ns = 9 * S;
+	sample.n_channels = 1;
+	whole.started_at_ns = 5 * S;
+	assert_int_equal(session_set_channels(&session, &whole, 1, 210 * S, 210 * S), 0);
+	session.channels[0].policy = &input_only;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session_channel_last_use(&session, &session.channels[0]).latest_ns >= 200 * S);
+	session_deinit(&session);
+}
+
+/* One that was looked for all the time was not used before it was opened. */
+static void a_channel_is_as_old_as_its_child(void **state)
+{
+	struct channel_facts both[2] = { terminals[0], terminals[1] };
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 110 * S);
+	assert_true(session_observe(&session, &sample));
+	both[1].started_at_ns = 115 * S;
+	assert_int_equal(session_set_channels(&session, both, 2, 120 * S, 120 * S), 0);
+	assert_int_equal(session.channels[1].opened.latest_ns, 115 * S + FACTS_AGE_SLACK_NS);
+	session_deinit(&session);
+}
+
+/* The server has not read it yet: it may be input, or an answer on its way. The next samples tell;
+ * a server that does not read for a second has input. */
 static void waiting_bytes_count(void **state)
 {
 	struct session session;
@@ -290,6 +371,9 @@ int main(void)
 		cmocka_unit_test(the_first_sample_proves_nothing_but_silence),
 		cmocka_unit_test(a_key_lies_between_two_samples),
 		cmocka_unit_test(a_key_comes_after_what_was_still),
+		cmocka_unit_test(a_channel_that_shows_late_may_have_been_used),
+		cmocka_unit_test(a_channel_that_was_another_may_have_been_used),
+		cmocka_unit_test(a_channel_is_as_old_as_its_child),
 		cmocka_unit_test(waiting_bytes_count),
 		cmocka_unit_test(an_incomplete_list_counts),
 		cmocka_unit_test(a_reaped_child_is_not_forgotten),

@@ -66,6 +66,29 @@ bool control_client_owns(const struct control_client *client, const struct sessi
 	       (session->facts.uid != UINT32_MAX && session->facts.uid == client->uid);
 }
 
+static bool has_terminal(const struct session *session, int32_t tty)
+{
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].facts.tty == tty)
+			return true;
+	return false;
+}
+
+const struct session *control_client_find_terminal(const struct control_client *client, int32_t tty)
+{
+	struct engine *engine = client->control->engine;
+	const struct session *session = NULL, *found = NULL;
+
+	while ((session = engine_next_session(engine, session))) {
+		if (!has_terminal(session, tty) || !control_client_sees(client, session))
+			continue;
+		if (session->facts.uid == client->uid)
+			return session;
+		found = found ? found : session;
+	}
+	return found;
+}
+
 struct evbuffer *control_client_queue(struct control_client *client)
 {
 	return bufferevent_get_output(client->stream);

@@ -85,6 +85,11 @@ bool control_client_sees(const struct control_client *client, const struct sessi
 /* Root and the session's owner. */
 bool control_client_owns(const struct control_client *client, const struct session *session);
 
+/* By terminal: N of /dev/pts/N, of a session that it sees.  Containers number their own: of several its own
+ * is meant. */
+const struct session *control_client_find_terminal(const struct control_client *client,
+						   int32_t tty);
+
 /* Queues one message; takes it over. Without memory for it the client is closed. */
 void control_client_send(struct control_client *client, json_t *message);
 

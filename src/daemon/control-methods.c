@@ -227,7 +227,7 @@ static const struct session *find_terminal(const struct call *call, const char *
 		tty += strlen("/dev/");
 	if (!text_starts(tty, "pts/") || text_to_u64(tty + strlen("pts/"), INT32_MAX, &number) < 0)
 		return NULL;
-	return engine_find_terminal(call->engine, (int32_t)number);
+	return control_client_find_terminal(call->client, (int32_t)number);
 }
 
 /* The session of the parameters `id` or `tty`. NULL: there is none that the caller may see, and
@@ -307,6 +307,9 @@ static void respond_result(const struct call *call, int result, json_t *paramete
 	else if (result == -EDQUOT)
 		fail(call, "io.sshidle.Failed", "reason",
 		     "as many sessions as MaxCuts allows have just been ended so");
+	else if (result == -EAGAIN)
+		fail(call, "io.sshidle.Failed", "reason",
+		     "the session was kept or let go too often in this minute");
 	else
 		fail(call, "io.sshidle.Failed", "reason", strerror(-result));
 }

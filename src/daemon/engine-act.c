@@ -13,6 +13,15 @@
 /* After an order that the monitor refused because something moved. */
 #define RETRY_AFTER_NS (50 * NS_PER_MS)
 
+/* After one that failed: a process that does not end, or a terminal that no process leads, which any user
+ * can make, is no reason to be busy. */
+#define FAILED_RETRY_AFTER_NS (1 * NS_PER_S)
+#define HANG_UP_AGAIN_NS      (60 * NS_PER_S)
+
+/* Times in a minute that a session is kept or let go: each is a line in the log, and any user may ask. */
+#define KEEPS_MOST    20
+#define KEEPS_SPAN_NS (60 * NS_PER_S)
+
 /* What the monitor has to find unmoved before it acts. */
 static struct order_guard guard_of(const struct session *session, const struct channel *terminal)
 {
@@ -66,9 +75,26 @@ static void warn_text(const struct session *session, const struct verdict *verdi
 		       at, in);
 }
 
-static void order_warning(struct entry *entry, const struct verdict *verdict, int32_t tty)
+/* It stands its time from now on: the sample may be an old one, where a database of users has held the
+ * engine up. */
+static int64_t begin_warning(struct entry *entry)
+{
+	struct verdict *verdict = &entry->verdict;
+	const struct policy *policy = entry->session.channels[verdict->channel].policy;
+	const int64_t now_ns = engine_now_ns(), end_ns = now_ns + policy_warning_ns(policy);
+
+	if (verdict->end_at_ns < end_ns) {
+		if (verdict->next_look_ns == verdict->end_at_ns)
+			verdict->next_look_ns = end_ns;
+		verdict->end_at_ns = end_ns;
+	}
+	return now_ns;
+}
+
+static void order_warning(struct entry *entry, int32_t tty, int64_t warned_at_ns)
 {
 	struct order_warn order = { .handle = entry->handle, .tty = tty };
+	const struct verdict *verdict = &entry->verdict;
 	char who[NAME_BYTES], tags[TAGS_BYTES], reason[128], in[DURATION_TEXT_BYTES];
 	struct session *session = &entry->session;
 
@@ -78,7 +104,7 @@ static void order_warning(struct entry *entry, const struct verdict *verdict, in
 	record_name(session, who);
 	record_tags(session, tags);
 	record_lack(session, verdict, reason, sizeof(reason));
-	duration_format(verdict->end_at_ns - session->observed_at_ns, in);
+	duration_format(verdict->end_at_ns - warned_at_ns, in);
 	if (tty < 0)
 		log_info("warned session %s: %s, ends in %s  rule=%d %s", who, reason, in,
 			 verdict->rule, tags);
@@ -272,7 +298,7 @@ void act_on_verdict(struct entry *entry)
 	struct channel *channel = &session->channels[verdict->channel];
 
 	if (verdict->rule == RULE_IN_USE)
-		entry->refused = false;
+		entry->refused = entry->failed = false;
 	cancel_warnings(entry, verdict);
 	note_held(entry, verdict);
 	if (verdict->action != VERDICT_NONE &&
@@ -284,12 +310,12 @@ void act_on_verdict(struct entry *entry)
 	case VERDICT_NONE:
 		return;
 	case VERDICT_WARN:
-		session->notes->warned_at_ns = session->observed_at_ns;
-		order_warning(entry, verdict, -1);
+		session->notes->warned_at_ns = begin_warning(entry);
+		order_warning(entry, -1, session->notes->warned_at_ns);
 		break;
 	case VERDICT_WARN_TERMINAL:
-		channel->notes->warned_at_ns = session->observed_at_ns;
-		order_warning(entry, verdict, channel->facts.tty);
+		channel->notes->warned_at_ns = begin_warning(entry);
+		order_warning(entry, channel->facts.tty, channel->notes->warned_at_ns);
 		break;
 	case VERDICT_DISCONNECT:
 	case VERDICT_PARK:
@@ -354,6 +380,15 @@ static bool is_first_refusal(struct entry *entry)
 	return first;
 }
 
+/* Once, until it is used again. */
+static void tell_failed(struct entry *entry, const char *who, int result)
+{
+	if (!entry->failed)
+		log_error("session %s could not be ended: %s", who, strerror(-result));
+	entry->failed = true;
+	entry->retry_at_ns = engine_now_ns() + FAILED_RETRY_AFTER_NS;
+}
+
 void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 {
 	struct session *session = &entry->session;
@@ -390,7 +425,43 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 								  : "was used",
 			 ending->parking ? "parked" : "cut");
 	else if (done->result != -EBUSY)
-		log_error("session %s could not be ended: %s", who, strerror(-done->result));
+		tell_failed(entry, who, done->result);
+}
+
+void act_hang_up_again(struct entry *entry)
+{
+	struct session *session = &entry->session;
+
+	if (entry->hang_up_again_at_ns == 0 || engine_now_ns() < entry->hang_up_again_at_ns)
+		return;
+	entry->hang_up_again_at_ns = 0;
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].notes)
+			session->channels[i].notes->hung_up_at_ns = 0;
+}
+
+static void refuse_hangup(struct entry *entry, const struct order_hangup_done *done,
+			  const char *who)
+{
+	const struct session *session = &entry->session;
+
+	brake_take_back(rules_brake(entry));
+	if (done->result != -EBUSY && done->result != -EDQUOT) {
+		entry->hang_up_again_at_ns = engine_now_ns() + HANG_UP_AGAIN_NS;
+		if (!entry->failed)
+			log_error("pts/%d of session %s could not be hung up: %s", done->tty, who,
+				  strerror(-done->result));
+		entry->failed = true;
+		return;
+	}
+	entry->retry_at_ns =
+		engine_now_ns() + (done->result == -EBUSY ? RETRY_AFTER_NS : FAILED_RETRY_AFTER_NS);
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (session->channels[i].facts.tty == done->tty && session->channels[i].notes)
+			session->channels[i].notes->hung_up_at_ns = 0;
+	if (done->result == -EBUSY && is_first_refusal(entry))
+		log_info("pts/%d of session %s was used at the last moment and is not hung up",
+			 done->tty, who);
 }
 
 void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
@@ -403,19 +474,7 @@ void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
 		return;
 	record_name(session, who);
 	if (done->result != 0) {
-		entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
-		brake_take_back(rules_brake(entry));
-		for (size_t i = 0; i < session->n_channels; i++)
-			if (session->channels[i].facts.tty == done->tty &&
-			    session->channels[i].notes)
-				session->channels[i].notes->hung_up_at_ns = 0;
-		if (done->result == -EBUSY && is_first_refusal(entry))
-			log_info(
-				"pts/%d of session %s was used at the last moment and is not hung up",
-				done->tty, who);
-		else if (done->result != -EBUSY && done->result != -EDQUOT)
-			log_error("pts/%d of session %s could not be hung up: %s", done->tty, who,
-				  strerror(-done->result));
+		refuse_hangup(entry, done, who);
 		return;
 	}
 	record_tags(session, tags);
@@ -449,6 +508,17 @@ void act_closed(struct entry *entry, const struct link_last_words *words)
 	alive_closed_words(&entry->session, words, reason, sizeof(reason));
 	log_info("session %s %s  %s", who, reason, tags);
 	engine_tell(entry, EVENT_CLOSED, -1, -1, reason);
+}
+
+bool act_may_keep(struct entry *entry)
+{
+	int64_t now_ns = engine_now_ns();
+
+	if (entry->keeps == 0 || now_ns >= entry->keeps_since_ns + KEEPS_SPAN_NS) {
+		entry->keeps_since_ns = now_ns;
+		entry->keeps = 0;
+	}
+	return entry->keeps < KEEPS_MOST && ++entry->keeps > 0;
 }
 
 void act_kept(struct entry *entry, const char *who)

@@ -26,6 +26,8 @@ void park_fill(struct entry *entry, struct order_cut *order)
 {
 	struct session *session = &entry->session;
 	const struct policy *policy = policy_of(session);
+	const size_t size = sizeof(order->park.text);
+	char *text = order->park.text;
 	uint32_t n = 0;
 
 	if (!policy)
@@ -47,15 +49,14 @@ void park_fill(struct entry *entry, struct order_cut *order)
 	/* Who does not answer reads nothing. */
 	if (order->text[0] == '\0')
 		return;
-	(void)text_copy("sshidle: session parked: ", order->text, sizeof(order->text));
-	(void)text_append(order->text, sizeof(order->text), "%.160s", entry->ending->reason);
+	(void)text_copy("sshidle: session parked: ", text, size);
+	(void)text_append(text, size, "%.160s", entry->ending->reason);
 	if (n == 1)
-		(void)text_append(order->text, sizeof(order->text),
-				  ". It goes on; sshidle resume %u brings it back. ", session->id);
+		(void)text_append(text, size, ". It goes on; sshidle resume %u brings it back. ",
+				  session->id);
 	else
-		(void)text_append(order->text, sizeof(order->text),
-				  ". Its terminals go on; sshidle parked lists them. ");
-	(void)text_append(order->text, sizeof(order->text), "%s", ORDER_NOT_KEPT);
+		(void)text_append(text, size, ". Its terminals go on; sshidle parked lists them. ");
+	(void)text_append(text, size, "%s", ORDER_NOT_KEPT);
 }
 
 void park_words(const struct order_cut_done *done, char *ret_text, size_t size)

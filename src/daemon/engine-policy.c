@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "core/config.h"
@@ -14,9 +15,17 @@
 #include "daemon/engine-table.h"
 #include "text/config-file.h"
 
-#define GROUPS_MAX	    256
 #define LOOK_EVERY_MOST_NS  (1 * NS_PER_S)
 #define LOOK_EVERY_LEAST_NS (100 * NS_PER_MS)
+
+#define GROUPS_FIRST 64
+#define GROUPS_MOST  32768
+
+/* A database of users that does not answer is asked again after so long. */
+#define ASK_AGAIN_NS (60 * NS_PER_S)
+/* Who has logged in has a name.  Some databases that are out of reach say that there is nobody; after so
+ * long it is believed, as of the users of a container. */
+#define NAMELESS_AFTER_NS (600 * NS_PER_S)
 
 static bool config_uses_groups(const struct config *config)
 {
@@ -37,44 +46,90 @@ static void forget_groups(struct entry *entry)
 	entry->groups_known = false;
 }
 
+static int list_groups(const struct passwd *user, gid_t **ret_gids, int *ret_n)
+{
+	for (int size = GROUPS_FIRST; size <= GROUPS_MOST; size *= 2) {
+		gid_t *gids = calloc((size_t)size, sizeof(*gids));
+		int n = size;
+
+		if (!gids)
+			return -ENOMEM;
+		if (getgrouplist(user->pw_name, user->pw_gid, gids, &n) >= 0) {
+			*ret_gids = gids;
+			*ret_n = n;
+			return 0;
+		}
+		free(gids);
+	}
+	return -E2BIG;
+}
+
+/* One that has no name fits no pattern; one whose name nobody tells now might. */
+static int add_group(struct entry *entry, gid_t gid)
+{
+	const struct group *group;
+
+	errno = 0;
+	group = getgrgid(gid);
+	if (!group)
+		return -errno;
+	entry->groups[entry->n_groups] = strdup(group->gr_name);
+	if (!entry->groups[entry->n_groups])
+		return -ENOMEM;
+	entry->n_groups++;
+	return 0;
+}
+
 /* Asked of the system once for each session, and only when the configuration has a Match Group: it
  * may have to ask a directory server. */
 static void learn_groups(struct entry *entry)
 {
-	struct passwd *user = getpwnam(entry->session.user);
-	gid_t gids[GROUPS_MAX];
-	int n = GROUPS_MAX;
+	auto_free gid_t *gids = NULL;
+	const struct passwd *user;
+	int n = 0, r;
 
-	if (entry->groups_known || !user)
+	if (entry->groups_known || clock_now_ns() < entry->ask_again_at_ns)
 		return;
-	entry->groups_known = true;
-	if (getgrouplist(entry->session.user, user->pw_gid, gids, &n) < 0)
-		n = GROUPS_MAX;
-	entry->groups = calloc((size_t)n, sizeof(char *));
-	for (int i = 0; entry->groups && i < n; i++) {
-		struct group *group = getgrgid(gids[i]);
+	forget_groups(entry);
+	user = getpwnam(entry->session.user);
+	r = user ? list_groups(user, &gids, &n) : -ENOENT;
+	if (r == 0)
+		entry->groups = calloc((size_t)n, sizeof(char *));
+	if (r == 0 && !entry->groups)
+		r = -ENOMEM;
+	for (int i = 0; r == 0 && i < n; i++)
+		r = add_group(entry, gids[i]);
+	entry->groups_known = r == 0;
+	if (r < 0)
+		forget_groups(entry);
+}
 
-		if (group)
-			entry->groups[entry->n_groups] = strdup(group->gr_name);
-		if (group && entry->groups[entry->n_groups])
-			entry->n_groups++;
-	}
+static bool is_nameless(const struct entry *entry, int error)
+{
+	int64_t since_ns = entry->session.first_seen_ns > entry->engine->started_at_ns
+				   ? entry->session.first_seen_ns
+				   : entry->engine->started_at_ns;
+
+	return error == 0 && clock_now_ns() >= since_ns + NAMELESS_AFTER_NS;
 }
 
 int policy_learn_user(struct entry *entry, uint32_t uid)
 {
 	struct session *session = &entry->session;
 	struct names *users = &entry->engine->users;
+	const bool same = session->facts.uid == uid && session->user[0] != '\0';
 	char name[SESSION_USER_BYTES];
 	const char *shared;
-	struct passwd *user;
+	const struct passwd *user;
+	bool named;
 
-	if (uid == UINT32_MAX || (session->facts.uid == uid && session->user[0] != '\0'))
+	if (uid == UINT32_MAX ||
+	    (same && (entry->named || clock_now_ns() < entry->ask_again_at_ns)))
 		return 0;
+	errno = 0;
 	user = getpwuid(uid);
-	if (user)
-		(void)text_copy(user->pw_name, name, sizeof(name));
-	else
+	named = user ? text_copy(user->pw_name, name, sizeof(name)) : is_nameless(entry, errno);
+	if (!user)
 		(void)snprintf(name, sizeof(name), "%u", uid);
 	shared = names_take(users, name);
 	if (!shared)
@@ -82,8 +137,29 @@ int policy_learn_user(struct entry *entry, uint32_t uid)
 	names_drop(users, session->user);
 	session->facts.uid = uid;
 	session->user = shared;
+	entry->named = named;
 	forget_groups(entry);
 	return 0;
+}
+
+static const char no_name[] =
+	"its user has no name; of the rules that ask for a user or a group the most "
+	"lenient hold";
+static const char no_groups[] =
+	"the groups of its user cannot be told; of the rules that ask for a group "
+	"the most lenient hold";
+
+/* Until it is known, any rule that asks for it may be meant. */
+static void note_unknown(struct entry *entry, const struct policy_query *query)
+{
+	const bool groups = query->user && query->groups_unknown;
+
+	entry->ask_again = groups || (!query->user && entry->session.facts.uid != UINT32_MAX);
+	if (!entry->ask_again)
+		return;
+	if (clock_now_ns() >= entry->ask_again_at_ns)
+		entry->ask_again_at_ns = clock_now_ns() + ASK_AGAIN_NS;
+	table_note_trouble(entry->engine, entry, groups ? no_groups : no_name);
 }
 
 /* Out of memory nothing is done to the channel until the configuration is loaded again. */
@@ -120,7 +196,7 @@ void policy_apply(struct entry *entry)
 	struct engine *engine = entry->engine;
 	char peer[ADDRESS_TEXT_BYTES];
 	struct policy_query query = {
-		.user = session->user[0] != '\0' ? session->user : NULL,
+		.user = entry->named ? session->user : NULL,
 		.address = address_format(&session->facts.peer, peer),
 		.local_port = session->facts.local_port,
 		.server = (enum server_id)session->facts.server,
@@ -131,6 +207,8 @@ void policy_apply(struct entry *entry)
 	entry->temporary = rules_concern(engine, peer);
 	query.groups = (const char *const *)entry->groups;
 	query.n_groups = entry->n_groups;
+	query.groups_unknown = config_uses_groups(engine->config) && !entry->groups_known;
+	note_unknown(entry, &query);
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
 		struct policy policy;
@@ -141,6 +219,28 @@ void policy_apply(struct entry *entry)
 		channel->policy = share(&engine->policies, &policy);
 	}
 	alive_tune(entry);
+}
+
+/* What was unknown of some session is known of all. */
+static void forget_unknown(struct engine *engine)
+{
+	for (size_t i = 0; i < engine->n_entries; i++)
+		if (engine->entries[i]->ask_again)
+			return;
+	table_forget_trouble(engine, no_name);
+	table_forget_trouble(engine, no_groups);
+}
+
+void policy_ask_again(struct entry *entry)
+{
+	if (!entry->ask_again || clock_now_ns() < entry->ask_again_at_ns)
+		return;
+	/* Without memory it is asked for after another look. */
+	if (policy_learn_user(entry, entry->session.facts.uid) < 0)
+		return;
+	policy_apply(entry);
+	if (!entry->ask_again)
+		forget_unknown(entry->engine);
 }
 
 void policy_forget_warnings(struct session *session, int64_t now_ns)

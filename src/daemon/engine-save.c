@@ -72,12 +72,6 @@ static int64_t save(struct engine *engine, uint32_t next_id)
 	return clock_cpu_ns() - from_ns;
 }
 
-void engine_save_now(struct engine *engine)
-{
-	if (!engine->state)
-		(void)save(engine, engine->next_id + ID_HEADROOM);
-}
-
 void engine_save_record(struct engine *engine)
 {
 	int64_t now_ns = clock_now_ns(), cost_ns;

@@ -230,15 +230,3 @@ const struct session *engine_find_session(struct engine *engine, uint32_t id)
 
 	return entry ? &entry->session : NULL;
 }
-
-const struct session *engine_find_terminal(struct engine *engine, int32_t tty)
-{
-	for (size_t i = 0; i < engine->n_entries; i++) {
-		const struct session *session = &engine->entries[i]->session;
-
-		for (size_t j = 0; j < session->n_channels; j++)
-			if (session->channels[j].facts.tty == tty)
-				return session;
-	}
-	return NULL;
-}

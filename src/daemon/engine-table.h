@@ -41,14 +41,21 @@ struct entry {
 	char **groups; /* of the user, owned; n_groups of them */
 	uint32_t handle;
 	uint16_t n_groups;
+	bool named; /* session.user is the user's name */
 	bool groups_known;
+	bool ask_again; /* a rule may ask for what is not known of the user: not before ... */
 	bool told;	/* the record of its end was given */
 	bool held;	/* told once that the brake holds it */
 	bool temporary; /* temporary rules concern it */
 	bool refused;	/* told once that its end was */
-	bool restored;	/* taken up from a daemon that ran before; cleared by the first sample */
+	bool failed;	/* told once that it could not be */
+	uint8_t keeps;	/* times that it was kept or let go in the minute since ... */
+	int64_t keeps_since_ns;
+	bool restored; /* taken up from a daemon that ran before; cleared by the first sample */
 	struct ending *ending; /* owned; NULL: none was ordered yet */
+	int64_t ask_again_at_ns;
 	int64_t ping_asked_at_ns;
+	int64_t hang_up_again_at_ns; /* 0: no terminal is to be tried again */
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 
@@ -118,7 +125,6 @@ void save_deinit(struct engine *engine);
 void save_last(struct engine *engine);
 /* A write that fails is told once and tried again until it works. */
 void engine_save_soon(struct engine *engine);
-void engine_save_now(struct engine *engine);
 /* At once, unless that has become dear: with many sessions and many ends a moment later. */
 void engine_save_record(struct engine *engine);
 
@@ -127,6 +133,8 @@ void policy_apply(struct entry *entry);
 void policy_free_shared(struct policies *policies);
 /* -ENOMEM: nothing may be done to the session under the name that it has. */
 int policy_learn_user(struct entry *entry, uint32_t uid);
+/* Where the database of users did not answer: from time to time. */
+void policy_ask_again(struct entry *entry);
 /* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
  * the warning is given again. */
 void policy_forget_warnings(struct session *session, int64_t now_ns);
@@ -151,8 +159,12 @@ void act_on_verdict(struct entry *entry);
 int act_cut_asked(struct entry *entry, const char *who, const char *message);
 void act_cut_done(struct entry *entry, const struct order_cut_done *done);
 void act_hangup_done(struct entry *entry, const struct order_hangup_done *done);
+/* Terminals that could not be hung up are tried again from time to time; others come first meanwhile. */
+void act_hang_up_again(struct entry *entry);
 void act_opened(struct entry *entry);
 void act_closed(struct entry *entry, const struct link_last_words *words);
+/* Once more in this minute; notes it. */
+bool act_may_keep(struct entry *entry);
 void act_kept(struct entry *entry, const char *who);
 
 /* engine-park.c: ends that keep what runs in the terminals */

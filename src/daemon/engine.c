@@ -123,6 +123,8 @@ static void decide(struct entry *entry, bool says_nothing)
 		look_at(entry, entry->retry_at_ns);
 		return;
 	}
+	policy_ask_again(entry);
+	act_hang_up_again(entry);
 	entry->verdict = judge(session, session->observed_at_ns, brake);
 	/* Only the client's life can be judged by a sample that says nothing of use. */
 	if (!says_nothing || record_is_unresponsive(&entry->verdict))
@@ -397,12 +399,14 @@ int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t unt
 		return -ENOENT;
 	if (entry->session.phase == PHASE_ENDING)
 		return -EALREADY;
+	if (!act_may_keep(entry))
+		return -EAGAIN;
 	notes = session_need_notes(&entry->session);
 	if (!notes)
 		return -ENOMEM;
 	notes->kept_until_ns = until_ns;
 	act_kept(entry, who);
-	engine_save_now(engine);
+	engine_save_record(engine);
 	engine_look_now(entry);
 	return 0;
 }

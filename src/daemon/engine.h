@@ -58,8 +58,6 @@ const struct session *engine_next_session(struct engine *engine, const struct se
 const struct session *engine_find_session(struct engine *engine, uint32_t id);
 /* The first whose id is not below this one. */
 const struct session *engine_session_from(struct engine *engine, uint32_t id);
-/* By terminal: N of /dev/pts/N. */
-const struct session *engine_find_terminal(struct engine *engine, int32_t tty);
 
 /* The verdict as it stood after the last sample. */
 struct verdict engine_verdict(struct engine *engine, const struct session *session);
@@ -72,7 +70,8 @@ void engine_reason(const struct session *session, const struct verdict *verdict,
  * is being ended; -EDQUOT: so many were ended so that MaxCuts holds it back. */
 int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message);
 
-/* No warning and no end until `until_ns`; 0 takes it back. */
+/* No warning and no end until `until_ns`; 0 takes it back. -EALREADY: it is being ended; -EAGAIN: that was
+ * asked for too often in this minute. */
 int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t until_ns);
 
 /* Most that an owner may ask for this session. */

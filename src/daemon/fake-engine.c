@@ -224,15 +224,6 @@ const struct session *engine_find_session(struct engine *engine, uint32_t id)
 	return find(engine, id);
 }
 
-const struct session *engine_find_terminal(struct engine *engine, int32_t tty)
-{
-	for (size_t i = 0; i < engine->n; i++)
-		for (size_t j = 0; j < engine->sessions[i].n_channels; j++)
-			if (engine->sessions[i].channels[j].facts.tty == tty)
-				return &engine->sessions[i];
-	return NULL;
-}
-
 struct verdict engine_verdict(struct engine *engine, const struct session *session)
 {
 	(void)engine;

@@ -66,7 +66,8 @@ int limits_check_cut(const struct order_cut *order)
 	    guard->alive > ORDER_ALIVE_PROGRAM)
 		return -EPROTO;
 	if (!memchr(order->text, '\0', sizeof(order->text)) ||
-	    !memchr(order->park.user, '\0', sizeof(order->park.user)))
+	    !memchr(order->park.user, '\0', sizeof(order->park.user)) ||
+	    !memchr(order->park.text, '\0', sizeof(order->park.text)))
 		return -EPROTO;
 	/* What a rule ends was not used; only what a user asks for ends whatever moves. */
 	if (!order->asked && guard->uses == 0 && guard->alive == ORDER_ALIVE_ANY)

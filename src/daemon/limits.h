@@ -22,7 +22,7 @@ struct limits {
 	int64_t reload_until_ns; /* until then any rate is taken */
 };
 
-/* Lines on the terminals of one session, and its pings. */
+/* Lines on the terminals of one session (each try to end it may show one), and its pings. */
 struct limits_session {
 	int64_t minute_at_ns, pinged_at_ns;
 	uint32_t lines; /* in that minute */

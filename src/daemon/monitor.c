@@ -227,6 +227,17 @@ static int begin_park(struct monitored *monitored, const struct order_cut *order
 	return park_new(monitored->watch, order, &setup, &monitored->acts->park);
 }
 
+/* One that comes to nothing costs no end, but its line was shown, and output may have been stopped. */
+static int take_end(struct monitored *monitored, bool asked, int64_t now_ns)
+{
+	struct limits *limits = &monitored->monitor->limits;
+
+	if (!limits_take_line(&monitored->acts->limits, now_ns) ||
+	    !limits_take_end(limits, asked, watch_facts(monitored->watch), now_ns))
+		return -EDQUOT;
+	return 0;
+}
+
 static void begin_end(struct monitored *monitored, const struct order_cut *order)
 {
 	const struct session_facts *facts = watch_facts(monitored->watch);
@@ -234,15 +245,15 @@ static void begin_end(struct monitored *monitored, const struct order_cut *order
 	int64_t now_ns = clock_now_ns();
 	int r;
 
-	if (!limits_take_end(limits, order->asked, facts, now_ns)) {
-		refuse_cut(monitored, order, -EDQUOT);
-		return;
-	}
 	r = monitored_make_timer(monitored);
 	if (r == 0)
-		r = order->park.wanted
-			    ? begin_park(monitored, order)
-			    : cut_new(monitored->watch, order, now_ns, &monitored->acts->cut);
+		r = take_end(monitored, order->asked, now_ns);
+	if (r < 0) {
+		refuse_cut(monitored, order, r);
+		return;
+	}
+	r = order->park.wanted ? begin_park(monitored, order)
+			       : cut_new(monitored->watch, order, now_ns, &monitored->acts->cut);
 	if (r < 0) {
 		limits_give_back(limits, order->asked, facts);
 		refuse_cut(monitored, order, r);
@@ -276,8 +287,9 @@ static int begin_hangup(struct monitored *monitored, const struct order_hangup *
 		return -ENOMEM;
 	if (monitored->acts->hangup)
 		return -EBUSY;
-	if (!limits_take_end(limits, false, facts, now_ns))
-		return -EDQUOT;
+	r = take_end(monitored, false, now_ns);
+	if (r < 0)
+		return r;
 	r = hangup_new(monitored->watch, order, now_ns, &monitored->acts->hangup);
 	if (r < 0)
 		limits_give_back(limits, false, facts);

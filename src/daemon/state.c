@@ -138,14 +138,15 @@ static json_t *session_json(const struct session *session)
 	for (int use = 0; use < USE_N; use++)
 		(void)json_array_append_new(uses, bounds_json(&session->uses[use]));
 	return json_pack(
-		"{sI so sI sI sI sI sI sI sI sI so so so so so* ss*}", "id",
+		"{sI so sI sI sI sI sI sI sI sI so so so so so so* ss*}", "id",
 		(json_int_t)session->id, "identity", identity_json(&session->facts.identity), "uid",
 		(json_int_t)session->facts.uid, "observed_at", (json_int_t)session->observed_at_ns,
 		"realtime_offset", (json_int_t)session->realtime_offset_ns, "first_seen",
 		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)notes->warned_at_ns,
 		"reported_at", (json_int_t)notes->reported_at_ns, "unresponsive_reported_at",
 		(json_int_t)notes->unresponsive_reported_at_ns, "kept_until",
-		(json_int_t)notes->kept_until_ns, "uses", uses, "channels", channels, "ledger",
+		(json_int_t)notes->kept_until_ns, "uses", uses, "unsure",
+		bounds_json(&session->unsure), "channels", channels, "ledger",
 		ledger_json(&session->ledger), "answered", answered_json(&session->liveness),
 		"keepalive", keepalive_json(session), "record", session->record);
 }
@@ -352,11 +353,19 @@ static const json_t *find_channel(const json_t *saved, const struct channel_iden
 
 static void restore_channels(const json_t *saved, struct session *session)
 {
-	for (size_t i = 0; i < session->n_channels; i++) {
-		const json_t *channel = find_channel(saved, &session->channels[i].facts);
+	const struct bounds unsure = session->unsure;
 
-		if (channel)
-			restore_channel(channel, &session->channels[i]);
+	for (size_t i = 0; i < session->n_channels; i++) {
+		struct channel *channel = &session->channels[i];
+		const json_t *found = find_channel(saved, &channel->facts);
+
+		if (found) {
+			restore_channel(found, channel);
+		} else {
+			bounds_use(&channel->opened, unsure.earliest_ns, unsure.latest_ns);
+			bounds_use(&channel->input, unsure.earliest_ns, unsure.latest_ns);
+			bounds_use(&channel->work, unsure.earliest_ns, unsure.latest_ns);
+		}
 	}
 }
 
@@ -438,6 +447,7 @@ static void restore_session(const json_t *saved, struct session *session)
 		session->uses[use].earliest_ns = json_integer_value(json_array_get(pair, 0));
 		session->uses[use].latest_ns = json_integer_value(json_array_get(pair, 1));
 	}
+	get_bounds(saved, "unsure", &session->unsure);
 	restore_channels(json_object_get(saved, "channels"), session);
 	restore_ledger(json_object_get(saved, "ledger"), &session->ledger);
 	restore_answered(json_object_get(saved, "answered"), &session->liveness);

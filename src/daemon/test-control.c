@@ -269,6 +269,23 @@ static void expect_why(struct fake_world *world, int fd, const char *call, int i
 	json_decref(reply);
 }
 
+/* A container has terminals with the same numbers. */
+static void test_why_two_terminals(void **state)
+{
+	struct fake_world *world = *state;
+	const int root = fake_world_connect_as(*state, 0);
+	const int bob = fake_world_connect_as(*state, 1001);
+	struct session *session = &world->engine.sessions[1];
+	const int32_t tty = session->channels[0].facts.tty;
+
+	session->channels[0].facts.tty = 3;
+	expect_why(*state, bob, CALL("Why", "\"tty\":\"pts/3\""), 42);
+	expect_why(*state, root, CALL("Why", "\"tty\":\"pts/3\""), 41);
+	session->channels[0].facts.tty = tty;
+	(void)close(root);
+	(void)close(bob);
+}
+
 static void test_why(void **state)
 {
 	const int root = fake_world_connect_as(*state, 0);
@@ -495,6 +512,7 @@ int main(void)
 		TEST(test_list),
 		TEST(test_overview),
 		TEST(test_why),
+		TEST(test_why_two_terminals),
 		TEST(test_cut),
 		TEST(test_cut_as_root),
 		TEST(test_keep),

@@ -165,6 +165,7 @@ static void contents_that_are_wrong(void **state)
 	FORGED(LINK_HANGUP, hangup, memset(hangup.text, 'x', sizeof(hangup.text)));
 	FORGED(LINK_CUT, cut, memset(cut.text, 'x', sizeof(cut.text)));
 	FORGED(LINK_CUT, cut, memset(cut.park.user, 'x', sizeof(cut.park.user)));
+	FORGED(LINK_CUT, cut, memset(cut.park.text, 'x', sizeof(cut.park.text)));
 	FORGED(LINK_CUT, cut, cut.guard.uses = 0);
 	FORGED(LINK_CUT, cut, cut.asked = cut.park.wanted = 1);
 	FORGED(LINK_TUNE, tune, tune.wanted.user_timeout_ms = 1);

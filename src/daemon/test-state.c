@@ -95,6 +95,32 @@ static void save(void)
 	assert_int_equal(state_save(file, 42, only, NULL), 0);
 }
 
+/* What was not certain may have been the use of a channel that shows only now. */
+static void a_channel_that_shows_after_a_restart(void **context)
+{
+	struct channel_facts late = {
+		.kind = KIND_SHELL, .tty = 9, .pid = 79, .start_ticks = 1, .started_at_ns = 50 * S
+	};
+	struct session session;
+	struct state *state;
+
+	(void)context;
+	saved.unsure = (struct bounds){ 400 * S, 490 * S };
+	save();
+	saved.unsure = (struct bounds){ 0 };
+	assert_int_equal(state_load(file, &state), 0);
+	fill(&session);
+	session.first_seen_ns = 600 * S;
+	assert_int_equal(session_set_channels(&session, &late, 1, 599 * S, 600 * S), 0);
+	assert_int_equal(session.channels[0].input.latest_ns, 50 * S + FACTS_AGE_SLACK_NS);
+	assert_true(state_restore(state, &session));
+	assert_int_equal(session.channels[0].opened.latest_ns, 490 * S);
+	assert_int_equal(session.channels[0].input.latest_ns, 490 * S);
+	assert_int_equal(session.channels[0].work.latest_ns, 490 * S);
+	session_deinit(&session);
+	state_free(state);
+}
+
 static void everything_comes_back(void **context)
 {
 	struct session session;
@@ -324,6 +350,7 @@ static int teardown(void **context)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_channel_that_shows_after_a_restart),
 		cmocka_unit_test(everything_comes_back),
 		cmocka_unit_test(no_keepalive_is_none),
 		cmocka_unit_test(without_memory_nothing_is_taken_up),

@@ -159,6 +159,8 @@ def test_what_shows_a_parked_one_is_only_cut(make_bench, world, options):
     client.type(f"{program} {options}resume -f /dev/null\r", "No such file", 5)
     assert ended(client, LIMIT_S + 10)
     bench.daemon.wait_line(r"^sshidled: cut session \d+ of .* rule=5 ", 5)
+    assert "sshidle: session ended: no input for" in client.text, client.text
+    assert "session parked" not in client.text, client.text
     assert bench.daemon.keepers() == {}
     wait_until(lambda: not lives(client.shell_pid), 5, "the shell got its hang-up")
 

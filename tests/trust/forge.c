@@ -4,6 +4,7 @@
  *
  *   settings MOST SPAN-S      MaxCuts
  *   cut PORT rule|asked       with a guard that fits whatever has happened
+ *   cut PORT tease            with a line, and a guard that fits until the client has got that
  *   warn PORT TIMES HEX       a text
  *   sample PORT now
  *
@@ -90,6 +91,16 @@ static void cut(const struct forger *forger, uint32_t handle, bool asked)
 	forger_send(forger, LINK_CUT, &order, sizeof(order));
 }
 
+static void tease(const struct forger *forger, uint32_t handle)
+{
+	const struct order_cut order = { .handle = handle,
+					 .guard = { .alive = ORDER_ALIVE_HOST,
+						    .observed_at_ns = now_ns() },
+					 .text = "flood" };
+
+	forger_send(forger, LINK_CUT, &order, sizeof(order));
+}
+
 static void warn(const struct forger *forger, uint32_t handle, const char *hex)
 {
 	struct order_warn order = { .handle = handle, .tty = -1 };
@@ -133,7 +144,9 @@ static void obey(const struct forger *forger, char *line)
 	for (size_t i = 0; n >= 3 && i < n_sessions; i++) {
 		if (sessions[i].port != strtol(words[1], NULL, 10))
 			continue;
-		if (text_equal(words[0], "cut"))
+		if (text_equal(words[0], "cut") && text_equal(words[2], "tease"))
+			tease(forger, sessions[i].handle);
+		else if (text_equal(words[0], "cut"))
 			cut(forger, sessions[i].handle, text_equal(words[2], "asked"));
 		if (text_equal(words[0], "sample"))
 			look(forger, sessions[i].handle);

@@ -134,12 +134,26 @@ def test_no_controls_reach_a_terminal(forge, shells):
 
 
 def test_terminals_are_not_flooded(forge, shells):
-    port, (client,) = shells(1)
+    port, _ = shells(1)
     forge.tell("warn", port, 500, b"flood".hex())
+    # Its own line would be one more.
     forge.tell("cut", port, "asked")
     forge.wait("cut", port, 1)
     assert len(forge.heard("warned", port)) == 64
-    wait_until(lambda: ended([client]), 10, "it was cut")
+    assert statuses(forge, port) == [-errno.EDQUOT]
+
+
+def test_nor_by_ends_that_come_to_nothing(forge, shells):
+    """Each shows its line before the last look, which finds that the client has got it."""
+    port, (client,) = shells(1)
+    forge.tell("warn", port, 60, b"flood".hex())
+    for number in range(10):
+        # An age is rounded, and the last sign of life must be older than the order.
+        wait_until(lambda: forge.tell("cut", port, "tease") or
+                   len(forge.heard("cut", port)) > number, 5, "an answer", 0.1)
+    assert 0 not in statuses(forge, port)
+    client.type("echo up-$((40+2))\r", "up-42")
+    assert client.text.count("flood") <= 64
 
 
 def test_monitor_is_confined(forge):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 from clients import Terminal, drive, ssh_argv
-from daemon import Daemon
+from daemon import Daemon, VarlinkError
 from servers import OpenSSH
 from world import kill, wait_until
 
@@ -127,6 +127,20 @@ def test_names_of_processes(daemon, world, log_in):
     assert not re.search(rb"[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]", log)
     for line in log.splitlines():
         assert re.match(rb"[\d.]+ sshidled: ", line), line
+
+
+def test_keeps_without_end(daemon, log_in):
+    """Each is a line in the log, so nobody has as many as they like."""
+    client = log_in()
+    refused = 0
+    for n in range(50):
+        try:
+            daemon.call("io.sshidle.Keep", id=client.id, duration_s=60 + n % 2)
+        except VarlinkError as error:
+            assert "too often" in str(error), error
+            refused += 1
+    assert refused == 30
+    assert len(daemon.find(rf"session {client.id} of .*: kept until")) == 20
 
 
 def test_terminals_in_a_namespace_of_their_own(daemon, log_in):

@@ -1,0 +1,329 @@
+/* Who a session's user is, and what holds while the database of users does not say. */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "core/config.h"
+#include "daemon/confine.h"
+#include "daemon/engine-table.h"
+
+#define S	    NS_PER_S
+#define GROUPS_MANY 400
+
+/* What the database says now: an errno for each question, -1 that there is nobody. */
+static struct {
+	int user, list, group;
+	int64_t now_ns;
+	unsigned asked;
+} world;
+
+/* --- stand-ins --- */
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
+int64_t __wrap_clock_ns(clockid_t id);
+struct passwd *__wrap_getpwuid(uid_t uid);
+struct passwd *__wrap_getpwnam(const char *name);
+int __wrap_getgrouplist(const char *user, gid_t group, gid_t *groups, int *n);
+struct group *__wrap_getgrgid(gid_t gid);
+
+static struct passwd alice = { .pw_name = (char[]){ "alice" }, .pw_uid = 1000, .pw_gid = 1000 };
+
+int64_t __wrap_clock_ns(clockid_t id)
+{
+	(void)id;
+	return world.now_ns;
+}
+
+struct passwd *__wrap_getpwuid(uid_t uid)
+{
+	assert_int_equal(uid, alice.pw_uid);
+	world.asked++;
+	if (world.user > 0)
+		errno = world.user;
+	return world.user == 0 ? &alice : NULL;
+}
+
+struct passwd *__wrap_getpwnam(const char *name)
+{
+	assert_string_equal(name, alice.pw_name);
+	return world.list == 0 ? &alice : NULL;
+}
+
+int __wrap_getgrouplist(const char *user, gid_t group, gid_t *groups, int *n)
+{
+	const int size = *n;
+
+	(void)user;
+	for (int i = 0; i < GROUPS_MANY && i < size; i++)
+		groups[i] = group + (gid_t)i;
+	*n = GROUPS_MANY;
+	return size < GROUPS_MANY ? -1 : GROUPS_MANY;
+}
+
+struct group *__wrap_getgrgid(gid_t gid)
+{
+	static char name[16];
+	static struct group group = { .gr_name = name };
+
+	if (world.group > 0)
+		errno = world.group;
+	(void)snprintf(name, sizeof(name), "g%u", gid - alice.pw_gid);
+	return world.group == 0 ? &group : NULL;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+int64_t engine_now_ns(void)
+{
+	return world.now_ns;
+}
+
+int rules_join(const struct engine *engine, const struct config *file, struct config **ret_config)
+{
+	(void)engine;
+	(void)file;
+	(void)ret_config;
+	return -ENOSYS;
+}
+
+bool rules_concern(const struct engine *engine, const char *address)
+{
+	(void)engine;
+	(void)address;
+	return false;
+}
+
+void alive_tune(struct entry *entry)
+{
+	(void)entry;
+}
+
+void table_note_trouble(struct engine *engine, const struct entry *entry, const char *text)
+{
+	(void)entry;
+	(void)text;
+	engine->n_troubles = 1;
+}
+
+void table_forget_trouble(struct engine *engine, const char *text)
+{
+	(void)text;
+	engine->n_troubles = 0;
+}
+
+int confine_files(const char *state_file, const struct config_places *places)
+{
+	(void)state_file;
+	(void)places;
+	return 0;
+}
+
+int confine_calls(enum confine_process process, struct confine_witnesses *witnesses)
+{
+	(void)process;
+	(void)witnesses;
+	return 0;
+}
+
+/* --- the tests --- */
+
+struct scene {
+	struct engine engine;
+	struct entry entry, *entries[1];
+};
+
+/* 15 minutes for all, and no limit where `criterion` fits `list`. */
+static void begin(struct scene *scene, enum config_criterion_id criterion, const char *list)
+{
+	const struct session_facts facts = { .uid = alice.pw_uid };
+	const struct channel_facts shell = { .kind = KIND_SHELL, .tty = 3, .pid = 30 };
+	struct config *config;
+	size_t block;
+
+	memset(&world, 0, sizeof(world));
+	world.now_ns = 1000 * S;
+	*scene = (struct scene){ .engine = { .entries = scene->entries, .n_entries = 1 } };
+	scene->entries[0] = &scene->entry;
+	scene->entry.engine = &scene->engine;
+	scene->engine.started_at_ns = world.now_ns;
+	assert_int_equal(config_new(&config), 0);
+	assert_true(config_set(config, 0, SETTING_IDLE_TIMEOUT + KIND_SHELL, 900 * S, "f:1"));
+	assert_int_equal(config_add_block(config, 0, &block), 0);
+	assert_int_equal(config_add_criterion(config, block, criterion, list), 0);
+	assert_true(
+		config_set(config, block, SETTING_IDLE_TIMEOUT + KIND_SHELL, TIME_NEVER, "f:3"));
+	scene->engine.config = config;
+	session_init(&scene->entry.session, &facts, world.now_ns);
+	assert_int_equal(
+		session_set_channels(&scene->entry.session, &shell, 1, world.now_ns, world.now_ns),
+		0);
+}
+
+static void look(struct scene *scene)
+{
+	assert_int_equal(policy_learn_user(&scene->entry, alice.pw_uid), 0);
+	policy_apply(&scene->entry);
+}
+
+static int64_t limit_ns(const struct scene *scene)
+{
+	return scene->entry.session.channels[0].policy->idle_timeout_ns;
+}
+
+static void end(struct scene *scene)
+{
+	for (size_t i = 0; i < scene->entry.n_groups; i++)
+		free(scene->entry.groups[i]);
+	free(scene->entry.groups);
+	names_drop(&scene->engine.users, scene->entry.session.user);
+	names_deinit(&scene->engine.users);
+	session_deinit(&scene->entry.session);
+	policy_free_shared(&scene->engine.policies);
+	config_free(scene->engine.config);
+}
+
+static void a_known_user_has_their_rule(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_USER, "alice");
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	end(&scene);
+	begin(&scene, CRITERION_USER, "bob");
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	assert_int_equal(scene.engine.n_troubles, 0);
+	end(&scene);
+}
+
+/* A rule that spares the user holds until it is known that it is another's. */
+static void a_user_without_an_answer_is_spared(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_USER, "bob");
+	world.user = EIO;
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	assert_string_equal(scene.entry.session.user, "1000");
+	assert_int_equal(scene.engine.n_troubles, 1);
+	world.now_ns += 59 * S;
+	look(&scene);
+	policy_ask_again(&scene.entry);
+	assert_int_equal(world.asked, 1);
+	world.now_ns += 3600 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(world.asked, 2);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	world.user = 0;
+	world.now_ns += 60 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	assert_string_equal(scene.entry.session.user, "alice");
+	assert_int_equal(scene.engine.n_troubles, 0);
+	world.now_ns += 3600 * S;
+	policy_ask_again(&scene.entry);
+	look(&scene);
+	assert_int_equal(world.asked, 3);
+	end(&scene);
+}
+
+/* "Nobody" is what sssd's library says on some systems while sssd is down. */
+static void a_user_without_a_name_is_believed_late(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_USER, "alice");
+	world.user = -1;
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	world.now_ns += 599 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	world.now_ns += 60 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	assert_int_equal(scene.engine.n_troubles, 0);
+	end(&scene);
+}
+
+static void all_groups_count(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_GROUP, "g399");
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	assert_int_equal(scene.entry.n_groups, GROUPS_MANY);
+	end(&scene);
+	begin(&scene, CRITERION_GROUP, "g400");
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	end(&scene);
+}
+
+static void unknown_groups_spare(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_GROUP, "g400");
+	world.group = EIO;
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	assert_int_equal(scene.engine.n_troubles, 1);
+	world.group = 0;
+	world.list = EIO;
+	world.now_ns += 60 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	world.list = 0;
+	world.now_ns += 60 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	assert_int_equal(scene.engine.n_troubles, 0);
+	end(&scene);
+}
+
+/* A number that has no name is in no rule. */
+static void nameless_groups_are_left_out(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_GROUP, "g1");
+	world.group = -1;
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	assert_int_equal(scene.engine.n_troubles, 0);
+	end(&scene);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_known_user_has_their_rule),
+		cmocka_unit_test(a_user_without_an_answer_is_spared),
+		cmocka_unit_test(a_user_without_a_name_is_believed_late),
+		cmocka_unit_test(all_groups_count),
+		cmocka_unit_test(unknown_groups_spare),
+		cmocka_unit_test(nameless_groups_are_left_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
