@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "cli/command.h"
+#include "cli/host-case.h"
 #include "cli/output.h"
 #include "config.h"
 #include "native/apply.h"

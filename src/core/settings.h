@@ -119,6 +119,7 @@ struct settings_tcp {
 struct settings_host {
 	struct settings_server servers[SETTINGS_SERVERS_MAX];
 	size_t n_servers;
+	size_t n_left_out; /* so many more there are */
 	struct settings_shell shell;
 	struct settings_logind logind;
 	struct settings_tcp tcp;

@@ -20,7 +20,7 @@
 #include "server/server.h"
 
 /* A server that reads its files again is back within milliseconds; an init script may take seconds. */
-enum { LOOK_EVERY_MS = 50, WAIT_MS = 15000, START_MS = 10000, UNSETTLED_MS = 3000 };
+enum { LOOK_EVERY_MS = 50, WAIT_MS = 15000, START_MS = 10000 };
 
 #define AUXV_BYTES 1024
 
@@ -136,15 +136,14 @@ static bool has_ports(const struct settings_server *server, const struct setting
 	return true;
 }
 
-/* The listener of the same kind on the same ports. 1: found; 0: there is none; -EAGAIN: none, but one just has
- * a connection, or reads its file anew. */
-static int find_now(const struct before *before, struct settings_server *ret_now)
+/* The listener of the same kind on the same ports. */
+static bool find_now(const struct before *before, int (*look)(struct settings_host *host),
+		     struct settings_server *ret_now)
 {
 	static struct settings_host host;
-	int r = listener_look(&host);
 
-	if (r < 0)
-		return r;
+	if (look(&host) < 0)
+		return false;
 	for (size_t i = 0; i < host.n_servers; i++) {
 		struct settings_server *now = &host.servers[i];
 
@@ -154,21 +153,9 @@ static int find_now(const struct before *before, struct settings_server *ret_now
 		*ret_now = *now;
 		ret_now->manager = before->server.manager;
 		(void)text_copy(before->server.unit, ret_now->unit, sizeof(ret_now->unit));
-		return 1;
+		return true;
 	}
-	return r > 0 ? -EAGAIN : 0;
-}
-
-static bool find_settled(const struct before *before, struct settings_server *ret_now)
-{
-	const int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + UNSETTLED_MS * NS_PER_MS;
-	int r = find_now(before, ret_now);
-
-	while (r == -EAGAIN && clock_ns(CLOCK_MONOTONIC) < until_ns) {
-		(void)poll(NULL, 0, LOOK_EVERY_MS);
-		r = find_now(before, ret_now);
-	}
-	return r == 1;
+	return false;
 }
 
 /* Waits until it listens on all of its ports and can be told something, anew if that is asked: then first of
@@ -181,7 +168,7 @@ static bool wait_for(const struct before *before, bool anew, struct settings_ser
 	if (before->server.pid == 0)
 		return true;
 	do {
-		if ((!anew || has_left_off(before)) && find_now(before, ret_now) == 1 &&
+		if ((!anew || has_left_off(before)) && find_now(before, listener_look, ret_now) &&
 		    (ret_now->server != SERVER_OPENSSH || listener_takes_hangup(ret_now->pid)))
 			return true;
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
@@ -342,7 +329,8 @@ static int restore(const struct before *before, char *ret_complaint, size_t size
 
 	if (before->server.pid == 0)
 		return 0;
-	if (find_settled(before, &now) && reload(before, &now, ret_complaint, size) == 0)
+	if (find_now(before, listener_look_settled, &now) &&
+	    reload(before, &now, ret_complaint, size) == 0)
 		return 0;
 	if (before->server.manager == MANAGER_NONE)
 		r = start_by_hand(before);
@@ -366,7 +354,8 @@ static void put_back(struct apply_site *site, struct before *befores, size_t tol
 	int r;
 
 	for (size_t i = 0; i < told; i++)
-		if (befores[i].server.pid != 0 && find_settled(&befores[i], &now))
+		if (befores[i].server.pid != 0 &&
+		    find_now(&befores[i], listener_look_settled, &now))
 			befores[i].last = now;
 	r = change_put_back(&site->change);
 	if (site->keep && !site->undo)

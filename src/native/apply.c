@@ -76,8 +76,7 @@ int apply_plan(const struct settings_host *host, const struct config *config,
 		} else {
 			plan->n++;
 		}
-		if (site->n_servers < APPLY_SITE_SERVERS)
-			site->servers[site->n_servers++] = i;
+		site->servers[site->n_servers++] = i;
 	}
 	return 0;
 }

@@ -16,8 +16,7 @@
 #include "native/change.h"
 #include "native/translate.h"
 
-#define APPLY_TEXT_BYTES   1024
-#define APPLY_SITE_SERVERS 8
+#define APPLY_TEXT_BYTES 1024
 
 enum apply_state {
 	APPLY_SAME,	 /* as wanted already */
@@ -33,7 +32,7 @@ struct apply_site {
 	enum server_id server;
 	enum apply_state state;
 	struct change change;
-	size_t servers[APPLY_SITE_SERVERS]; /* indexes into the host's */
+	size_t servers[SETTINGS_SERVERS_MAX]; /* indexes into the host's */
 	size_t n_servers;
 	bool keep;	     /* keep the old file beside the new one */
 	bool undo;	     /* what was written is taken away, and the kept file with it */

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -21,8 +22,8 @@
 
 #define PATH_BYTES 96
 
-/* How long a listener may be on its way: sshd that reads its files again has no sockets until it has, and any
- * listener has a new connection between accept(2) and fork(2). */
+/* How long a listener may be on its way: sshd that starts or reads its files again has no sockets until it has,
+ * and any listener has a new connection between accept(2) and fork(2). */
 enum { UNSETTLED_MS = 3000, LOOK_EVERY_MS = 20 };
 
 /* What a process is. */
@@ -37,13 +38,25 @@ static bool owns(const struct process_descriptors *descriptors, uint64_t inode)
 	return false;
 }
 
+static bool is_port_of(const struct listener_sockets *sockets, uint16_t port)
+{
+	for (size_t i = 0; i < sockets->n; i++)
+		if (sockets->ports[i] == port)
+			return true;
+	return false;
+}
+
+/* The kernel puts what listens before the connections. */
 static void take_row(const struct proctcp_row *row, const struct process_descriptors *descriptors,
 		     struct listener_sockets *sockets)
 {
 	if (row->inode == 0 || !owns(descriptors, row->inode))
 		return;
 	if (row->state != PROCTCP_LISTEN) {
-		sockets->has_connection = true;
+		if (is_port_of(sockets, row->port))
+			sockets->has_accepted = true;
+		else
+			sockets->has_connection = true;
 	} else if (sockets->n < LISTENER_INODES_MAX) {
 		sockets->inodes[sockets->n] = row->inode;
 		sockets->ports[sockets->n++] = row->port;
@@ -199,22 +212,66 @@ static void take_ports(struct settings_server *server, const struct listener_soc
 			server->ports[server->n_ports++] = sockets->ports[i];
 }
 
-/* By its sockets: a connection of its own says that it serves a client, or is about to be handed on. */
-static enum look look_at_sockets(int32_t pid, struct settings_server *server)
+static bool get_option(int fd, int option, int *ret_value)
+{
+	socklen_t size = sizeof(*ret_value);
+
+	return getsockopt(fd, SOL_SOCKET, option, ret_value, &size) == 0;
+}
+
+static bool is_other_listener(int pidfd, const struct process_descriptor *descriptor)
+{
+	auto_close int fd = -1;
+	int listens, domain;
+
+	return descriptor->target == TARGET_SOCKET &&
+	       process_borrow(pidfd, descriptor->fd, &fd) == 0 &&
+	       get_option(fd, SO_ACCEPTCONN, &listens) && listens &&
+	       get_option(fd, SO_DOMAIN, &domain) && domain != AF_INET && domain != AF_INET6;
+}
+
+/* Whether it listens on what is in no table of TCP: sockets of unix or of a virtual machine (vsock) that it was
+ * given. Not to be known where nothing may be borrowed: Yama at 3. */
+static bool listens_elsewhere(int32_t pid)
+{
+	auto_close int pidfd = -1;
+	struct process_descriptors descriptors;
+	bool listens = false;
+
+	if (process_open(pid, &pidfd) < 0 || process_descriptors(pid, &descriptors) < 0)
+		return false;
+	for (size_t i = 0; i < descriptors.n && !listens; i++)
+		listens = is_other_listener(pidfd, &descriptors.rows[i]);
+	process_descriptors_deinit(&descriptors);
+	return listens;
+}
+
+static enum look look_without_sockets(int32_t pid, const struct settings_server *server)
+{
+	if (server->server != SERVER_OPENSSH)
+		return LOOK_OTHER;
+	return listens_elsewhere(pid) ? LOOK_LISTENER : LOOK_UNSETTLED;
+}
+
+/* By its sockets. A connection to a port that it listens on will be handed on; any other one is a session's, but
+ * sshd's title has told that it is none: its standard error may be one. -errno: not to be known. */
+static int look_at_sockets(int32_t pid, struct settings_server *server, enum look *ret_look)
 {
 	struct listener_sockets sockets;
 	const int r = listener_sockets(pid, &sockets);
 
-	if (r == -EACCES || r == -EPERM)
-		return LOOK_LISTENER;
-	if (r < 0)
-		return LOOK_OTHER;
-	if (sockets.n == 0 && (sockets.has_connection || server->server != SERVER_OPENSSH))
-		return LOOK_OTHER;
-	if (sockets.n == 0 || sockets.has_connection)
-		return LOOK_UNSETTLED;
+	if (r < 0) {
+		*ret_look = r == -EACCES || r == -EPERM ? LOOK_LISTENER : LOOK_OTHER;
+		return *ret_look == LOOK_LISTENER || r == -ESRCH ? 0 : r;
+	}
+	if (sockets.has_connection && (sockets.n == 0 || server->server != SERVER_OPENSSH))
+		*ret_look = LOOK_OTHER;
+	else if (sockets.n == 0)
+		*ret_look = look_without_sockets(pid, server);
+	else
+		*ret_look = sockets.has_accepted ? LOOK_UNSETTLED : LOOK_LISTENER;
 	take_ports(server, &sockets);
-	return LOOK_LISTENER;
+	return 0;
 }
 
 /* sshd's title tells its listener from its sessions; of the others a listener's child has the same
@@ -236,32 +293,56 @@ static bool is_listener(int32_t pid, const struct settings_server *server,
 	       !text_equal(parent, server->executable);
 }
 
-/* Fills `server` if the process is a listener. */
-static enum look look_at(int32_t pid, struct settings_server *server)
+/* Whether the process may be a listener, by its executable and its arguments. */
+static bool may_listen(int32_t pid, struct settings_server *server)
 {
 	struct server_arguments arguments;
-	const char *name, *foreign;
-	enum server_id id;
-	enum look look;
+	const char *name;
 
 	if (executable_of(pid, server->executable, sizeof(server->executable)) < 0)
-		return LOOK_OTHER;
+		return false;
 	name = strrchr(server->executable, '/');
-	if (!name || server_by_executable(name + 1, &id) < 0)
-		return LOOK_OTHER;
-	server->server = id;
-	if (listener_arguments(pid, &arguments) < 0 || !is_listener(pid, server, &arguments))
-		return LOOK_OTHER;
-	look = look_at_sockets(pid, server);
-	if (look != LOOK_LISTENER)
-		return look;
+	return name && server_by_executable(name + 1, &server->server) == 0 &&
+	       listener_arguments(pid, &arguments) == 0 && is_listener(pid, server, &arguments);
+}
+
+/* Fills `server` if the process is a listener. Nobody waits for one that would be left alone: anybody may name a
+ * program that sleeps like a server. */
+static int look_at(int32_t pid, struct settings_server *server, enum look *ret_look)
+{
+	const char *foreign;
+	int r;
+
+	*ret_look = LOOK_OTHER;
+	if (!may_listen(pid, server))
+		return 0;
+	r = look_at_sockets(pid, server, ret_look);
+	if (r < 0 || *ret_look == LOOK_OTHER)
+		return r;
 	server->pid = pid;
 	(void)process_start_ticks(pid, &server->start_ticks);
 	foreign = listener_foreign(pid, server->executable);
 	server->is_foreign = foreign != NULL;
 	if (foreign)
 		(void)text_copy(foreign, server->trouble, sizeof(server->trouble));
-	return LOOK_LISTENER;
+	if (foreign && *ret_look == LOOK_UNSETTLED)
+		*ret_look = LOOK_OTHER;
+	return 0;
+}
+
+void listener_add(struct settings_host *host, const struct settings_server *server)
+{
+	if (host->n_servers < SETTINGS_SERVERS_MAX) {
+		host->servers[host->n_servers++] = *server;
+		return;
+	}
+	host->n_left_out++;
+	for (size_t i = 0; i < host->n_servers && !server->is_foreign; i++) {
+		if (host->servers[i].is_foreign) {
+			host->servers[i] = *server;
+			return;
+		}
+	}
 }
 
 int listener_look(struct settings_host *host)
@@ -269,33 +350,41 @@ int listener_look(struct settings_host *host)
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	bool unsettled = false;
+	int r = 0;
 
 	if (!proc)
 		return -errno;
-	host->n_servers = 0;
-	while (host->n_servers < SETTINGS_SERVERS_MAX && (entry = readdir(proc))) {
-		struct settings_server *server = &host->servers[host->n_servers];
+	host->n_servers = host->n_left_out = 0;
+	while (r == 0 && (entry = readdir(proc))) {
+		struct settings_server server = { 0 };
 		enum look look;
 		uint64_t pid;
 
 		if (text_to_u64(entry->d_name, INT32_MAX, &pid) < 0)
 			continue;
-		memset(server, 0, sizeof(*server));
-		look = look_at((int32_t)pid, server);
-		host->n_servers += look == LOOK_LISTENER;
+		r = look_at((int32_t)pid, &server, &look);
+		if (look == LOOK_LISTENER)
+			listener_add(host, &server);
 		unsettled = unsettled || look == LOOK_UNSETTLED;
 	}
 	(void)closedir(proc);
-	return unsettled;
+	return r < 0 ? r : unsettled;
 }
 
-int listener_find(struct settings_host *host)
+int listener_look_settled(struct settings_host *host)
 {
 	const int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + UNSETTLED_MS * NS_PER_MS;
 	int r;
 
 	while ((r = listener_look(host)) == 1 && clock_ns(CLOCK_MONOTONIC) < until_ns)
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
+	return r;
+}
+
+int listener_find(struct settings_host *host)
+{
+	int r = listener_look_settled(host);
+
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < host->n_servers; i++)

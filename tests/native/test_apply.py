@@ -435,6 +435,19 @@ def test_dropbear_that_does_not_start(dropbear):
     assert dropbear.log_in("alice", 2001).echoes()
 
 
+def test_a_session_that_listens_when_the_listener_has_gone(dropbear):
+    dropbear.forward("alice", 2001, 2999)
+    dropbear.run("sh", "-c", 'kill "$(cat /run/dropbear.pid)"')
+    dropbear.wait(lambda: ":2001" not in dropbear.listeners(), "the listener has gone")
+    assert ":2999 " in dropbear.listeners() and dropbear.settled()["servers"] == []
+    # Also one that has a connection through the forward.
+    dropbear.run("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/2999; exec sleep 1000 >/dev/null 2>&1 &")
+    dropbear.run("/etc/init.d/dropbear", "start")
+    dropbear.wait_port(2001)
+    [server] = dropbear.settled()["servers"]
+    assert server["ports"] == [2001]
+
+
 def test_a_script_that_would_end_sessions(dropbear):
     dropbear.write("/etc/init.d/dropbear", DROPBEAR_SCRIPT + "stop() { killall dropbear; }\n", "755")
     dropbear.write(CONF, "ClientAliveInterval 60\n")
