@@ -387,7 +387,7 @@ static bool is_ready(const struct apply_plan *plan, struct apply_site *site)
 		if (server->server == SERVER_DROPBEAR)
 			harm = manager_restart_harm(server);
 		if (server->server == SERVER_OPENSSH &&
-		    openssh_check(server, complaint, sizeof(complaint)) < 0) {
+		    openssh_check(server, NULL, complaint, sizeof(complaint)) < 0) {
 			(void)snprintf(text, sizeof(text),
 				       "its files are wrong already, nothing was changed: %s",
 				       complaint);
@@ -401,6 +401,47 @@ static bool is_ready(const struct apply_plan *plan, struct apply_site *site)
 	return true;
 }
 
+/* A drop-in is looked at together with the main file that includes it: what that opens as a Match ends with it. */
+static char *text_to_try(const struct settings_server *server, const struct change *change)
+{
+	char *text;
+
+	if (!server->openssh.reads_drop_ins)
+		return strdup(change->new_text);
+	if (asprintf(&text, "Include \"%s\"\n%s", server->openssh.source, change->new_text) < 0)
+		return NULL;
+	return text;
+}
+
+/* Before anything is changed: whatever ends this after the new file is there, sshd can be started with it. */
+static int try_one(const struct settings_server *server, const struct change *change,
+		   char *ret_complaint, size_t size)
+{
+	auto_free char *text = text_to_try(server, change);
+	char path[SETTINGS_PATH_BYTES];
+	int r = text ? change_try(change, text, path, sizeof(path)) : -ENOMEM;
+
+	if (r == 0)
+		return openssh_check(server, path, ret_complaint, size);
+	(void)snprintf(ret_complaint, size, "cannot write beside %s: %s", change->path,
+		       strerror(-r));
+	return r;
+}
+
+static int try_all(const struct apply_plan *plan, const struct apply_site *site,
+		   char *ret_complaint, size_t size)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < site->n_servers && r == 0 && site->change.new_text; i++) {
+		const struct settings_server *server = &plan->host->servers[site->servers[i]];
+
+		if (server->server == SERVER_OPENSSH)
+			r = try_one(server, &site->change, ret_complaint, size);
+	}
+	return r;
+}
+
 /* The new file is there; the servers are asked whether it is right before any is told. */
 static int check(const struct apply_plan *plan, const struct apply_site *site, char *ret_complaint,
 		 size_t size)
@@ -408,7 +449,7 @@ static int check(const struct apply_plan *plan, const struct apply_site *site, c
 	for (size_t i = 0; i < site->n_servers; i++) {
 		const struct settings_server *server = &plan->host->servers[site->servers[i]];
 		const int r = server->server == SERVER_OPENSSH
-				      ? openssh_check(server, ret_complaint, size)
+				      ? openssh_check(server, NULL, ret_complaint, size)
 				      : 0;
 
 		if (r < 0)
@@ -417,11 +458,33 @@ static int check(const struct apply_plan *plan, const struct apply_site *site, c
 	return 0;
 }
 
+/* Writes the new file. */
+static bool make(const struct apply_plan *plan, struct apply_site *site)
+{
+	char complaint[APPLY_TEXT_BYTES] = "";
+	int r;
+
+	if (try_all(plan, site, complaint, sizeof(complaint)) < 0) {
+		change_done(&site->change);
+		say(site, APPLY_CANNOT, complaint);
+		return false;
+	}
+	r = site->keep && !site->undo ? change_keep(&site->change) : 0;
+	r = r < 0 ? r : change_make(&site->change);
+	if (r == 0)
+		return true;
+	if (site->keep && !site->undo)
+		change_forget(&site->change);
+	(void)snprintf(complaint, sizeof(complaint), "cannot write %s: %s", site->change.path,
+		       r == -ESTALE ? "somebody else has just changed it" : strerror(-r));
+	say(site, APPLY_CANNOT, complaint);
+	return false;
+}
+
 static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 		      struct before *befores)
 {
 	char complaint[APPLY_TEXT_BYTES] = "";
-	int r;
 
 	for (size_t i = 0; i < site->n_servers; i++) {
 		befores[i].host = plan->host;
@@ -429,16 +492,8 @@ static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 		befores[i].n_all = site->n_servers;
 		remember(&plan->host->servers[site->servers[i]], &befores[i]);
 	}
-	r = site->keep && !site->undo ? change_keep(&site->change) : 0;
-	r = r < 0 ? r : change_make(&site->change);
-	if (r < 0) {
-		if (site->keep && !site->undo)
-			change_forget(&site->change);
-		(void)snprintf(complaint, sizeof(complaint), "cannot write %s: %s",
-			       site->change.path, strerror(-r));
-		say(site, APPLY_CANNOT, complaint);
+	if (!make(plan, site))
 		return;
-	}
 	if (check(plan, site, complaint, sizeof(complaint)) < 0) {
 		put_back(site, befores, 0, complaint);
 		return;
@@ -451,6 +506,7 @@ static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 	}
 	if (site->undo)
 		change_forget(&site->change);
+	change_done(&site->change);
 	say(site, APPLY_WRITTEN,
 	    site->undo ? "taken away, new connections have what was before"
 		       : "written, and in force for new connections");
@@ -458,8 +514,12 @@ static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 
 void apply_write(const struct apply_plan *plan, struct apply_site *site)
 {
-	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, saved[4];
+	/* All that a terminal, a manager or a limit on files may send. */
+	static const int ignored[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGXFSZ
+	};
+	enum { IGNORED_N = sizeof(ignored) / sizeof(*ignored) };
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, saved[IGNORED_N];
 	struct before *befores;
 
 	if (!is_ready(plan, site))
@@ -470,10 +530,10 @@ void apply_write(const struct apply_plan *plan, struct apply_site *site)
 		return;
 	}
 	/* Half of it is the one thing that must not happen, also when the terminal goes away. */
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < IGNORED_N; i++)
 		(void)sigaction(ignored[i], &ignore, &saved[i]);
 	carry_out(plan, site, befores);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < IGNORED_N; i++)
 		(void)sigaction(ignored[i], &saved[i], NULL);
 	free(befores);
 }

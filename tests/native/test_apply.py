@@ -5,6 +5,7 @@ Needs root and SSHIDLE_BUILD with the build directory.
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -327,13 +328,104 @@ def test_nothing_manages_it(stage):
     assert session.echoes()
 
 
-def test_two_listeners_of_one_file(drop_ins):
-    drop_ins.run("/usr/sbin/sshd", "-p", "2022", "-o", "PidFile=none")
-    drop_ins.wait_port(2022)
+def test_ten_listeners_of_one_file(drop_ins):
+    ports = range(2022, 2031)
+    for port in ports:
+        drop_ins.run("/usr/sbin/sshd", "-p", str(port), "-o", "PidFile=none", "-E", f"/run/log.{port}")
+        drop_ins.wait_port(port)
     drop_ins.write(CONF, "ClientAliveInterval 60\n")
     [site] = drop_ins.sites("--write")
-    assert sorted(site["ports"]) == [22, 2022] and site["state"] == "written"
+    assert sorted(site["ports"]) == [22, *ports] and site["state"] == "written"
+    assert drop_ins.run("sh", "-c", "cat /run/log.*").count("Received SIGHUP") == len(ports)
     assert drop_ins.log_in(port=2022).echoes()
+
+
+# -- when it is cut off, or not alone ---------------------------------------------------------
+
+# What /run/reload says happens instead of a reload, once.
+RELOAD = """\
+#!/bin/sh
+[ "$1" = reload ] || exit 0
+[ ! -e /run/reload ] || { . /run/reload; exit; }
+kill -HUP "$(cat /run/sshd.pid)"
+"""
+
+
+@pytest.fixture
+def reloads(stage):
+    """A host whose sshd is told by a script, and says in /run/log what it does."""
+    stage.listener = stage.sshd(INCLUDE + BASE, ["-E", "/run/log"])
+    stage.write("/etc/init.d/ssh", RELOAD, "755")
+    stage.write(CONF, "ClientAliveInterval 60\n")
+    return stage
+
+
+def cut_off(stage, *options):
+    """apply is killed when the new file is there and nobody has read it."""
+    stage.write("/run/reload", "rm /run/reload; kill -9 $PPID\n")
+    stage.apply(*options, status=-9)
+    assert stage.run("/usr/sbin/sshd", "-t") == ""
+    assert "cut off before its servers had read the file" in stage.apply(status=1)
+
+
+def test_what_was_cut_off_is_taken_up(reloads):
+    before = reloads.tree()
+    cut_off(reloads, "--write")
+    assert "Received SIGHUP" not in reloads.read("/run/log") and promise(reloads) == 180
+    assert "in force" in reloads.apply("--write")
+    assert reloads.read("/run/log").count("Received SIGHUP") == 1
+    assert "as wanted" in reloads.apply("--write") and "sshidle-" not in reloads.tree()
+    cut_off(reloads, "--undo")
+    assert "taken away" in reloads.apply("--undo") and reloads.tree() == before
+    assert reloads.read("/run/log").count("Received SIGHUP") == 2
+
+
+def test_put_back_on_a_full_disk(reloads):
+    """Also what was there before another one was cut off; with owner and mode."""
+    reloads.write(DROP_IN, "# mine\n", "640")
+    before = reloads.tree()
+    cut_off(reloads, "--write")
+    reloads.write("/run/reload", "mount -o remount,nr_inodes=$(df --output=iused /etc | tr -cd 0-9) /etc\n"
+                  "touch /etc/full 2>/dev/null || echo full >&2; exit 4\n")
+    said = reloads.apply("--write", status=1)
+    assert "reload: full; everything was put back" in said
+    reloads.run("mount", "-o", "remount,nr_inodes=0", "/etc")
+    assert reloads.tree() == before and reloads.lives(reloads.listener)
+
+
+def test_two_at_the_same_time(reloads):
+    reloads.run("mkfifo", "/run/wait")
+    reloads.write("/run/reload", "rm /run/reload; echo >/run/wait; kill -HUP $(cat /run/sshd.pid)\n")
+    with subprocess.Popen(reloads.inside(f"{BUILD}/src/cli/sshidle", "apply", "--write"), text=True,
+                          stdout=subprocess.PIPE) as first:
+        reloads.wait(lambda: "00-sshidle" in reloads.run("ls", "/etc/ssh/sshd_config.d", status=None) and
+                     "reload" not in reloads.run("ls", "/run").split(), "it tells sshd")
+        assert "another sshidle apply is under way" in reloads.apply("--undo", status=1)
+        assert "is under way, or was cut off" in reloads.apply(status=1)
+        reloads.run("cat", "/run/wait")
+        assert "in force" in first.communicate()[0] and first.returncode == 0
+    assert "as wanted" in reloads.apply("--write")
+
+
+# sshd, but when it is asked about a new file it does something first.
+ASKED = """\
+#!/bin/sh
+case "$*" in *sshidle-new*) [ -e %s ] || { . /run/asked; } ;; esac
+exec /usr/sbin/sshd.real "$@"
+""" % DROP_IN
+
+
+def test_nothing_is_changed_before_sshd_was_asked(reloads):
+    reloads.run("sh", "-c", "cp /usr/sbin/sshd /usr/sbin/sshd.real; rm /usr/sbin/sshd")
+    reloads.write("/usr/sbin/sshd", ASKED, "755")
+    before = reloads.tree()
+    reloads.write("/run/asked", "echo refused >&2; exit 1\n")
+    assert "sshd -t: refused" in reloads.apply("--write", status=1) and reloads.tree() == before
+    # And what somebody else writes at that moment is not lost.
+    reloads.write("/run/asked", f"echo '# theirs' >{DROP_IN}\n")
+    assert "somebody else has just changed it" in reloads.apply("--write", status=1)
+    assert reloads.read(DROP_IN) == "# theirs\n" and "sshidle-" not in reloads.tree()
+    assert "Received SIGHUP" not in reloads.read("/run/log")
 
 
 def test_not_root(drop_ins):
