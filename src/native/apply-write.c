@@ -351,7 +351,7 @@ static void put_back(struct apply_site *site, struct before *befores, size_t tol
 {
 	char complaint[APPLY_TEXT_BYTES] = "", text[2 * APPLY_TEXT_BYTES];
 	struct settings_server now;
-	int r;
+	int r, restored;
 
 	for (size_t i = 0; i < told; i++)
 		if (befores[i].server.pid != 0 &&
@@ -360,8 +360,11 @@ static void put_back(struct apply_site *site, struct before *befores, size_t tol
 	r = change_put_back(&site->change);
 	if (site->keep && !site->undo)
 		change_forget(&site->change);
-	for (size_t i = 0; i < told && r == 0; i++)
-		r = restore(&befores[i], complaint, sizeof(complaint));
+	/* Each of them, whatever became of the others: any file that is there now lets it start. */
+	for (size_t i = 0; i < told; i++) {
+		restored = restore(&befores[i], complaint, sizeof(complaint));
+		r = r < 0 ? r : restored;
+	}
 	(void)snprintf(text, sizeof(text), "%s; %s%s%s", why,
 		       r == 0 ? "everything was put back" : "IT COULD NOT BE PUT BACK",
 		       r == 0 ? "" : ": ",

@@ -527,6 +527,16 @@ def test_dropbear_that_does_not_start(dropbear):
     assert dropbear.log_in("alice", 2001).echoes()
 
 
+def test_apply_is_killed_while_dropbear_restarts(dropbear):
+    """The script has stopped it, and has something to say before it starts it again."""
+    dropbear.write("/etc/init.d/dropbear", DROPBEAR_SCRIPT.replace("#!/bin/sh", "#!/bin/sh -e").replace(
+        "dropbear.pid; start ;;", "dropbear.pid; kill -9 $PPID; echo Starting dropbear; start ;;"), "755")
+    dropbear.write(CONF, "ClientAliveInterval 60\n")
+    dropbear.apply("--write", status=-9)
+    dropbear.wait_port(2001)
+    dropbear.wait(lambda: dropbear_settings(dropbear) == [60, 77], "it runs with the new file")
+
+
 def test_a_session_that_listens_when_the_listener_has_gone(dropbear):
     dropbear.forward("alice", 2001, 2999)
     dropbear.run("sh", "-c", 'kill "$(cat /run/dropbear.pid)"')
