@@ -154,8 +154,8 @@ enum command_exit host_case_load(const struct arguments *arguments, struct host_
 void host_case_left_out(const struct settings_host *host)
 {
 	if (host->n_left_out > 0)
-		output_error("%zu more servers are here than the %d that are looked at",
-			     host->n_left_out, SETTINGS_SERVERS_MAX);
+		output_error("%zu servers are here, and only %zu of them are looked at",
+			     host->n_servers + host->n_left_out, host->n_servers);
 }
 
 void host_case_deinit(struct host_case *host_case)

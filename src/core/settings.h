@@ -23,7 +23,7 @@
 
 #define SETTINGS_PATH_BYTES  256
 #define SETTINGS_TEXT_BYTES  512
-#define SETTINGS_PORTS_MAX   8
+#define SETTINGS_PORTS_MAX   16 /* sshd has no more sockets */
 #define SETTINGS_SERVERS_MAX 128
 #define SETTINGS_SHELLS_MAX  32
 
