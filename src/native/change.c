@@ -161,15 +161,11 @@ static void make_directory(const char *path)
 
 static int create(const char *path)
 {
-	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
 	int fd;
 
+	make_directory(path);
 	(void)unlink(path);
-	fd = open(path, flags, S_IRUSR | S_IWUSR);
-	if (fd < 0 && errno == ENOENT) {
-		make_directory(path);
-		fd = open(path, flags, S_IRUSR | S_IWUSR);
-	}
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, S_IRUSR | S_IWUSR);
 	return fd < 0 ? -errno : fd;
 }
 
