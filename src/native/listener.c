@@ -306,8 +306,8 @@ static bool may_listen(int32_t pid, struct settings_server *server)
 	       listener_arguments(pid, &arguments) == 0 && is_listener(pid, server, &arguments);
 }
 
-/* Fills `server` if the process is a listener. Nobody waits for one that would be left alone: anybody may name a
- * program that sleeps like a server. */
+/* Fills `server` if the process is a listener. Nobody waits for one that would be left alone, or fails with it:
+ * anybody may name a program like a server, and have it do what they like. */
 static int look_at(int32_t pid, struct settings_server *server, enum look *ret_look)
 {
 	const char *foreign;
@@ -317,15 +317,17 @@ static int look_at(int32_t pid, struct settings_server *server, enum look *ret_l
 	if (!may_listen(pid, server))
 		return 0;
 	r = look_at_sockets(pid, server, ret_look);
-	if (r < 0 || *ret_look == LOOK_OTHER)
-		return r;
+	if (r == 0 && *ret_look == LOOK_OTHER)
+		return 0;
 	server->pid = pid;
 	(void)process_start_ticks(pid, &server->start_ticks);
 	foreign = listener_foreign(pid, server->executable);
 	server->is_foreign = foreign != NULL;
 	if (foreign)
 		(void)text_copy(foreign, server->trouble, sizeof(server->trouble));
-	if (foreign && *ret_look == LOOK_UNSETTLED)
+	if (!foreign)
+		return r;
+	if (r < 0 || *ret_look == LOOK_UNSETTLED)
 		*ret_look = LOOK_OTHER;
 	return 0;
 }

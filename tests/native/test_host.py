@@ -172,10 +172,22 @@ def test_nothing_of_a_user_is_run(stage):
     assert "ran" not in stage.run("ls", "/etc/test/bob").split()
 
 
+# A server without sockets, with something open whose name is too long for the kernel to tell.
+DEEP = """\
+import os
+os.chdir("/etc/test/bob")
+for _ in range(30):
+    os.mkdir("x" * 200)
+    os.chdir("x" * 200)
+os.set_inheritable(os.open(".", os.O_RDONLY), True)
+os.execv("/etc/test/bob/sshd", ["/etc/test/bob/sshd", "1000"])
+"""
+
+
 def test_nobody_waits_for_a_user_s_program(stage):
     stage.run("install", "-d", "-o", "bob", "/etc/test/bob")
     stage.run("cp", "/bin/sleep", "/etc/test/bob/sshd")
-    start_as_bob(stage, "/etc/test/bob/sshd", "1000")
+    start_as_bob(stage, "/usr/bin/python3", "-c", DEEP)
     stage.wait(lambda: "/etc/test/bob/sshd" in stage.run("ps", "-eo", "args"), "it sleeps")
     assert stage.settled()["servers"] == []
 
