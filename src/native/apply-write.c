@@ -358,8 +358,6 @@ static void put_back(struct apply_site *site, struct before *befores, size_t tol
 		    find_now(&befores[i], listener_look_settled, &now))
 			befores[i].last = now;
 	r = change_put_back(&site->change);
-	if (site->keep && !site->undo)
-		change_forget(&site->change);
 	/* Each of them, whatever became of the others: any file that is there now lets it start. */
 	for (size_t i = 0; i < told; i++) {
 		restored = restore(&befores[i], complaint, sizeof(complaint));

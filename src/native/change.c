@@ -289,6 +289,16 @@ int change_make(const struct change *change)
 	return r;
 }
 
+/* One that was kept by what is put back says no more than the file itself. */
+static void forget_same(const struct change *change)
+{
+	auto_free char *kept = change_kept(change), *text = NULL;
+	size_t size;
+
+	if (kept && file_read(change->path, &text, &size) == 0 && text_equal(kept, text))
+		change_forget(change);
+}
+
 int change_put_back(const struct change *change)
 {
 	char held[PATH_BYTES];
@@ -302,8 +312,10 @@ int change_put_back(const struct change *change)
 		r = take_away(change->real);
 	else
 		r = rename(held, change->real) < 0 ? -errno : 0;
-	if (r == 0)
+	if (r == 0) {
 		(void)unlink(held);
+		forget_same(change);
+	}
 	sync_directory(held);
 	return r;
 }

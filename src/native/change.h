@@ -49,7 +49,7 @@ int change_make(const struct change *change);
 bool change_is_held(const struct change *change);
 
 /* The end of a change: the old file is no longer held, or takes its place again. Both also take up what a change
- * that was cut off has left. */
+ * that was cut off has left. What is put back and was kept is no longer kept. */
 void change_done(const struct change *change);
 int change_put_back(const struct change *change);
 

@@ -382,7 +382,7 @@ def test_what_was_cut_off_is_taken_up(reloads):
 
 def test_put_back_on_a_full_disk(reloads):
     """Also what was there before another one was cut off; with owner and mode."""
-    reloads.write(DROP_IN, "# mine\n", "640")
+    reloads.write("/etc/ssh/sshd_config", BASE, "640")
     before = reloads.tree()
     cut_off(reloads, "--write")
     reloads.write("/run/reload", "mount -o remount,nr_inodes=$(df --output=iused /etc | tr -cd 0-9) /etc\n"
