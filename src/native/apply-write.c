@@ -463,10 +463,10 @@ static int check(const struct apply_plan *plan, const struct apply_site *site, c
 static bool make(const struct apply_plan *plan, struct apply_site *site)
 {
 	char complaint[APPLY_TEXT_BYTES] = "";
-	int r;
+	int r = try_all(plan, site, complaint, sizeof(complaint));
 
-	if (try_all(plan, site, complaint, sizeof(complaint)) < 0) {
-		change_done(&site->change);
+	change_untry(&site->change);
+	if (r < 0) {
 		say(site, APPLY_CANNOT, complaint);
 		return false;
 	}

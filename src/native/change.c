@@ -212,6 +212,14 @@ int change_try(const struct change *change, const char *text, char *ret_path, si
 	return r;
 }
 
+void change_untry(const struct change *change)
+{
+	char path[PATH_BYTES];
+
+	(void)snprintf(path, sizeof(path), "%s" NEW, change->real);
+	(void)unlink(path);
+}
+
 /* The old file gets a second name: putting it back must need no room on the disk. 1: it has one already, from
  * a change to the same text that was cut off. */
 static int hold(const struct change *change)
@@ -278,10 +286,8 @@ int change_make(const struct change *change)
 		r = was_held = hold(change);
 	if (r >= 0)
 		r = exchange(change, new);
-	if (r < 0) {
-		(void)snprintf(new, sizeof(new), "%s" NEW, change->real);
-		(void)unlink(new);
-	}
+	if (r < 0)
+		change_untry(change);
 	if (r < 0 && was_held == 0) {
 		held_path(change, held, sizeof(held));
 		(void)unlink(held);
@@ -325,8 +331,6 @@ void change_done(const struct change *change)
 	char path[PATH_BYTES];
 
 	held_path(change, path, sizeof(path));
-	(void)unlink(path);
-	(void)snprintf(path, sizeof(path), "%s" NEW, change->real);
 	(void)unlink(path);
 }
 

@@ -38,6 +38,7 @@ char *change_kept(const struct change *change);
 
 /* Writes a text beside the file, for the server to look at before anything is changed. */
 int change_try(const struct change *change, const char *text, char *ret_path, size_t size);
+void change_untry(const struct change *change);
 
 /*
  * Writes the new text in place of the old: beside it, onto the disk, and renamed, with owner, mode and extended
