@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "cli/command.h"
+#include "cli/host-case.h"
 #include "cli/output.h"
 #include "config.h"
 #include "native/apply.h"
@@ -211,18 +212,35 @@ static bool is_done(const struct apply_plan *plan)
 	return true;
 }
 
+/* Who may not write needs none, and is told so later. */
+static bool take_lock(int *ret_lock)
+{
+	const int r = geteuid() == 0 ? change_lock(ret_lock) : 0;
+
+	if (r == -EBUSY)
+		output_error("another sshidle apply is under way");
+	else if (r < 0)
+		output_error("cannot lock %s: %s", CHANGE_LOCK, strerror(-r));
+	return r == 0;
+}
+
 static enum command_exit run(const struct arguments *arguments, const struct config *config,
 			     struct apply_plan *plan)
 {
 	static struct settings_host host;
 	const char *path = arguments->config_file ? arguments->config_file : SSHIDLE_CONFIG_FILE;
-	int r = native_host_read(NULL, &host);
+	auto_close int lock = -1;
+	int r;
 
+	if ((arguments->write || arguments->undo) && !take_lock(&lock))
+		return COMMAND_FAILED;
+	r = native_host_read(NULL, &host);
 	r = r < 0 ? r : apply_plan(&host, config, path, plan);
 	if (r < 0) {
 		output_error("cannot look at this host: %s", strerror(-r));
 		return COMMAND_FAILED;
 	}
+	host_case_left_out(&host);
 	for (size_t i = 0; i < plan->n; i++)
 		if ((arguments->write || arguments->undo) && plan->sites[i].state == APPLY_DIFFERS)
 			apply_write(plan, &plan->sites[i]);

@@ -146,8 +146,16 @@ enum command_exit host_case_load(const struct arguments *arguments, struct host_
 		output_error("cannot look at this host: %s", strerror(-r));
 		return COMMAND_FAILED;
 	}
+	host_case_left_out(ret_case->host);
 	load_sshidle(arguments, ret_case);
 	return COMMAND_OK;
+}
+
+void host_case_left_out(const struct settings_host *host)
+{
+	if (host->n_left_out > 0)
+		output_error("%zu servers are here, and only %zu of them are looked at",
+			     host->n_servers + host->n_left_out, host->n_servers);
 }
 
 void host_case_deinit(struct host_case *host_case)

@@ -30,3 +30,6 @@ struct host_case {
  */
 enum command_exit host_case_load(const struct arguments *arguments, struct host_case *ret_case);
 void host_case_deinit(struct host_case *host_case);
+
+/* Says on standard error that not all servers are looked at, if that is so. */
+void host_case_left_out(const struct settings_host *host);

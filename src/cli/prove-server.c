@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cli/host-case.h"
 #include "cli/output.h"
 #include "cli/prove-private.h"
 #include "core/policy.h"
@@ -71,6 +72,8 @@ static int add_known(struct prove_servers *servers, const char *which)
 	struct settings_host *host = calloc(1, sizeof(*host));
 	int r = host ? native_host_read(&(struct native_query){ 0 }, host) : -ENOMEM;
 
+	if (r == 0)
+		host_case_left_out(host);
 	for (size_t i = 0; r == 0 && i < host->n_servers; i++)
 		for (size_t j = 0; r == 0 && j < host->servers[i].n_ports; j++)
 			if (is_wanted(which, &host->servers[i], host->servers[i].ports[j]))

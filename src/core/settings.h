@@ -23,7 +23,7 @@
 
 #define SETTINGS_PATH_BYTES  256
 #define SETTINGS_TEXT_BYTES  512
-#define SETTINGS_PORTS_MAX   8
+#define SETTINGS_PORTS_MAX   16 /* sshd has no more sockets */
 #define SETTINGS_SERVERS_MAX 128
 #define SETTINGS_SHELLS_MAX  32
 
@@ -119,6 +119,7 @@ struct settings_tcp {
 struct settings_host {
 	struct settings_server servers[SETTINGS_SERVERS_MAX];
 	size_t n_servers;
+	size_t n_left_out; /* so many more there are */
 	struct settings_shell shell;
 	struct settings_logind logind;
 	struct settings_tcp tcp;

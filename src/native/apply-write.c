@@ -20,7 +20,7 @@
 #include "server/server.h"
 
 /* A server that reads its files again is back within milliseconds; an init script may take seconds. */
-enum { LOOK_EVERY_MS = 50, WAIT_MS = 15000, START_MS = 10000, UNSETTLED_MS = 3000 };
+enum { LOOK_EVERY_MS = 50, WAIT_MS = 15000, START_MS = 10000 };
 
 #define AUXV_BYTES 1024
 
@@ -136,15 +136,14 @@ static bool has_ports(const struct settings_server *server, const struct setting
 	return true;
 }
 
-/* The listener of the same kind on the same ports. 1: found; 0: there is none; -EAGAIN: none, but one just has
- * a connection, or reads its file anew. */
-static int find_now(const struct before *before, struct settings_server *ret_now)
+/* The listener of the same kind on the same ports. */
+static bool find_now(const struct before *before, int (*look)(struct settings_host *host),
+		     struct settings_server *ret_now)
 {
 	static struct settings_host host;
-	int r = listener_look(&host);
 
-	if (r < 0)
-		return r;
+	if (look(&host) < 0)
+		return false;
 	for (size_t i = 0; i < host.n_servers; i++) {
 		struct settings_server *now = &host.servers[i];
 
@@ -154,21 +153,9 @@ static int find_now(const struct before *before, struct settings_server *ret_now
 		*ret_now = *now;
 		ret_now->manager = before->server.manager;
 		(void)text_copy(before->server.unit, ret_now->unit, sizeof(ret_now->unit));
-		return 1;
+		return true;
 	}
-	return r > 0 ? -EAGAIN : 0;
-}
-
-static bool find_settled(const struct before *before, struct settings_server *ret_now)
-{
-	const int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + UNSETTLED_MS * NS_PER_MS;
-	int r = find_now(before, ret_now);
-
-	while (r < 0 && clock_ns(CLOCK_MONOTONIC) < until_ns) {
-		(void)poll(NULL, 0, LOOK_EVERY_MS);
-		r = find_now(before, ret_now);
-	}
-	return r == 1;
+	return false;
 }
 
 /* Waits until it listens on all of its ports and can be told something, anew if that is asked: then first of
@@ -181,7 +168,7 @@ static bool wait_for(const struct before *before, bool anew, struct settings_ser
 	if (before->server.pid == 0)
 		return true;
 	do {
-		if ((!anew || has_left_off(before)) && find_now(before, ret_now) == 1 &&
+		if ((!anew || has_left_off(before)) && find_now(before, listener_look, ret_now) &&
 		    (ret_now->server != SERVER_OPENSSH || listener_takes_hangup(ret_now->pid)))
 			return true;
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
@@ -342,7 +329,8 @@ static int restore(const struct before *before, char *ret_complaint, size_t size
 
 	if (before->server.pid == 0)
 		return 0;
-	if (find_settled(before, &now) && reload(before, &now, ret_complaint, size) == 0)
+	if (find_now(before, listener_look_settled, &now) &&
+	    reload(before, &now, ret_complaint, size) == 0)
 		return 0;
 	if (before->server.manager == MANAGER_NONE)
 		r = start_by_hand(before);
@@ -363,16 +351,18 @@ static void put_back(struct apply_site *site, struct before *befores, size_t tol
 {
 	char complaint[APPLY_TEXT_BYTES] = "", text[2 * APPLY_TEXT_BYTES];
 	struct settings_server now;
-	int r;
+	int r, restored;
 
 	for (size_t i = 0; i < told; i++)
-		if (befores[i].server.pid != 0 && find_settled(&befores[i], &now))
+		if (befores[i].server.pid != 0 &&
+		    find_now(&befores[i], listener_look_settled, &now))
 			befores[i].last = now;
 	r = change_put_back(&site->change);
-	if (site->keep && !site->undo)
-		change_forget(&site->change);
-	for (size_t i = 0; i < told && r == 0; i++)
-		r = restore(&befores[i], complaint, sizeof(complaint));
+	/* Each of them, whatever became of the others: any file that is there now lets it start. */
+	for (size_t i = 0; i < told; i++) {
+		restored = restore(&befores[i], complaint, sizeof(complaint));
+		r = r < 0 ? r : restored;
+	}
 	(void)snprintf(text, sizeof(text), "%s; %s%s%s", why,
 		       r == 0 ? "everything was put back" : "IT COULD NOT BE PUT BACK",
 		       r == 0 ? "" : ": ",
@@ -398,7 +388,7 @@ static bool is_ready(const struct apply_plan *plan, struct apply_site *site)
 		if (server->server == SERVER_DROPBEAR)
 			harm = manager_restart_harm(server);
 		if (server->server == SERVER_OPENSSH &&
-		    openssh_check(server, complaint, sizeof(complaint)) < 0) {
+		    openssh_check(server, NULL, complaint, sizeof(complaint)) < 0) {
 			(void)snprintf(text, sizeof(text),
 				       "its files are wrong already, nothing was changed: %s",
 				       complaint);
@@ -412,6 +402,47 @@ static bool is_ready(const struct apply_plan *plan, struct apply_site *site)
 	return true;
 }
 
+/* A drop-in is looked at together with the main file that includes it: what that opens as a Match ends with it. */
+static char *text_to_try(const struct settings_server *server, const struct change *change)
+{
+	char *text;
+
+	if (!server->openssh.reads_drop_ins)
+		return strdup(change->new_text);
+	if (asprintf(&text, "Include \"%s\"\n%s", server->openssh.source, change->new_text) < 0)
+		return NULL;
+	return text;
+}
+
+/* Before anything is changed: whatever ends this after the new file is there, sshd can be started with it. */
+static int try_one(const struct settings_server *server, const struct change *change,
+		   char *ret_complaint, size_t size)
+{
+	auto_free char *text = text_to_try(server, change);
+	char path[SETTINGS_PATH_BYTES];
+	int r = text ? change_try(change, text, path, sizeof(path)) : -ENOMEM;
+
+	if (r == 0)
+		return openssh_check(server, path, ret_complaint, size);
+	(void)snprintf(ret_complaint, size, "cannot write beside %s: %s", change->path,
+		       strerror(-r));
+	return r;
+}
+
+static int try_all(const struct apply_plan *plan, const struct apply_site *site,
+		   char *ret_complaint, size_t size)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < site->n_servers && r == 0 && site->change.new_text; i++) {
+		const struct settings_server *server = &plan->host->servers[site->servers[i]];
+
+		if (server->server == SERVER_OPENSSH)
+			r = try_one(server, &site->change, ret_complaint, size);
+	}
+	return r;
+}
+
 /* The new file is there; the servers are asked whether it is right before any is told. */
 static int check(const struct apply_plan *plan, const struct apply_site *site, char *ret_complaint,
 		 size_t size)
@@ -419,7 +450,7 @@ static int check(const struct apply_plan *plan, const struct apply_site *site, c
 	for (size_t i = 0; i < site->n_servers; i++) {
 		const struct settings_server *server = &plan->host->servers[site->servers[i]];
 		const int r = server->server == SERVER_OPENSSH
-				      ? openssh_check(server, ret_complaint, size)
+				      ? openssh_check(server, NULL, ret_complaint, size)
 				      : 0;
 
 		if (r < 0)
@@ -428,11 +459,33 @@ static int check(const struct apply_plan *plan, const struct apply_site *site, c
 	return 0;
 }
 
+/* Writes the new file. */
+static bool make(const struct apply_plan *plan, struct apply_site *site)
+{
+	char complaint[APPLY_TEXT_BYTES] = "";
+	int r = try_all(plan, site, complaint, sizeof(complaint));
+
+	change_untry(&site->change);
+	if (r < 0) {
+		say(site, APPLY_CANNOT, complaint);
+		return false;
+	}
+	r = site->keep && !site->undo ? change_keep(&site->change) : 0;
+	r = r < 0 ? r : change_make(&site->change);
+	if (r == 0)
+		return true;
+	if (site->keep && !site->undo)
+		change_forget(&site->change);
+	(void)snprintf(complaint, sizeof(complaint), "cannot write %s: %s", site->change.path,
+		       r == -ESTALE ? "somebody else has just changed it" : strerror(-r));
+	say(site, APPLY_CANNOT, complaint);
+	return false;
+}
+
 static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 		      struct before *befores)
 {
 	char complaint[APPLY_TEXT_BYTES] = "";
-	int r;
 
 	for (size_t i = 0; i < site->n_servers; i++) {
 		befores[i].host = plan->host;
@@ -440,16 +493,8 @@ static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 		befores[i].n_all = site->n_servers;
 		remember(&plan->host->servers[site->servers[i]], &befores[i]);
 	}
-	r = site->keep && !site->undo ? change_keep(&site->change) : 0;
-	r = r < 0 ? r : change_make(&site->change);
-	if (r < 0) {
-		if (site->keep && !site->undo)
-			change_forget(&site->change);
-		(void)snprintf(complaint, sizeof(complaint), "cannot write %s: %s",
-			       site->change.path, strerror(-r));
-		say(site, APPLY_CANNOT, complaint);
+	if (!make(plan, site))
 		return;
-	}
 	if (check(plan, site, complaint, sizeof(complaint)) < 0) {
 		put_back(site, befores, 0, complaint);
 		return;
@@ -462,6 +507,7 @@ static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 	}
 	if (site->undo)
 		change_forget(&site->change);
+	change_done(&site->change);
 	say(site, APPLY_WRITTEN,
 	    site->undo ? "taken away, new connections have what was before"
 		       : "written, and in force for new connections");
@@ -469,8 +515,12 @@ static void carry_out(const struct apply_plan *plan, struct apply_site *site,
 
 void apply_write(const struct apply_plan *plan, struct apply_site *site)
 {
-	static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGPIPE };
-	struct sigaction ignore = { .sa_handler = SIG_IGN }, saved[4];
+	/* All that a terminal, a manager or a limit on files may send. */
+	static const int ignored[] = {
+		SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGTSTP, SIGXFSZ
+	};
+	enum { IGNORED_N = sizeof(ignored) / sizeof(*ignored) };
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, saved[IGNORED_N];
 	struct before *befores;
 
 	if (!is_ready(plan, site))
@@ -481,10 +531,10 @@ void apply_write(const struct apply_plan *plan, struct apply_site *site)
 		return;
 	}
 	/* Half of it is the one thing that must not happen, also when the terminal goes away. */
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < IGNORED_N; i++)
 		(void)sigaction(ignored[i], &ignore, &saved[i]);
 	carry_out(plan, site, befores);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < IGNORED_N; i++)
 		(void)sigaction(ignored[i], &saved[i], NULL);
 	free(befores);
 }

@@ -12,6 +12,18 @@ void apply_deinit(struct apply_plan *plan)
 	plan->n = 0;
 }
 
+/* Written, perhaps, but nobody has seen whether the servers have read it. */
+static void look_for_held(struct apply_site *site)
+{
+	if (!site->change.path[0] || !change_is_held(&site->change))
+		return;
+	if (site->state == APPLY_SAME)
+		site->state = APPLY_DIFFERS;
+	(void)text_append(
+		site->remarks, sizeof(site->remarks),
+		"an apply is under way, or was cut off before its servers had read the file\n");
+}
+
 /* This server is left alone, and nothing is wrong with that. */
 static void leave(struct apply_site *site, const char *why)
 {
@@ -64,6 +76,7 @@ int apply_plan(const struct settings_host *host, const struct config *config,
 		struct apply_site *site = &plan->sites[plan->n], *other;
 		int r = plan_server(plan, config, &host->servers[i], site);
 
+		look_for_held(site);
 		other = r < 0 ? NULL : find_site(plan, site);
 		if (r < 0 || other) {
 			change_deinit(&site->change);
@@ -76,8 +89,7 @@ int apply_plan(const struct settings_host *host, const struct config *config,
 		} else {
 			plan->n++;
 		}
-		if (site->n_servers < APPLY_SITE_SERVERS)
-			site->servers[site->n_servers++] = i;
+		site->servers[site->n_servers++] = i;
 	}
 	return 0;
 }

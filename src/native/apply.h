@@ -3,10 +3,11 @@
  *
  * A site is one file and the listeners that read it.  It is planned first, which changes nothing; writing is
  *
- *	keep the old file, write the new one, have the server check it, have it read it, see that it
- *	listens and has the new values
+ *	have the server check the new text, keep and hold the old file, write the new one, have the server check and
+ *	read it, see that it listens and has the new values
  *
- * and whatever of that fails, everything is put back.  Sessions that are open are never touched: sshd
+ * and whatever of that fails, everything is put back.  Where it was cut off before the last of these the next one
+ * takes it up.  Sessions that are open are never touched: sshd
  * reads its files again on SIGHUP and keeps them, dropbear's survive a restart of the listener.
  */
 #pragma once
@@ -16,8 +17,7 @@
 #include "native/change.h"
 #include "native/translate.h"
 
-#define APPLY_TEXT_BYTES   1024
-#define APPLY_SITE_SERVERS 8
+#define APPLY_TEXT_BYTES 1024
 
 enum apply_state {
 	APPLY_SAME,	 /* as wanted already */
@@ -33,7 +33,7 @@ struct apply_site {
 	enum server_id server;
 	enum apply_state state;
 	struct change change;
-	size_t servers[APPLY_SITE_SERVERS]; /* indexes into the host's */
+	size_t servers[SETTINGS_SERVERS_MAX]; /* indexes into the host's */
 	size_t n_servers;
 	bool keep;	     /* keep the old file beside the new one */
 	bool undo;	     /* what was written is taken away, and the kept file with it */

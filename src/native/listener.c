@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -21,8 +22,8 @@
 
 #define PATH_BYTES 96
 
-/* How long a listener may be on its way: sshd that reads its files again has no sockets until it has, and any
- * listener has a new connection between accept(2) and fork(2). */
+/* How long a listener may be on its way: sshd that starts or reads its files again has no sockets until it has,
+ * and any listener has a new connection between accept(2) and fork(2). */
 enum { UNSETTLED_MS = 3000, LOOK_EVERY_MS = 20 };
 
 /* What a process is. */
@@ -37,13 +38,25 @@ static bool owns(const struct process_descriptors *descriptors, uint64_t inode)
 	return false;
 }
 
+static bool is_port_of(const struct listener_sockets *sockets, uint16_t port)
+{
+	for (size_t i = 0; i < sockets->n; i++)
+		if (sockets->ports[i] == port)
+			return true;
+	return false;
+}
+
+/* The kernel puts what listens before the connections. */
 static void take_row(const struct proctcp_row *row, const struct process_descriptors *descriptors,
 		     struct listener_sockets *sockets)
 {
 	if (row->inode == 0 || !owns(descriptors, row->inode))
 		return;
 	if (row->state != PROCTCP_LISTEN) {
-		sockets->has_connection = true;
+		if (is_port_of(sockets, row->port))
+			sockets->has_accepted = true;
+		else
+			sockets->has_connection = true;
 	} else if (sockets->n < LISTENER_INODES_MAX) {
 		sockets->inodes[sockets->n] = row->inode;
 		sockets->ports[sockets->n++] = row->port;
@@ -199,27 +212,66 @@ static void take_ports(struct settings_server *server, const struct listener_soc
 			server->ports[server->n_ports++] = sockets->ports[i];
 }
 
-bool listener_is_unread(int r)
+static bool get_option(int fd, int option, int *ret_value)
 {
-	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO;
+	socklen_t size = sizeof(*ret_value);
+
+	return getsockopt(fd, SOL_SOCKET, option, ret_value, &size) == 0;
 }
 
-/* By its sockets: a connection of its own says that it serves a client, or is about to be handed on. */
-static int look_at_sockets(int32_t pid, struct settings_server *server)
+static bool is_other_listener(int pidfd, const struct process_descriptor *descriptor)
+{
+	auto_close int fd = -1;
+	int listens, domain;
+
+	return descriptor->target == TARGET_SOCKET &&
+	       process_borrow(pidfd, descriptor->fd, &fd) == 0 &&
+	       get_option(fd, SO_ACCEPTCONN, &listens) && listens &&
+	       get_option(fd, SO_DOMAIN, &domain) && domain != AF_INET && domain != AF_INET6;
+}
+
+/* Whether it listens on what is in no table of TCP: sockets of unix or of a virtual machine (vsock) that it was
+ * given. Not to be known where nothing may be borrowed: Yama at 3. */
+static bool listens_elsewhere(int32_t pid)
+{
+	auto_close int pidfd = -1;
+	struct process_descriptors descriptors;
+	bool listens = false;
+
+	if (process_open(pid, &pidfd) < 0 || process_descriptors(pid, &descriptors) < 0)
+		return false;
+	for (size_t i = 0; i < descriptors.n && !listens; i++)
+		listens = is_other_listener(pidfd, &descriptors.rows[i]);
+	process_descriptors_deinit(&descriptors);
+	return listens;
+}
+
+static enum look look_without_sockets(int32_t pid, const struct settings_server *server)
+{
+	if (server->server != SERVER_OPENSSH)
+		return LOOK_OTHER;
+	return listens_elsewhere(pid) ? LOOK_LISTENER : LOOK_UNSETTLED;
+}
+
+/* By its sockets. A connection to a port that it listens on will be handed on; any other one is a session's, but
+ * sshd's title has told that it is none: its standard error may be one. -errno: not to be known. */
+static int look_at_sockets(int32_t pid, struct settings_server *server, enum look *ret_look)
 {
 	struct listener_sockets sockets;
 	const int r = listener_sockets(pid, &sockets);
 
-	if (r == -EACCES || r == -EPERM)
-		return LOOK_LISTENER;
-	if (r < 0)
-		return listener_is_unread(r) ? r : LOOK_OTHER;
-	if (sockets.n == 0 && (sockets.has_connection || server->server != SERVER_OPENSSH))
-		return LOOK_OTHER;
-	if (sockets.n == 0 || sockets.has_connection)
-		return LOOK_UNSETTLED;
+	if (r < 0) {
+		*ret_look = r == -EACCES || r == -EPERM ? LOOK_LISTENER : LOOK_OTHER;
+		return *ret_look == LOOK_LISTENER || r == -ESRCH ? 0 : r;
+	}
+	if (sockets.has_connection && (sockets.n == 0 || server->server != SERVER_OPENSSH))
+		*ret_look = LOOK_OTHER;
+	else if (sockets.n == 0)
+		*ret_look = look_without_sockets(pid, server);
+	else
+		*ret_look = sockets.has_accepted ? LOOK_UNSETTLED : LOOK_LISTENER;
 	take_ports(server, &sockets);
-	return LOOK_LISTENER;
+	return 0;
 }
 
 /* sshd's title tells its listener from its sessions; of the others a listener's child has the same
@@ -241,35 +293,68 @@ static bool is_listener(int32_t pid, const struct settings_server *server,
 	       !text_equal(parent, server->executable);
 }
 
-/* What it is, and fills `server` if that is a listener. -errno: it could not be read. */
-static int look_at(int32_t pid, struct settings_server *server)
+bool listener_is_unread(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -EIO;
+}
+
+/* Whether the process may be a listener, by its executable and its arguments. -errno: they could not be read. */
+static int may_listen(int32_t pid, struct settings_server *server)
 {
 	struct server_arguments arguments;
-	const char *name, *foreign;
-	enum server_id id;
+	const char *name;
 	int r = executable_of(pid, server->executable, sizeof(server->executable));
 
 	if (r < 0)
-		return listener_is_unread(r) ? r : LOOK_OTHER;
+		return listener_is_unread(r) ? r : 0;
 	name = strrchr(server->executable, '/');
-	if (!name || server_by_executable(name + 1, &id) < 0)
-		return LOOK_OTHER;
-	server->server = id;
+	if (!name || server_by_executable(name + 1, &server->server) < 0)
+		return 0;
 	r = listener_arguments(pid, &arguments);
-	if (listener_is_unread(r))
+	if (r < 0)
+		return listener_is_unread(r) ? r : 0;
+	return is_listener(pid, server, &arguments);
+}
+
+/* Fills `server` if the process is a listener. Nobody waits for one that would be left alone, or fails with it:
+ * anybody may name a program like a server, and have it do what they like. */
+static int look_at(int32_t pid, struct settings_server *server, enum look *ret_look)
+{
+	const char *foreign;
+	int r = may_listen(pid, server);
+
+	*ret_look = LOOK_OTHER;
+	if (r <= 0)
 		return r;
-	if (r < 0 || !is_listener(pid, server, &arguments))
-		return LOOK_OTHER;
-	r = look_at_sockets(pid, server);
-	if (r != LOOK_LISTENER)
-		return r;
+	r = look_at_sockets(pid, server, ret_look);
+	if (r == 0 && *ret_look == LOOK_OTHER)
+		return 0;
 	server->pid = pid;
 	(void)process_start_ticks(pid, &server->start_ticks);
 	foreign = listener_foreign(pid, server->executable);
 	server->is_foreign = foreign != NULL;
 	if (foreign)
 		(void)text_copy(foreign, server->trouble, sizeof(server->trouble));
-	return LOOK_LISTENER;
+	if (!foreign)
+		return r;
+	if (r < 0 || *ret_look == LOOK_UNSETTLED)
+		*ret_look = LOOK_OTHER;
+	return 0;
+}
+
+void listener_add(struct settings_host *host, const struct settings_server *server)
+{
+	if (host->n_servers < SETTINGS_SERVERS_MAX) {
+		host->servers[host->n_servers++] = *server;
+		return;
+	}
+	host->n_left_out++;
+	for (size_t i = 0; i < host->n_servers && !server->is_foreign; i++) {
+		if (host->servers[i].is_foreign) {
+			host->servers[i] = *server;
+			return;
+		}
+	}
 }
 
 int listener_look(struct settings_host *host)
@@ -281,28 +366,36 @@ int listener_look(struct settings_host *host)
 
 	if (r < 0)
 		return r;
-	host->n_servers = 0;
-	while (host->n_servers < SETTINGS_SERVERS_MAX && (r = pids_next(&pids, &pid)) > 0) {
-		struct settings_server *server = &host->servers[host->n_servers];
+	host->n_servers = host->n_left_out = 0;
+	while ((r = pids_next(&pids, &pid)) > 0) {
+		struct settings_server server = { 0 };
+		enum look look;
 
-		memset(server, 0, sizeof(*server));
-		r = look_at(pid, server);
+		r = look_at(pid, &server, &look);
 		if (r < 0)
 			break;
-		host->n_servers += r == LOOK_LISTENER;
-		unsettled = unsettled || r == LOOK_UNSETTLED;
+		if (look == LOOK_LISTENER)
+			listener_add(host, &server);
+		unsettled = unsettled || look == LOOK_UNSETTLED;
 	}
 	pids_close(&pids);
 	return r < 0 ? r : unsettled;
 }
 
-int listener_find(struct settings_host *host)
+int listener_look_settled(struct settings_host *host)
 {
 	const int64_t until_ns = clock_ns(CLOCK_MONOTONIC) + UNSETTLED_MS * NS_PER_MS;
 	int r;
 
 	while ((r = listener_look(host)) == 1 && clock_ns(CLOCK_MONOTONIC) < until_ns)
 		(void)poll(NULL, 0, LOOK_EVERY_MS);
+	return r;
+}
+
+int listener_find(struct settings_host *host)
+{
+	int r = listener_look_settled(host);
+
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < host->n_servers; i++)

@@ -14,7 +14,8 @@ struct listener_sockets {
 	uint64_t inodes[LISTENER_INODES_MAX];
 	uint16_t ports[LISTENER_INODES_MAX];
 	size_t n;
-	bool has_connection; /* it also has one with a client: no listener */
+	bool has_accepted;   /* it also has a connection to one of these ports */
+	bool has_connection; /* or any other one: with its client, if it serves one */
 };
 
 /* -ESRCH: it has gone; -EACCES: not ours to see. */
@@ -35,13 +36,19 @@ bool listener_is_unread(int r);
 const char *listener_foreign(int32_t pid, const char *executable);
 
 /* Fills host->servers with the processes that listen: server, pid, start_ticks, ports, executable, and
- * what is wrong in `trouble`. 1: there may be one more in a moment, one is reading its files again or has just
- * accepted a connection. -errno: not all processes could be looked at. */
+ * what is wrong in `trouble`. One that listens on no TCP port (a socket of unix that it was given) has no ports.
+ * 1: there may be one more in a moment, one is reading its files again or has just accepted a connection. -errno: not
+ * all processes could be looked at. */
 int listener_look(struct settings_host *host);
 
-/* The same when all of them have settled (or for long have not), with manager and unit of each, and those
- * that are started for each connection. */
+/* The same when all of them have settled; 1: for 3 s they have not. */
+int listener_look_settled(struct settings_host *host);
+
+/* The same with manager and unit of each, and those that are started for each connection. 0 or -errno. */
 int listener_find(struct settings_host *host);
+
+/* Takes one more. Where there is no room it takes that of one that is left alone anyway. */
+void listener_add(struct settings_host *host, const struct settings_server *server);
 
 /* Whether the process has a handler for SIGHUP. sshd has one from when it listens on all of its sockets; before
  * that the signal ends it, or is lost where it reads its files again. */

@@ -170,17 +170,13 @@ void manager_find(struct settings_server *server)
 
 /* ---- started for each connection ---- */
 
-static struct settings_server *add(struct settings_host *host, enum server_id id, const char *path)
+static struct settings_server started_for_each(enum server_id id, const char *path,
+					       const char *unit)
 {
-	struct settings_server *server = &host->servers[host->n_servers];
+	struct settings_server server = { .server = id, .manager = MANAGER_INETD };
 
-	if (host->n_servers == SETTINGS_SERVERS_MAX)
-		return NULL;
-	memset(server, 0, sizeof(*server));
-	server->server = id;
-	server->manager = MANAGER_INETD;
-	(void)text_copy(path, server->executable, sizeof(server->executable));
-	host->n_servers++;
+	(void)text_copy(path, server.executable, sizeof(server.executable));
+	(void)text_copy(unit, server.unit, sizeof(server.unit));
 	return server;
 }
 
@@ -198,16 +194,15 @@ static void find_socket_units(struct settings_host *host)
 	};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		struct settings_server *server;
+		struct settings_server server;
 		char value[32];
 
 		manager_property(units[i].unit, "SubState", value, sizeof(value));
 		/* "running": the server has the socket and was found as a listener. */
 		if (!text_equal(value, "listening"))
 			continue;
-		server = add(host, units[i].server, units[i].executable);
-		if (server)
-			(void)text_copy(units[i].unit, server->unit, sizeof(server->unit));
+		server = started_for_each(units[i].server, units[i].executable, units[i].unit);
+		listener_add(host, &server);
 	}
 }
 
@@ -243,7 +238,7 @@ static int look_at_superserver(struct settings_host *host, int32_t pid)
 	static const char *const names[] = { "tcpserver", "tcpsvd", "s6-tcpserver", "ipsvd-tcpd" };
 	struct server_arguments arguments;
 	char name[PROCESS_EXECUTABLE_BYTES];
-	struct settings_server *server;
+	struct settings_server server;
 	enum server_id id;
 	size_t word;
 	bool known = false;
@@ -259,13 +254,11 @@ static int look_at_superserver(struct settings_host *host, int32_t pid)
 	if (named_server(&arguments, &word, &id) < 0 ||
 	    listener_foreign(pid, arguments.words[word]))
 		return 0;
-	server = add(host, id, arguments.words[word]);
-	if (!server)
-		return 0;
-	(void)text_copy(name, server->unit, sizeof(server->unit));
-	server->ports[0] = port_of(&arguments, word);
-	server->n_ports = server->ports[0] != 0;
-	server->superserver_pid = pid;
+	server = started_for_each(id, arguments.words[word], name);
+	server.ports[0] = port_of(&arguments, word);
+	server.n_ports = server.ports[0] != 0;
+	server.superserver_pid = pid;
+	listener_add(host, &server);
 	return 0;
 }
 
@@ -289,11 +282,10 @@ static void find_inetd(struct settings_host *host)
 			const char *slash = strrchr(word, '/');
 
 			if (slash && server_by_executable(slash + 1, &id) == 0) {
-				struct settings_server *server = add(host, id, word);
+				const struct settings_server server =
+					started_for_each(id, word, "inetd");
 
-				if (server)
-					(void)text_copy("inetd", server->unit,
-							sizeof(server->unit));
+				listener_add(host, &server);
 				break;
 			}
 		}

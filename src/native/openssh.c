@@ -178,13 +178,19 @@ void openssh_read(struct settings_server *server, const struct native_query *que
 	program_output_deinit(&output);
 }
 
-int openssh_check(const struct settings_server *server, char *ret_complaint, size_t size)
+int openssh_check(const struct settings_server *server, const char *file, char *ret_complaint,
+		  size_t size)
 {
 	struct openssh_command command;
 	struct program_output output;
 	int r;
 
 	openssh_command_init(&command, server);
+	/* The last one counts. */
+	if (file) {
+		openssh_command_add(&command, "-f");
+		openssh_command_add(&command, file);
+	}
 	openssh_command_add(&command, "-t");
 	r = program_run(command.argv, RUN_MS, &output);
 	if (r < 0) {

@@ -26,5 +26,7 @@ void openssh_config_file(const struct settings_server *server, char *ret_path, s
  * server->trouble. */
 void openssh_read(struct settings_server *server, const struct native_query *query);
 
-/* Asks the server itself whether its files are right (`sshd -t`). -EINVAL and what it said. */
-int openssh_check(const struct settings_server *server, char *ret_complaint, size_t size);
+/* Asks the server itself whether its files are right (`sshd -t`), or `file` in place of its main file (NULL:
+ * that). -EINVAL and what it said. */
+int openssh_check(const struct settings_server *server, const char *file, char *ret_complaint,
+		  size_t size);

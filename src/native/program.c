@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -18,37 +19,14 @@
 static char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/",
 				     NULL };
 
-/* One of its two outputs. */
-struct pipe_end {
-	int fd;
-	char *text;
-	size_t size;
-};
+/* What it may print before it is ended for that. */
+enum { FLOOD_BYTES = 64 << 20, LOOK_EVERY_MS = 100 };
 
 void program_output_deinit(struct program_output *output)
 {
 	free(output->text);
 	free(output->error);
 	*output = (struct program_output){ 0 };
-}
-
-/* Reads what there is; false at the end. */
-static bool drain(struct pipe_end *end)
-{
-	char rest[4096];
-
-	for (;;) {
-		const size_t room = PROGRAM_OUTPUT_BYTES - end->size;
-		const ssize_t n = room > 0 ? read(end->fd, end->text + end->size, room)
-					   : read(end->fd, rest, sizeof(rest));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 && errno == EAGAIN;
-		if (room > 0)
-			end->size += (size_t)n;
-	}
 }
 
 static int spawn(const char *const *argv, int out, int error, pid_t *ret_pid)
@@ -83,23 +61,25 @@ static int spawn(const char *const *argv, int out, int error, pid_t *ret_pid)
 	return -r;
 }
 
+static bool is_flooded(int fd)
+{
+	struct stat status;
+
+	return fstat(fd, &status) == 0 && status.st_size > FLOOD_BYTES;
+}
+
 /* Until the program itself has ended, or its time has. */
-static bool watch(int pidfd, int timer, struct pipe_end ends[static 2])
+static bool watch(int pidfd, int timer, const int outputs[static 2])
 {
 	for (;;) {
 		struct pollfd fds[] = { { .fd = pidfd, .events = POLLIN },
-					{ .fd = timer, .events = POLLIN },
-					{ .fd = ends[0].fd, .events = POLLIN },
-					{ .fd = ends[1].fd, .events = POLLIN } };
+					{ .fd = timer, .events = POLLIN } };
 
-		if (poll(fds, 4, -1) < 0 && errno != EINTR)
+		if (poll(fds, 2, LOOK_EVERY_MS) < 0 && errno != EINTR)
 			return false;
-		for (int i = 0; i < 2; i++)
-			if (fds[2 + i].revents && !drain(&ends[i]))
-				ends[i].fd = -1;
 		if (fds[0].revents)
 			return true;
-		if (fds[1].revents)
+		if (fds[1].revents || is_flooded(outputs[0]) || is_flooded(outputs[1]))
 			return false;
 	}
 }
@@ -116,63 +96,67 @@ static int timer_of(int limit_ms)
 }
 
 /* Takes over the running program. */
-static int attend(pid_t pid, int limit_ms, struct pipe_end ends[static 2],
+static int attend(pid_t pid, int limit_ms, const int outputs[static 2],
 		  struct program_output *output)
 {
 	auto_close int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	auto_close int timer = timer_of(limit_ms);
 	int status;
 
-	if (pidfd < 0 || timer < 0 || !watch(pidfd, timer, ends)) {
+	if (pidfd < 0 || timer < 0 || !watch(pidfd, timer, outputs)) {
 		output->was_late = true;
 		(void)kill(-pid, SIGKILL);
 	}
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -errno;
-	for (int i = 0; i < 2; i++)
-		if (ends[i].fd >= 0)
-			(void)drain(&ends[i]);
 	output->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	return 0;
+}
+
+static int take_output(int fd, char **ret_text, size_t *ret_size)
+{
+	auto_free char *text = calloc(1, PROGRAM_OUTPUT_BYTES + 1);
+	ssize_t n;
+
+	if (!text)
+		return -ENOMEM;
+	n = pread(fd, text, PROGRAM_OUTPUT_BYTES, 0);
+	if (n < 0)
+		return -errno;
+	*ret_text = take_ptr(text);
+	*ret_size = (size_t)n;
+	return 0;
+}
+
+/* No pipe: if we are killed, what we run must not end on its next line, with a server stopped and not started. */
+static int make_output(void)
+{
+	auto_close int fd = memfd_create("output", MFD_CLOEXEC);
+
+	/* Whoever opens /dev/stderr begins at 0. */
+	if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0)
+		return -errno;
+	return take_fd(&fd);
 }
 
 int program_run(const char *const *argv, int limit_ms, struct program_output *ret_output)
 {
 	struct program_output output = { 0 };
-	auto_free char *text = calloc(1, PROGRAM_OUTPUT_BYTES + 1);
-	auto_free char *error = calloc(1, PROGRAM_OUTPUT_BYTES + 1);
-	auto_close int out_read = -1, out_write = -1, error_read = -1, error_write = -1;
-	struct pipe_end ends[2];
-	int out[2], err[2], r;
+	auto_close int out = make_output(), err = make_output();
 	pid_t pid = -1;
+	int r;
 
-	if (!text || !error)
-		return -ENOMEM;
-	if (pipe2(out, O_CLOEXEC) < 0)
-		return -errno;
-	out_read = out[0];
-	out_write = out[1];
-	if (pipe2(err, O_CLOEXEC) < 0)
-		return -errno;
-	error_read = err[0];
-	error_write = err[1];
-	(void)fcntl(out_read, F_SETFL, O_NONBLOCK);
-	(void)fcntl(error_read, F_SETFL, O_NONBLOCK);
-	r = spawn(argv, out_write, error_write, &pid);
-	if (r < 0)
+	if (out < 0 || err < 0)
+		return out < 0 ? out : err;
+	r = spawn(argv, out, err, &pid);
+	r = r < 0 ? r : attend(pid, limit_ms, (const int[]){ out, err }, &output);
+	r = r < 0 ? r : take_output(out, &output.text, &output.size);
+	r = r < 0 ? r : take_output(err, &output.error, &output.error_size);
+	if (r < 0) {
+		program_output_deinit(&output);
 		return r;
-	(void)close(take_fd(&out_write));
-	(void)close(take_fd(&error_write));
-	ends[0] = (struct pipe_end){ out_read, text, 0 };
-	ends[1] = (struct pipe_end){ error_read, error, 0 };
-	r = attend(pid, limit_ms, ends, &output);
-	if (r < 0)
-		return r;
-	output.size = ends[0].size;
-	output.error_size = ends[1].size;
-	output.text = take_ptr(text);
-	output.error = take_ptr(error);
+	}
 	*ret_output = output;
 	return 0;
 }

@@ -20,7 +20,7 @@ void program_output_deinit(struct program_output *output);
 
 /*
  * Runs argv (NULL at the end) with its directory `/` and nothing on standard input, and waits for it. What
- * it leaves running may keep the descriptors: its own end is enough.  0 when it ran, whatever
+ * it leaves running may keep the descriptors: its own end is enough. It goes on if we are killed.  0 when it ran, whatever
  * became of it; -ENOENT, -EACCES ... when it could not be started; -ENOMEM.
  */
 int program_run(const char *const *argv, int limit_ms, struct program_output *ret_output);

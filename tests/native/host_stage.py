@@ -178,6 +178,20 @@ class Stage:
         self.sessions.append(session)
         return session
 
+    def forward(self, user, port, listen):
+        """A session that listens itself; the client stays behind."""
+        self.run("ssh", "-f", "-N", "-F", "/dev/null", "-i", "/etc/test/key", "-o",
+                 "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-p", str(port),
+                 "-R", f"127.0.0.1:{listen}:127.0.0.1:1", f"{user}@127.0.0.1")
+        self.wait(lambda: f":{listen} " in self.listeners(), "the forward listens")
+
+    def settled(self):
+        """host(), which waited for nobody."""
+        began = time.monotonic()
+        facts = self.host()
+        assert time.monotonic() - began < 3  # which takes that long
+        return facts
+
     def sshd_says(self, case="", keyword="clientaliveinterval"):
         """One value of sshd -T; the port is one that no Match asks for."""
         said = self.run("/usr/sbin/sshd", "-T", "-C", f"lport=1,host=h,addr=192.0.2.1{case}")

@@ -5,6 +5,7 @@ Needs root and SSHIDLE_BUILD with the build directory.
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -327,13 +328,104 @@ def test_nothing_manages_it(stage):
     assert session.echoes()
 
 
-def test_two_listeners_of_one_file(drop_ins):
-    drop_ins.run("/usr/sbin/sshd", "-p", "2022", "-o", "PidFile=none")
-    drop_ins.wait_port(2022)
+def test_nine_listeners_of_one_file(drop_ins):
+    ports, last = range(2022, 2040), [option for port in range(2029, 2040) for option in ("-p", str(port))]
+    for options in [["-p", str(port)] for port in ports[:7]] + [last]:
+        drop_ins.run("/usr/sbin/sshd", *options, "-o", "PidFile=none", "-E", f"/run/log.{options[1]}")
+    drop_ins.wait(lambda: all(f":{port} " in drop_ins.listeners() for port in ports), "they listen")
     drop_ins.write(CONF, "ClientAliveInterval 60\n")
     [site] = drop_ins.sites("--write")
-    assert sorted(site["ports"]) == [22, 2022] and site["state"] == "written"
+    assert sorted(site["ports"]) == [22, *ports] and site["state"] == "written"
+    assert drop_ins.run("sh", "-c", "cat /run/log.*").count("Received SIGHUP") == 8
     assert drop_ins.log_in(port=2022).echoes()
+
+
+# -- when it is cut off, or not alone ---------------------------------------------------------
+
+# What /run/reload says happens instead of a reload, once.
+RELOAD = """\
+#!/bin/sh
+[ "$1" = reload ] || exit 0
+[ ! -e /run/reload ] || { . /run/reload; exit; }
+kill -HUP "$(cat /run/sshd.pid)"
+"""
+
+
+@pytest.fixture
+def reloads(stage):
+    """A host whose sshd is told by a script, and says in /run/log what it does."""
+    stage.listener = stage.sshd(INCLUDE + BASE, ["-E", "/run/log"])
+    stage.write("/etc/init.d/ssh", RELOAD, "755")
+    stage.write(CONF, "ClientAliveInterval 60\n")
+    return stage
+
+
+def cut_off(stage, *options):
+    """apply is killed when the new file is there and nobody has read it."""
+    stage.write("/run/reload", "rm /run/reload; kill -9 $PPID\n")
+    stage.apply(*options, status=-9)
+    assert stage.run("/usr/sbin/sshd", "-t") == ""
+    assert "cut off before its servers had read the file" in stage.apply(status=1)
+
+
+def test_what_was_cut_off_is_taken_up(reloads):
+    before = reloads.tree()
+    cut_off(reloads, "--write")
+    assert "Received SIGHUP" not in reloads.read("/run/log") and promise(reloads) == 180
+    assert "in force" in reloads.apply("--write")
+    assert reloads.read("/run/log").count("Received SIGHUP") == 1
+    assert "as wanted" in reloads.apply("--write") and "sshidle-" not in reloads.tree()
+    cut_off(reloads, "--undo")
+    assert "taken away" in reloads.apply("--undo") and reloads.tree() == before
+    assert reloads.read("/run/log").count("Received SIGHUP") == 2
+
+
+def test_put_back_on_a_full_disk(reloads):
+    """Also what was there before another one was cut off; with owner and mode."""
+    reloads.write("/etc/ssh/sshd_config", BASE, "640")
+    before = reloads.tree()
+    cut_off(reloads, "--write")
+    reloads.write("/run/reload", "mount -o remount,nr_inodes=$(df --output=iused /etc | tr -cd 0-9) /etc\n"
+                  "touch /etc/full 2>/dev/null || echo full >&2; exit 4\n")
+    said = reloads.apply("--write", status=1)
+    assert "reload: full; everything was put back" in said
+    reloads.run("mount", "-o", "remount,nr_inodes=0", "/etc")
+    assert reloads.tree() == before and reloads.lives(reloads.listener)
+
+
+def test_two_at_the_same_time(reloads):
+    reloads.run("mkfifo", "/run/wait")
+    reloads.write("/run/reload", "rm /run/reload; echo >/run/wait; kill -HUP $(cat /run/sshd.pid)\n")
+    with subprocess.Popen(reloads.inside(f"{BUILD}/src/cli/sshidle", "apply", "--write"), text=True,
+                          stdout=subprocess.PIPE) as first:
+        reloads.wait(lambda: "00-sshidle" in reloads.run("ls", "/etc/ssh/sshd_config.d", status=None) and
+                     "reload" not in reloads.run("ls", "/run").split(), "it tells sshd")
+        assert "another sshidle apply is under way" in reloads.apply("--undo", status=1)
+        assert "is under way, or was cut off" in reloads.apply(status=1)
+        reloads.run("cat", "/run/wait")
+        assert "in force" in first.communicate()[0] and first.returncode == 0
+    assert "as wanted" in reloads.apply("--write")
+
+
+# sshd, but when it is asked about a new file it does something first.
+ASKED = """\
+#!/bin/sh
+case "$*" in *sshidle-new*) [ -e %s ] || { . /run/asked; } ;; esac
+exec /usr/sbin/sshd.real "$@"
+""" % DROP_IN
+
+
+def test_nothing_is_changed_before_sshd_was_asked(reloads):
+    reloads.run("sh", "-c", "cp /usr/sbin/sshd /usr/sbin/sshd.real; rm /usr/sbin/sshd")
+    reloads.write("/usr/sbin/sshd", ASKED, "755")
+    before = reloads.tree()
+    reloads.write("/run/asked", "echo refused >&2; exit 1\n")
+    assert "sshd -t: refused" in reloads.apply("--write", status=1) and reloads.tree() == before
+    # And what somebody else writes at that moment is not lost.
+    reloads.write("/run/asked", f"echo '# theirs' >{DROP_IN}\n")
+    assert "somebody else has just changed it" in reloads.apply("--write", status=1)
+    assert reloads.read(DROP_IN) == "# theirs\n" and "sshidle-" not in reloads.tree()
+    assert "Received SIGHUP" not in reloads.read("/run/log")
 
 
 def test_not_root(drop_ins):
@@ -433,6 +525,29 @@ def test_dropbear_that_does_not_start(dropbear):
     assert "did not come back on its port; everything was put back" in said
     assert dropbear.tree() == before and session.echoes()
     assert dropbear.log_in("alice", 2001).echoes()
+
+
+def test_apply_is_killed_while_dropbear_restarts(dropbear):
+    """The script has stopped it, and has something to say before it starts it again."""
+    dropbear.write("/etc/init.d/dropbear", DROPBEAR_SCRIPT.replace("#!/bin/sh", "#!/bin/sh -e").replace(
+        "dropbear.pid; start ;;", "dropbear.pid; kill -9 $PPID; echo Starting dropbear; start ;;"), "755")
+    dropbear.write(CONF, "ClientAliveInterval 60\n")
+    dropbear.apply("--write", status=-9)
+    dropbear.wait_port(2001)
+    dropbear.wait(lambda: dropbear_settings(dropbear) == [60, 77], "it runs with the new file")
+
+
+def test_a_session_that_listens_when_the_listener_has_gone(dropbear):
+    dropbear.forward("alice", 2001, 2999)
+    dropbear.run("sh", "-c", 'kill "$(cat /run/dropbear.pid)"')
+    dropbear.wait(lambda: ":2001" not in dropbear.listeners(), "the listener has gone")
+    assert ":2999 " in dropbear.listeners() and dropbear.settled()["servers"] == []
+    # Also one that has a connection through the forward.
+    dropbear.run("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/2999; exec sleep 1000 >/dev/null 2>&1 &")
+    dropbear.run("/etc/init.d/dropbear", "start")
+    dropbear.wait_port(2001)
+    [server] = dropbear.settled()["servers"]
+    assert server["ports"] == [2001]
 
 
 def test_a_script_that_would_end_sessions(dropbear):

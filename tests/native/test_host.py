@@ -61,12 +61,31 @@ def test_a_case(stage):
 def test_a_session_that_listens_is_no_server(stage):
     stage.sshd(BASE)
     forward = stage.log_in()
-    stage.run("ssh", "-f", "-N", "-F", "/dev/null", "-i", "/etc/test/key", "-o",
-              "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-R",
-              "127.0.0.1:2999:127.0.0.1:1", "root@127.0.0.1")
-    stage.wait(lambda: ":2999" in stage.listeners(), "the forward listens")
+    stage.forward("root", 22, 2999)
     assert only(stage.host()["servers"], "openssh")["ports"] == [22]
     assert forward.echoes()
+
+
+def test_sshd_whose_errors_go_to_a_connection(stage):
+    stage.run("sh", "-c", "exec tcpserver -HRl0 127.0.0.1 2500 cat >/dev/null 2>&1 &")
+    stage.wait(lambda: ":2500 " in stage.listeners(), "somebody reads them")
+    stage.write("/etc/ssh/sshd_config", BASE)
+    stage.run("bash", "-c", "exec /usr/sbin/sshd -D -e </dev/null >/dev/null "
+              "2>/dev/tcp/127.0.0.1/2500 &")
+    stage.wait_port(22)
+    assert only(stage.settled()["servers"], "openssh")["ports"] == [22]
+
+
+def test_sshd_that_listens_elsewhere(stage):
+    stage.write("/etc/ssh/sshd_config", BASE)
+    stage.run("env", f"LD_PRELOAD={BUILD}/tests/native/elsewhere.so", "/usr/sbin/sshd", "-E", "/run/log")
+    stage.wait(lambda: "listening" in stage.run("cat", "/run/log").lower(), "it listens")
+    assert stage.listeners() == ""
+    server = only(stage.settled()["servers"], "openssh")
+    assert server["ports"] == [] and server["trouble"] == "" and server["openssh"]["interval"] == -1
+    stage.write("/etc/sshidle/sshidle.conf", "ClientAliveInterval 15\n")
+    [site] = stage.sites("--write", "-f", "/etc/sshidle/sshidle.conf")
+    assert site["state"] == "written" and stage.read("/run/log").count("Received SIGHUP") == 1
 
 
 CONNECT = """\
@@ -151,6 +170,47 @@ def test_nothing_of_a_user_is_run(stage):
     assert stage.sites("--undo")[0]["state"] == "none"
     stage.run(f"{BUILD}/src/cli/sshidle", "explain", status=None)
     assert "ran" not in stage.run("ls", "/etc/test/bob").split()
+
+
+# A server without sockets, with something open whose name is too long for the kernel to tell.
+DEEP = """\
+import os
+os.chdir("/etc/test/bob")
+for _ in range(30):
+    os.mkdir("x" * 200)
+    os.chdir("x" * 200)
+os.set_inheritable(os.open(".", os.O_RDONLY), True)
+os.execv("/etc/test/bob/sshd", ["/etc/test/bob/sshd", "1000"])
+"""
+
+
+def test_nobody_waits_for_a_user_s_program(stage):
+    stage.run("install", "-d", "-o", "bob", "/etc/test/bob")
+    stage.run("cp", "/bin/sleep", "/etc/test/bob/sshd")
+    start_as_bob(stage, "/usr/bin/python3", "-c", DEEP)
+    stage.wait(lambda: "/etc/test/bob/sshd" in stage.run("ps", "-eo", "args"), "it sleeps")
+    assert stage.settled()["servers"] == []
+
+
+MANY = LISTEN.replace("2222", "$port").replace("sleep 1000;\n", """
+fork or do { sleep 1000; exit } for 1 .. 127;
+open(F, ">", "/etc/test/bob/all");
+sleep 1000;
+""").replace("use Socket;\n", "use Socket;\n$port = 2222;\n")
+
+
+def test_more_servers_than_there_is_room_for(stage):
+    """What others run takes no room from what apply must find."""
+    stage.run("install", "-d", "-o", "bob", "/etc/test/bob")
+    stage.write("/etc/test/bob/listen", MANY)
+    stage.run("cp", "/usr/bin/perl", "/etc/test/bob/sshd")
+    start_as_bob(stage, "/etc/test/bob/sshd", "/etc/test/bob/listen")
+    stage.wait(lambda: stage.run("ls", "/etc/test/bob").startswith("all"), "there are 128")
+    stage.sshd(BASE)
+    stage.write("/etc/sshidle/sshidle.conf", "ClientAliveInterval 15\n")
+    said = stage.apply("-f", "/etc/sshidle/sshidle.conf", status=1)
+    assert said.count("openssh, port 2222: a user runs it") == 127 and "openssh, port 22: /" in said
+    assert "129 servers are here, and only 128 of them" in said
 
 
 def test_nothing_of_a_user_is_run_for_a_superserver(stage):
