@@ -153,8 +153,9 @@ class OpenSSH(Server):
         config = f"{directory}/sshd_config"
         with open(config, "w", encoding="ascii") as file:
             file.write(self.config(port, options))
-        sshd = [SSHD, "-f", config, "-E", f"{directory}/sshd.log"]
-        return tcpserver(self.address, port, sshd + ["-i"]) if self.inetd else sshd + ["-D"]
+        if self.inetd:  # with -E 9.8 and 9.9 send their log to the client
+            return tcpserver(self.address, port, [SSHD, "-f", config, "-i"])
+        return [SSHD, "-f", config, "-E", f"{directory}/sshd.log", "-D"]
 
 
 class OpenSSHWithoutPam(OpenSSH):
