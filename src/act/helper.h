@@ -5,8 +5,8 @@
  *
  *   HELPER_START  start a keeper for a terminal (keeper/keeper.h); the answer is a struct
  *                 keeper_held, of the keeper or of what came before it
- *   HELPER_MEND   give a terminal back to its user, which its server has left to root and open to
- *                 everybody (dropbear); the answer is an int32_t, 0 or -errno
+ *   HELPER_MEND   give a terminal back to its user, which its server has left to everybody (dropbear); the
+ *                 answer is an int32_t, 0 or -errno
  */
 #pragma once
 

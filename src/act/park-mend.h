@@ -1,5 +1,5 @@
 /*
- * dropbear leaves the terminal of an ended connection to root and open to everybody (mode 0666).  It is
+ * dropbear leaves the terminal of an ended connection open to everybody (mode 0666), until 2025.88 also root's.  It is
  * exclusive when that happens (act/park-terminal.h), so nobody can come in; and it is given back to its
  * user at once.
  */

@@ -73,15 +73,15 @@ static bool is_exclusive(int directory, const char *name)
 	return fd < 0 && errno == EBUSY;
 }
 
-/* By O_PATH: it may be exclusive. First the mode: from then on nobody else can open it. */
-static int give_back(int fd, uint32_t uid)
+/* By what works on O_PATH too.  Its mode is only its owner's to change (CAP_FOWNER is not ours): it is root's for that
+ * long.  Before it is anybody's again nobody else can open it. */
+int leftover_give_back(int fd, uid_t uid, gid_t gid, mode_t mode)
 {
-	const struct group *tty = getgrnam("tty");
 	char path[48];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (chmod(path, tty ? USUAL_MODE : PRIVATE_MODE) < 0 ||
-	    fchownat(fd, "", uid, tty ? tty->gr_gid : (gid_t)-1, AT_EMPTY_PATH) < 0)
+	if (fchownat(fd, "", 0, (gid_t)-1, AT_EMPTY_PATH) < 0 || chmod(path, mode) < 0 ||
+	    fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
 		return -errno;
 	return 0;
 }
@@ -89,29 +89,31 @@ static int give_back(int fd, uint32_t uid)
 static void look_at(int directory, const char *name)
 {
 	auto_close int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	const struct group *tty = getgrnam("tty");
 	struct stat status;
 	uint64_t pty;
 	uint32_t uid = 0;
 	int r;
 
 	if (fd < 0 || text_to_u64(name, INT32_MAX, &pty) < 0 || fstat(fd, &status) < 0 ||
-	    !S_ISCHR(status.st_mode) || status.st_uid != 0 ||
+	    !S_ISCHR(status.st_mode) ||
 	    (status.st_mode & OPEN_TO_ALL) != OPEN_TO_ALL || !is_exclusive(directory, name))
 		return;
 	r = find_user((int32_t)pty, &uid);
-	if (r == -ENOENT)
+	if (r == -ENOENT || (r == 0 && status.st_uid != 0 && status.st_uid != uid))
 		return;
 	if (r < 0) {
 		log_error("pts/%s is open to everybody, and is given back to nobody: %s", name,
 			  r == -ENOTUNIQ ? "it could be more than one user's" : strerror(-r));
 		return;
 	}
-	r = give_back(fd, uid);
+	r = leftover_give_back(fd, uid, tty ? tty->gr_gid : (gid_t)-1,
+			       tty ? USUAL_MODE : PRIVATE_MODE);
 	if (r < 0)
 		log_error("pts/%s is open to everybody and cannot be given back to uid %u: %s",
 			  name, uid, strerror(-r));
 	else
-		log_info("pts/%s was left to root and was given back to uid %u", name, uid);
+		log_info("pts/%s was left to everybody and was given back to uid %u", name, uid);
 }
 
 void leftover_mend(void)

@@ -1,8 +1,14 @@
 /*
- * What a daemon that was killed in the middle of a park has left: dropbear gives the terminal of an
- * ended connection to root and opens it to everybody, and nobody was there to give it back.
+ * What a daemon that was killed in the middle of a park has left: dropbear opens the terminal of an ended connection
+ * to everybody, and nobody was there to give it back.  Until 2025.88 it also gives it to root; since then it
+ * is the user itself, who cannot.
  */
 #pragma once
+
+#include <sys/types.h>
+
+/* Makes a terminal, by any descriptor of it, its user's alone. It has to be exclusive meanwhile (TIOCEXCL). -errno. */
+int leftover_give_back(int fd, uid_t uid, gid_t gid, mode_t mode);
 
 /* Gives such terminals to the users whose shells run in them. Says so in the log. */
 void leftover_mend(void);

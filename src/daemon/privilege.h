@@ -10,7 +10,7 @@
  *
  * The starter (daemon/starter.h) stays uid 0 with these:
  *   CAP_SETUID, CAP_SETGID  a keeper is its user's
- *   CAP_CHOWN               the user's directory for its socket, and terminals left to root
+ *   CAP_CHOWN               the user's directory for its socket, and terminals left to everybody
  *   CAP_DAC_OVERRIDE        to see in that directory which keepers live
  *   CAP_SYS_PTRACE          to see the processes on a terminal where /proc hides them (hidepid)
  */

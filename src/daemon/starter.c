@@ -122,7 +122,6 @@ static int take_start(struct starter *starter, const struct message *message)
 			       starter->options->runtime_dir);
 }
 
-/* First the mode: from then on nobody else can open it. */
 static int mend(struct starter *starter, const struct message *message)
 {
 	const struct helper_request *request = &message->request;
@@ -132,12 +131,10 @@ static int mend(struct starter *starter, const struct message *message)
 
 	if (r < 0)
 		return r;
-	if (status.st_uid != 0 || !was_started(starter, request->uid, &status))
+	if ((status.st_uid != 0 && status.st_uid != request->uid) ||
+	    !was_started(starter, request->uid, &status))
 		return -EPERM;
-	if (fchmod(slave, request->mode & 0666) < 0 ||
-	    fchown(slave, request->uid, request->gid) < 0)
-		return -errno;
-	return 0;
+	return leftover_give_back(slave, request->uid, request->gid, request->mode & 0666);
 }
 
 static int take_mend(struct starter *starter, const struct message *message)
