@@ -89,7 +89,7 @@ int leftover_give_back(int fd, uid_t uid, gid_t gid, mode_t mode)
 static void look_at(int directory, const char *name)
 {
 	auto_close int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	const struct group *tty = getgrnam("tty");
+	const struct group *tty;
 	struct stat status;
 	uint64_t pty;
 	uint32_t uid = 0;
@@ -107,7 +107,9 @@ static void look_at(int directory, const char *name)
 			  r == -ENOTUNIQ ? "it could be more than one user's" : strerror(-r));
 		return;
 	}
-	r = leftover_give_back(fd, uid, tty ? tty->gr_gid : (gid_t)-1,
+	tty = getgrnam("tty");
+	/* Who could not change its owner has left its group as it was. */
+	r = leftover_give_back(fd, uid, tty && status.st_uid == 0 ? tty->gr_gid : (gid_t)-1,
 			       tty ? USUAL_MODE : PRIVATE_MODE);
 	if (r < 0)
 		log_error("pts/%s is open to everybody and cannot be given back to uid %u: %s",
