@@ -96,8 +96,8 @@ static void look_at(int directory, const char *name)
 	int r;
 
 	if (fd < 0 || text_to_u64(name, INT32_MAX, &pty) < 0 || fstat(fd, &status) < 0 ||
-	    !S_ISCHR(status.st_mode) ||
-	    (status.st_mode & OPEN_TO_ALL) != OPEN_TO_ALL || !is_exclusive(directory, name))
+	    !S_ISCHR(status.st_mode) || (status.st_mode & OPEN_TO_ALL) != OPEN_TO_ALL ||
+	    !is_exclusive(directory, name))
 		return;
 	r = find_user((int32_t)pty, &uid);
 	if (r == -ENOENT || (r == 0 && status.st_uid != 0 && status.st_uid != uid))

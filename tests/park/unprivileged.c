@@ -3,10 +3,10 @@
  * an ended connection to root, and opens it to everybody all the same.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 int chown(const char *path, uid_t uid, gid_t gid)
