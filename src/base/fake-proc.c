@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <sys/syscall.h>
 
-enum { ARGUMENTS = 6 };
+enum { ARGUMENTS = 4 };
 
 /* Names of ld(1)'s --wrap. */
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
@@ -19,7 +19,7 @@ void fake_proc_fail_at(int number)
 	fail_at = number;
 }
 
-/* Takes as many as there can be, as the C library does. */
+/* No call of ours has more. */
 long __wrap_syscall(long number, ...)
 {
 	long values[ARGUMENTS];
@@ -33,6 +33,5 @@ long __wrap_syscall(long number, ...)
 	for (int i = 0; i < ARGUMENTS; i++)
 		values[i] = va_arg(arguments, long);
 	va_end(arguments);
-	return __real_syscall(number, values[0], values[1], values[2], values[3], values[4],
-			      values[5]);
+	return __real_syscall(number, values[0], values[1], values[2], values[3]);
 }

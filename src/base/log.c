@@ -140,7 +140,7 @@ static int line_to_syslog(int priority, const char *word, const char *text)
 {
 	const time_t now_s = (time_t)(clock_ns(CLOCK_REALTIME) / 1000000000);
 	char when[32], line[LINE_BYTES];
-	struct tm parts;
+	struct tm parts = { 0 };
 	int r;
 
 	(void)localtime_r(&now_s, &parts);

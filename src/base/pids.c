@@ -51,3 +51,8 @@ void pids_close(struct pids *pids)
 	cleanup_close(&pids->fd);
 	pids->fd = -1;
 }
+
+bool pids_is_nobody(int r)
+{
+	return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM;
+}

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,3 +28,7 @@ int pids_next(struct pids *pids, int32_t *ret_pid);
 
 /* Also where none is under way. */
 void pids_close(struct pids *pids);
+
+/* Of what came of looking at one: it has ended; or is not ours to see, as what has more capabilities than we have in a
+ * container. */
+bool pids_is_nobody(int r);

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/directory.h"
+#include "base/pids.h"
 #include "base/text.h"
 
 enum { ANCESTORS_MAX = 64, STAT_BYTES = 1024 };
@@ -25,12 +26,6 @@ static bool read_process(int32_t pid, struct procstat *ret_process)
 	return n > 0 && procstat_parse(text, (size_t)n, ret_process) == 0;
 }
 
-/* It has ended, or may not be looked into. */
-static bool is_nobody(int error)
-{
-	return error == ENOENT || error == ESRCH || error == EACCES || error == EPERM;
-}
-
 /* By its node, as another container may have one of the same name. */
 static int has_open(int32_t pid, const struct stat *node)
 {
@@ -43,13 +38,13 @@ static int has_open(int32_t pid, const struct stat *node)
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	list = opendir(path);
 	if (!list)
-		return is_nobody(errno) ? 0 : -errno;
+		return pids_is_nobody(-errno) ? 0 : -errno;
 	while ((r = directory_next(list, &entry)) > 0)
 		if (fstatat(dirfd(list), entry->d_name, &status, 0) == 0 &&
 		    status.st_dev == node->st_dev && status.st_ino == node->st_ino)
 			break;
 	(void)closedir(list);
-	return is_nobody(-r) ? 0 : r;
+	return pids_is_nobody(r) ? 0 : r;
 }
 
 int inside_find(const char *tty, bool attached, struct inside *ret_inside)

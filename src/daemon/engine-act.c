@@ -380,10 +380,10 @@ static bool is_first_refusal(struct entry *entry)
 	return first;
 }
 
-/* Once, until it is used again. */
+/* Once, until it is used again; who has asked for it is told each time. */
 static void tell_failed(struct entry *entry, const char *who, int result)
 {
-	if (!entry->failed)
+	if (!entry->failed || entry->ending->verdict.rule == RULE_ASKED)
 		log_error("session %s could not be ended: %s", who, strerror(-result));
 	entry->failed = true;
 	entry->retry_at_ns = engine_now_ns() + FAILED_RETRY_AFTER_NS;

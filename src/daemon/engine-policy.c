@@ -21,19 +21,33 @@
 #define GROUPS_FIRST 64
 #define GROUPS_MOST  32768
 
-/* A database of users that does not answer is asked again after so long. */
+/* A database of users that does not answer is asked again after so long ... */
 #define ASK_AGAIN_NS (60 * NS_PER_S)
+/* ... and for any session only after so many times what the last answer took, as all sessions wait for it. */
+#define ASK_PAUSE_FACTOR  10
+#define ASK_PAUSE_MOST_NS (600 * NS_PER_S)
 /* Who has logged in has a name.  Some databases that are out of reach say that there is nobody; after so
  * long it is believed, as of the users of a container. */
 #define NAMELESS_AFTER_NS (600 * NS_PER_S)
 
-static bool config_uses_groups(const struct config *config)
+static bool config_asks(const struct config *config, enum config_criterion_id id)
 {
 	for (size_t i = 0; i < config->n_blocks; i++)
 		for (size_t j = 0; j < config->blocks[i].n_criteria; j++)
-			if (config->blocks[i].criteria[j].id == CRITERION_GROUP)
+			if (config->blocks[i].criteria[j].id == id)
 				return true;
 	return false;
+}
+
+/* The first time for each session, and then from time to time. */
+static bool may_ask(const struct entry *entry)
+{
+	int64_t now_ns;
+
+	if (entry->ask_again_at_ns == 0)
+		return true;
+	now_ns = clock_now_ns();
+	return now_ns >= entry->ask_again_at_ns && now_ns >= entry->engine->ask_again_at_ns;
 }
 
 static void forget_groups(struct entry *entry)
@@ -88,7 +102,7 @@ static void learn_groups(struct entry *entry)
 	const struct passwd *user;
 	int n = 0, r;
 
-	if (entry->groups_known || clock_now_ns() < entry->ask_again_at_ns)
+	if (entry->groups_known || !may_ask(entry))
 		return;
 	forget_groups(entry);
 	user = getpwnam(entry->session.user);
@@ -123,8 +137,7 @@ int policy_learn_user(struct entry *entry, uint32_t uid)
 	const struct passwd *user;
 	bool named;
 
-	if (uid == UINT32_MAX ||
-	    (same && (entry->named || clock_now_ns() < entry->ask_again_at_ns)))
+	if (uid == UINT32_MAX || (same && (entry->named || !may_ask(entry))))
 		return 0;
 	errno = 0;
 	user = getpwuid(uid);
@@ -139,6 +152,8 @@ int policy_learn_user(struct entry *entry, uint32_t uid)
 	session->user = shared;
 	entry->named = named;
 	forget_groups(entry);
+	/* Nobody is in no group. */
+	entry->groups_known = named && !user;
 	return 0;
 }
 
@@ -152,14 +167,18 @@ static const char no_groups[] =
 /* Until it is known, any rule that asks for it may be meant. */
 static void note_unknown(struct entry *entry, const struct policy_query *query)
 {
+	const struct config *config = entry->engine->config;
 	const bool groups = query->user && query->groups_unknown;
 
 	entry->ask_again = groups || (!query->user && entry->session.facts.uid != UINT32_MAX);
 	if (!entry->ask_again)
 		return;
-	if (clock_now_ns() >= entry->ask_again_at_ns)
+	if (may_ask(entry))
 		entry->ask_again_at_ns = clock_now_ns() + ASK_AGAIN_NS;
-	table_note_trouble(entry->engine, entry, groups ? no_groups : no_name);
+	if (groups)
+		table_note_trouble(entry->engine, entry, no_groups);
+	else if (config_asks(config, CRITERION_USER) || config_asks(config, CRITERION_GROUP))
+		table_note_trouble(entry->engine, entry, no_name);
 }
 
 /* Out of memory nothing is done to the channel until the configuration is loaded again. */
@@ -194,6 +213,7 @@ void policy_apply(struct entry *entry)
 {
 	struct session *session = &entry->session;
 	struct engine *engine = entry->engine;
+	const bool asks_groups = config_asks(engine->config, CRITERION_GROUP);
 	char peer[ADDRESS_TEXT_BYTES];
 	struct policy_query query = {
 		.user = entry->named ? session->user : NULL,
@@ -202,12 +222,12 @@ void policy_apply(struct entry *entry)
 		.server = (enum server_id)session->facts.server,
 	};
 
-	if (query.user && config_uses_groups(engine->config))
+	if (query.user && asks_groups)
 		learn_groups(entry);
 	entry->temporary = rules_concern(engine, peer);
 	query.groups = (const char *const *)entry->groups;
 	query.n_groups = entry->n_groups;
-	query.groups_unknown = config_uses_groups(engine->config) && !entry->groups_known;
+	query.groups_unknown = asks_groups && !entry->groups_known;
 	note_unknown(entry, &query);
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
@@ -222,7 +242,7 @@ void policy_apply(struct entry *entry)
 }
 
 /* What was unknown of some session is known of all. */
-static void forget_unknown(struct engine *engine)
+void policy_forget_unknown(struct engine *engine)
 {
 	for (size_t i = 0; i < engine->n_entries; i++)
 		if (engine->entries[i]->ask_again)
@@ -233,14 +253,21 @@ static void forget_unknown(struct engine *engine)
 
 void policy_ask_again(struct entry *entry)
 {
-	if (!entry->ask_again || clock_now_ns() < entry->ask_again_at_ns)
+	struct engine *engine = entry->engine;
+	int64_t from_ns, pause_ns;
+
+	if (!entry->ask_again || !may_ask(entry))
 		return;
+	from_ns = clock_now_ns();
 	/* Without memory it is asked for after another look. */
 	if (policy_learn_user(entry, entry->session.facts.uid) < 0)
 		return;
 	policy_apply(entry);
+	pause_ns = (clock_now_ns() - from_ns) * ASK_PAUSE_FACTOR;
+	engine->ask_again_at_ns =
+		clock_now_ns() + (pause_ns < ASK_PAUSE_MOST_NS ? pause_ns : ASK_PAUSE_MOST_NS);
 	if (!entry->ask_again)
-		forget_unknown(entry->engine);
+		policy_forget_unknown(engine);
 }
 
 void policy_forget_warnings(struct session *session, int64_t now_ns)

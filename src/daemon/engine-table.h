@@ -98,6 +98,7 @@ struct engine {
 	char *troubles[ENGINE_TROUBLES_MAX];
 	size_t n_troubles;
 	int64_t started_at_ns, config_loaded_at_ns;
+	int64_t ask_again_at_ns; /* what the database of users did not know of some session */
 	uint64_t cuts, parks, warnings, held;
 	int64_t save_not_before_ns, urgent_not_before_ns;
 	char *unsaved;	/* the trouble, while the state cannot be written */
@@ -135,6 +136,8 @@ void policy_free_shared(struct policies *policies);
 int policy_learn_user(struct entry *entry, uint32_t uid);
 /* Where the database of users did not answer: from time to time. */
 void policy_ask_again(struct entry *entry);
+/* After the end of a session of which something was not known. */
+void policy_forget_unknown(struct engine *engine);
 /* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
  * the warning is given again. */
 void policy_forget_warnings(struct session *session, int64_t now_ns);

@@ -260,11 +260,15 @@ static int take_closed(void *context, const void *message)
 	const struct link_closed *closed = message;
 	struct engine *engine = context;
 	struct entry *entry = table_find_handle(engine, closed->handle);
+	bool was_unknown;
 
 	if (!entry)
 		return 0;
 	act_closed(entry, &closed->last_words);
+	was_unknown = entry->ask_again;
 	table_remove(engine, entry);
+	if (was_unknown)
+		policy_forget_unknown(engine);
 	engine_save_soon(engine);
 	return 0;
 }

@@ -230,12 +230,15 @@ static int begin_park(struct monitored *monitored, const struct order_cut *order
 /* One that comes to nothing costs no end, but its line was shown, and output may have been stopped. */
 static int take_end(struct monitored *monitored, bool asked, int64_t now_ns)
 {
+	const struct session_facts *facts = watch_facts(monitored->watch);
 	struct limits *limits = &monitored->monitor->limits;
 
-	if (!limits_take_line(&monitored->acts->limits, now_ns) ||
-	    !limits_take_end(limits, asked, watch_facts(monitored->watch), now_ns))
+	if (!limits_take_end(limits, asked, facts, now_ns))
 		return -EDQUOT;
-	return 0;
+	if (limits_take_line(&monitored->acts->limits, now_ns))
+		return 0;
+	limits_give_back(limits, asked, facts);
+	return -EDQUOT;
 }
 
 static void begin_end(struct monitored *monitored, const struct order_cut *order)

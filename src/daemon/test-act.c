@@ -31,17 +31,24 @@ static union {
 	unsigned char bytes[sizeof(struct order_cut)];
 } order;
 static enum link_type ordered;
-static unsigned orders;
+static unsigned orders, errors;
 
 /* --- stand-ins --- */
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
 int64_t __wrap_clock_ns(clockid_t id);
+void __wrap_log_error(const char *format, ...);
 
 int64_t __wrap_clock_ns(clockid_t id)
 {
 	(void)id;
 	return now_ns;
+}
+
+void __wrap_log_error(const char *format, ...)
+{
+	(void)format;
+	errors++;
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
@@ -255,6 +262,36 @@ static void a_terminal_that_was_used_is_looked_at_again(void **state)
 	end(&scene);
 }
 
+static void fail_twice(struct scene *scene)
+{
+	const struct order_cut_done done = { .result = -ETIMEDOUT };
+
+	errors = 0;
+	act_cut_done(&scene->entry, &done);
+	act_cut_done(&scene->entry, &done);
+}
+
+/* What a rule tries again and again is told once; who asks for it hears of it each time. */
+static void an_end_that_fails_is_told(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	now_ns = 1900 * S;
+	act(&scene, now_ns);
+	now_ns = 1960 * S;
+	act(&scene, now_ns);
+	assert_int_equal(ordered, LINK_CUT);
+	fail_twice(&scene);
+	assert_int_equal(errors, 1);
+	assert_int_equal(scene.entry.retry_at_ns, 1961 * S);
+	scene.entry.ending->verdict.rule = RULE_ASKED;
+	fail_twice(&scene);
+	assert_int_equal(errors, 2);
+	end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +299,7 @@ int main(void)
 		cmocka_unit_test(a_late_warning_stands_its_time),
 		cmocka_unit_test(a_terminal_that_cannot_be_hung_up),
 		cmocka_unit_test(a_terminal_that_was_used_is_looked_at_again),
+		cmocka_unit_test(an_end_that_fails_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

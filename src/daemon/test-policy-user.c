@@ -24,7 +24,7 @@
 /* What the database says now: an errno for each question, -1 that there is nobody. */
 static struct {
 	int user, list, group;
-	int64_t now_ns;
+	int64_t now_ns, takes_ns;
 	unsigned asked;
 } world;
 
@@ -49,6 +49,7 @@ struct passwd *__wrap_getpwuid(uid_t uid)
 {
 	assert_int_equal(uid, alice.pw_uid);
 	world.asked++;
+	world.now_ns += world.takes_ns;
 	if (world.user > 0)
 		errno = world.user;
 	return world.user == 0 ? &alice : NULL;
@@ -261,6 +262,61 @@ static void a_user_without_a_name_is_believed_late(void **state)
 	end(&scene);
 }
 
+/* As of a container's user, which no database of the host's has. */
+static void a_user_without_a_name_is_in_no_group(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_GROUP, "g1");
+	world.user = -1;
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	world.now_ns += 601 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	assert_int_equal(scene.engine.n_troubles, 0);
+	end(&scene);
+}
+
+/* Where no rule asks for a user there is nothing to be told. */
+static void who_is_asked_for_by_no_rule_is_no_trouble(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_ADDRESS, "10.0.0.0/8");
+	world.user = EIO;
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	assert_int_equal(scene.engine.n_troubles, 0);
+	end(&scene);
+}
+
+/* A database that hangs holds up all sessions: 30 s for one of them are 5 minutes without another. */
+static void a_slow_database_is_asked_less(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_USER, "bob");
+	world.user = EIO;
+	look(&scene);
+	world.takes_ns = 30 * S;
+	world.now_ns += 60 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(world.asked, 2);
+	world.now_ns += 299 * S;
+	policy_ask_again(&scene.entry);
+	look(&scene);
+	assert_int_equal(world.asked, 2);
+	world.now_ns += S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(world.asked, 3);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	end(&scene);
+}
+
 static void all_groups_count(void **state)
 {
 	struct scene scene;
@@ -320,6 +376,9 @@ int main(void)
 		cmocka_unit_test(a_known_user_has_their_rule),
 		cmocka_unit_test(a_user_without_an_answer_is_spared),
 		cmocka_unit_test(a_user_without_a_name_is_believed_late),
+		cmocka_unit_test(a_user_without_a_name_is_in_no_group),
+		cmocka_unit_test(who_is_asked_for_by_no_rule_is_no_trouble),
+		cmocka_unit_test(a_slow_database_is_asked_less),
 		cmocka_unit_test(all_groups_count),
 		cmocka_unit_test(unknown_groups_spare),
 		cmocka_unit_test(nameless_groups_are_left_out),

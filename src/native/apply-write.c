@@ -463,18 +463,18 @@ static int check(const struct apply_plan *plan, const struct apply_site *site, c
 static bool make(const struct apply_plan *plan, struct apply_site *site)
 {
 	char complaint[APPLY_TEXT_BYTES] = "";
-	int r = try_all(plan, site, complaint, sizeof(complaint));
+	int r = try_all(plan, site, complaint, sizeof(complaint)), kept;
 
 	change_untry(&site->change);
 	if (r < 0) {
 		say(site, APPLY_CANNOT, complaint);
 		return false;
 	}
-	r = site->keep && !site->undo ? change_keep(&site->change) : 0;
-	r = r < 0 ? r : change_make(&site->change);
+	kept = site->keep && !site->undo ? change_keep(&site->change) : 1;
+	r = kept < 0 ? kept : change_make(&site->change);
 	if (r == 0)
 		return true;
-	if (site->keep && !site->undo)
+	if (kept == 0)
 		change_forget(&site->change);
 	(void)snprintf(complaint, sizeof(complaint), "cannot write %s: %s", site->change.path,
 		       r == -ESTALE ? "somebody else has just changed it" : strerror(-r));

@@ -340,7 +340,7 @@ int change_keep(const struct change *change)
 
 	kept_path(change, path, sizeof(path));
 	if (!change->old_text || access(path, F_OK) == 0)
-		return 0;
+		return 1;
 	return put(path, change->real, change->old_text);
 }
 

@@ -54,6 +54,6 @@ bool change_is_held(const struct change *change);
 void change_done(const struct change *change);
 int change_put_back(const struct change *change);
 
-/* Leaves the old file beside the new one, unless one was kept before; or removes it. */
+/* Leaves the old file beside the new one; 1: there is none, or one was kept before. Or removes it. */
 int change_keep(const struct change *change);
 void change_forget(const struct change *change);

@@ -26,12 +26,6 @@ static int family_add(struct family *family, const struct procstat *stat)
 	return 0;
 }
 
-/* Who is not ours to see is of no terminal that is. */
-static bool is_nobody(int r)
-{
-	return r == -ESRCH || r == -EACCES || r == -EPERM;
-}
-
 static int family_read(struct family *family)
 {
 	struct procstat stat;
@@ -45,7 +39,8 @@ static int family_read(struct family *family)
 		r = process_stat(pid, &stat);
 		if (r == 0 && stat.state != 'Z')
 			r = family_add(family, &stat);
-		if (r < 0 && !is_nobody(r))
+		/* Who is not ours to see is of no terminal that is. */
+		if (r < 0 && !pids_is_nobody(r))
 			break;
 	}
 	pids_close(&pids);

@@ -146,12 +146,6 @@ static int add(int32_t pid, uint32_t uid, const char *variable)
 	return 0;
 }
 
-/* Gone; or not ours to see, as what has more capabilities than we have in a container. */
-static bool is_nobody(int r)
-{
-	return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM;
-}
-
 static int look_at(int32_t pid, char *bytes)
 {
 	const char *variable;
@@ -160,7 +154,7 @@ static int look_at(int32_t pid, char *bytes)
 
 	if (r == 0 && variable)
 		r = add(pid, uid, variable);
-	return is_nobody(r) ? 0 : r;
+	return pids_is_nobody(r) ? 0 : r;
 }
 
 /* One that cannot be looked at leaves the others in the list. */

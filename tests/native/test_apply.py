@@ -425,6 +425,13 @@ def test_nothing_is_changed_before_sshd_was_asked(reloads):
     reloads.write("/run/asked", f"echo '# theirs' >{DROP_IN}\n")
     assert "somebody else has just changed it" in reloads.apply("--write", status=1)
     assert reloads.read(DROP_IN) == "# theirs\n" and "sshidle-" not in reloads.tree()
+    # Nor what was kept before.
+    reloads.run("rm", DROP_IN)
+    reloads.write("/etc/ssh/sshd_config", BASE)
+    reloads.write("/etc/ssh/sshd_config.sshidle-old", "# kept\n")
+    reloads.write("/run/asked", "echo '# theirs' >>/etc/ssh/sshd_config\n")
+    assert "somebody else has just changed it" in reloads.apply("--write", status=1)
+    assert reloads.read("/etc/ssh/sshd_config.sshidle-old") == "# kept\n"
     assert "Received SIGHUP" not in reloads.read("/run/log")
 
 
