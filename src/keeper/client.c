@@ -22,7 +22,9 @@ enum {
 	TAKES_BYTES = 4096, /* a client that takes less within STALLED_S is left behind */
 	STALLED_S = 1,
 	SILENT_S = 30, /* without a call */
-	CLOSING_S = 1,
+	CLOSING_S = 1, /* a client that takes nothing for so long has gone, */
+	LET_GO_S = 10, /* also while it is let go, */
+	ENDING_S = 60, /* and at the end: 200 kB wait in the socket, and are taken in pieces */
 	ANSWERS_MOST_BYTES = 64 * 1024, /* a client that calls and does not read is no client */
 };
 
@@ -114,7 +116,7 @@ static void check_room(struct client *client)
 {
 	const size_t waiting = evbuffer_get_length(queue_of(client));
 
-	if (!client->behind && waiting > OUTPUT_HIGH_BYTES)
+	if (!client->behind && !client->ends && waiting > OUTPUT_HIGH_BYTES)
 		hold_up(client, true);
 	else if (waiting < OUTPUT_LOW_BYTES)
 		hold_up(client, false);
@@ -159,43 +161,73 @@ void client_output(struct client *client, const char *bytes, size_t n)
 	check_room(client);
 }
 
-void client_shown(struct client *client)
-{
-	if (client->behind && !client->closing && evbuffer_get_length(queue_of(client)) == 0)
-		paint(client);
-}
-
 bool client_has_gone(const struct client *client)
 {
 	struct pollfd poll_for = { .fd = bufferevent_getfd(client->stream), .events = POLLRDHUP };
 
-	return client->closing || poll(&poll_for, 1, 0) > 0;
+	return (client->closing && !client->ends) || poll(&poll_for, 1, 0) > 0;
 }
 
 /* What is queued may still reach it, if it takes it. */
-static void end_soon(struct client *client)
+static void end_soon(struct client *client, int within_s)
 {
-	const struct timeval closing = { .tv_sec = CLOSING_S };
+	const struct timeval closing = { .tv_sec = within_s };
 
-	client->closing = true;
 	hold_up(client, false);
 	(void)bufferevent_disable(client->stream, EV_READ);
 	(void)bufferevent_set_timeouts(client->stream, NULL, &closing);
 }
 
-void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n)
+static void say_last(struct client *client, enum frame_type type, const void *bytes, size_t n)
 {
 	struct paint_text text;
 
-	if (client->closing)
-		return;
 	holder_settle(client->server->holder);
 	if (paint_leave(&client->server->holder->screen, client->behind, &text) == 0) {
 		client_send_frame(client, FRAME_OUTPUT, text.bytes, text.n);
 		paint_text_deinit(&text);
 	}
 	client_send_frame(client, type, bytes, n);
-	end_soon(client);
+	client->closing = true;
+}
+
+void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n)
+{
+	if (client->closing)
+		return;
+	client->ends = false;
+	say_last(client, type, bytes, n);
+	end_soon(client, LET_GO_S);
+}
+
+static void say_end(struct client *client)
+{
+	uint8_t status[4];
+
+	frame_put_number(client->server->holder->status, status);
+	say_last(client, FRAME_END, status, sizeof(status));
+}
+
+void client_shown(struct client *client)
+{
+	if (!client->behind || client->closing || evbuffer_get_length(queue_of(client)) > 0)
+		return;
+	paint(client);
+	/* What cannot be painted now never will be: nothing more comes. */
+	if (client->ends)
+		say_end(client);
+}
+
+void client_end(struct client *client)
+{
+	if (client->closing || client->ends)
+		return;
+	client->ends = true;
+	end_soon(client, ENDING_S);
+	if (!client->behind)
+		say_end(client);
+	else
+		client_shown(client);
 }
 
 static void take_frame(struct client *client, const struct frame *frame)
@@ -241,8 +273,10 @@ static bool next_frame(struct client *client)
 		FRAME_HEAD_BYTES + ((size_t)head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16);
 	r = frame_parse(length <= n ? evbuffer_pullup(input, (ev_ssize_t)length) : head,
 			length <= n ? length : sizeof(head), &frame);
-	if (r < 0)
-		end_soon(client);
+	if (r < 0) {
+		client->closing = true;
+		end_soon(client, CLOSING_S);
+	}
 	if (r <= 0)
 		return false;
 	take_frame(client, &frame);
@@ -301,8 +335,10 @@ static void on_written(struct bufferevent *stream, void *argument)
 	struct client *client = argument;
 
 	if (client->closing) {
-		if (evbuffer_get_length(bufferevent_get_output(stream)) == 0)
-			client_free(client);
+		if (evbuffer_get_length(bufferevent_get_output(stream)) > 0)
+			return;
+		client->told = client->ends;
+		client_free(client);
 		return;
 	}
 	if (!client->attached)

@@ -49,7 +49,8 @@ void server_forget(struct server *server, struct client *client)
 	server->n_clients--;
 	if (client == server->attached) {
 		server->attached = NULL;
-		if (!server->holder->ended && !server->finishing) {
+		server->finishing = server->finishing || client->told;
+		if (!server->finishing) {
 			log_info("let go by its client  id=%u tty=pts/%u", server->holder->start.id,
 				 server->holder->start.pty);
 			holder_attached(server->holder, false);
@@ -100,16 +101,12 @@ static void rename_ended(struct server *server)
 		(void)text_copy(path, server->path, sizeof(server->path));
 }
 
-bool server_end(struct server *server, int32_t status)
+bool server_end(struct server *server)
 {
-	uint8_t bytes[4];
-
 	rename_ended(server);
 	if (!server_attached(server))
 		return false;
-	server->finishing = true;
-	frame_put_number(status, bytes);
-	client_let_go(server->attached, FRAME_END, bytes, sizeof(bytes));
+	client_end(server->attached);
 	return true;
 }
 
@@ -245,7 +242,6 @@ static void take_attach(struct client *client, const json_t *parameters)
 	struct server *server = client->server;
 	json_int_t rows = 0, columns = 0;
 	const char *term = NULL;
-	uint8_t status[4];
 	int steal = 0;
 
 	if (json_unpack((json_t *)(uintptr_t)parameters, "{s:I,s:I,s?b,s?s}", "rows", &rows, "cols",
@@ -270,11 +266,8 @@ static void take_attach(struct client *client, const json_t *parameters)
 	client_send(client, varlink_reply_new(NULL, false));
 	holder_resize(server->holder, (uint16_t)rows, (uint16_t)columns);
 	client_attach(client);
-	if (!server->holder->ended)
-		return;
-	server->finishing = true;
-	frame_put_number(server->holder->status, status);
-	client_let_go(client, FRAME_END, status, sizeof(status));
+	if (server->holder->ended)
+		client_end(client);
 }
 
 static void take_get_info(struct client *client, const json_t *parameters)
