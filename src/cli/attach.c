@@ -211,7 +211,7 @@ static void read_keys(struct attach *attach)
 	wish = escape_take(&attach->escape, keys, (size_t)n, passed, &n_passed);
 	if (n_passed > 0)
 		queue(attach, FRAME_INPUT, passed, n_passed);
-	if (wish == ESCAPE_LEAVE) {
+	if (wish == ESCAPE_LEAVE && attach->leave_ms == 0) {
 		queue(attach, FRAME_DETACH, NULL, 0);
 		attach->leave_ms = clock_now_ms();
 	} else if (wish == ESCAPE_HELP) {

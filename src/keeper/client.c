@@ -39,11 +39,13 @@ void client_free(struct client *client)
 		return;
 	if (client->holds_up)
 		terminal_read(&client->server->holder->terminal, true);
+	if (client->stalled)
+		event_free(client->stalled);
+	if (client->hung_up)
+		event_free(client->hung_up);
 	if (client->stream)
 		bufferevent_free(client->stream);
 	client->stream = NULL;
-	if (client->stalled)
-		event_free(client->stalled);
 	varlink_reader_deinit(&client->reader);
 	server_forget(client->server, client);
 	free(client);
@@ -267,6 +269,7 @@ static bool next_frame(struct client *client)
 		return false;
 	if (terminal_waiting(&client->server->holder->terminal) > INPUT_HIGH_BYTES) {
 		(void)bufferevent_disable(client->stream, EV_READ);
+		(void)event_add(client->hung_up, NULL);
 		return false;
 	}
 	length =
@@ -289,10 +292,22 @@ void client_input_taken(struct client *client)
 	if (client->closing || (bufferevent_get_enabled(client->stream) & EV_READ) ||
 	    terminal_waiting(&client->server->holder->terminal) > INPUT_LOW_BYTES)
 		return;
+	(void)event_del(client->hung_up);
 	(void)bufferevent_enable(client->stream, EV_READ);
 	/* Not from within: this may be called while a frame is taken. */
 	bufferevent_trigger(client->stream, EV_READ,
 			    BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
+/* What it has typed is still for the program. */
+static void on_hung_up(int fd, short what, void *argument)
+{
+	struct client *client = argument;
+
+	(void)fd;
+	(void)what;
+	hold_up(client, false);
+	server_left(client->server, client);
 }
 
 /* False: there is nothing to take. */
@@ -364,6 +379,10 @@ static int start(struct client *client, int *fd)
 	if (!client->stalled || !client->stream)
 		return -1;
 	*fd = -1;
+	client->hung_up =
+		event_new(base, bufferevent_getfd(client->stream), EV_CLOSED, on_hung_up, client);
+	if (!client->hung_up)
+		return -1;
 	bufferevent_setcb(client->stream, on_read, on_written, on_end, client);
 	bufferevent_setwatermark(client->stream, EV_READ, 0, STREAM_BYTES);
 	bufferevent_setwatermark(client->stream, EV_WRITE, OUTPUT_LOW_BYTES, 0);

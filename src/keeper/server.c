@@ -43,19 +43,24 @@ static bool says_something(const struct server *server)
 	return false;
 }
 
+void server_left(struct server *server, struct client *client)
+{
+	if (client != server->attached)
+		return;
+	server->attached = NULL;
+	server->finishing = server->finishing || client->told;
+	if (server->finishing)
+		return;
+	log_info("let go by its client  id=%u tty=pts/%u", server->holder->start.id,
+		 server->holder->start.pty);
+	holder_attached(server->holder, false);
+}
+
 void server_forget(struct server *server, struct client *client)
 {
 	TAILQ_REMOVE(&server->clients, client, link);
 	server->n_clients--;
-	if (client == server->attached) {
-		server->attached = NULL;
-		server->finishing = server->finishing || client->told;
-		if (!server->finishing) {
-			log_info("let go by its client  id=%u tty=pts/%u", server->holder->start.id,
-				 server->holder->start.pty);
-			holder_attached(server->holder, false);
-		}
-	}
+	server_left(server, client);
 	if (server->finishing && !says_something(server))
 		holder_finish(server->holder);
 }
@@ -84,8 +89,12 @@ void server_shown(struct server *server)
 
 void server_input_taken(struct server *server)
 {
-	if (server && server_attached(server))
-		client_input_taken(server->attached);
+	struct client *client;
+
+	if (!server)
+		return;
+	TAILQ_FOREACH (client, &server->clients, link)
+		client_input_taken(client);
 }
 
 /* Nothing is left to be lost: it takes no room from what still runs (daemon/starting.c). */
@@ -206,11 +215,17 @@ static void send_busy(struct client *client)
 		    varlink_error_new("io.sshidle.keeper.Busy", json_pack("{s:s}", "by", name)));
 }
 
-/* A client that has gone while it was not read. */
+/* Clients that have gone while they were not read: what they have typed ends where another one types. */
 static void drop_dead(struct server *server)
 {
-	if (server->attached && client_has_gone(server->attached))
-		client_free(server->attached);
+	struct client *client = TAILQ_FIRST(&server->clients), *next;
+
+	for (; client; client = next) {
+		next = TAILQ_NEXT(client, link);
+		if (client == server->attached ? client_has_gone(client)
+					       : client->attached && !client->closing)
+			client_free(client);
+	}
 }
 
 static void take_over(struct client *client)

@@ -1,11 +1,8 @@
 """Clients on slow lines, and such that take nothing at a bad moment."""
 
-import fcntl
 import os
 import select
 import signal
-import sys
-import termios
 import time
 
 from panes import WITHIN_S, wait_for
@@ -19,12 +16,6 @@ def take(client, rate, until):
         if select.select([client.master], [], [], 0.02)[0]:
             client.got += os.read(client.master, rate // 50)
             time.sleep(0.02)
-
-
-def waiting(client):
-    """Bytes of its terminal that it has not read."""
-    n = fcntl.ioctl(client.slave, termios.FIONREAD, bytes(4))
-    return int.from_bytes(n, sys.byteorder)
 
 
 def attached(host, script, **options):
@@ -67,14 +58,21 @@ def test_end_that_the_client_does_not_take(host):
 
 def test_leave_while_keys_wait(host):
     """A program that does not read them keeps nobody."""
-    parked, client = attached(host, "stty raw -echo; echo ready; exec sleep 1000")
+    parked, client = attached(host, "stty raw -echo; echo ready; exec sleep 1000", lifetime_ms=600000)
     client.expect("ready")
-    client.write(b"x\n" * 110000)
-    # What comes in one piece with a paste is none that was typed.
-    wait_for(lambda: not waiting(client), "the paste")
-    client.write("\r~.")
-    assert client.wait(within=10) == 0
+    client.write(b"x\n" * 60000)
+
+    def left():
+        # Again: what comes in one piece with the paste was not typed.
+        client.write("\r~.")
+        client.pump(0.3)
+        return client.process.poll() is not None
+
+    wait_for(left, "its end")
+    assert client.wait() == 0
     assert b"it stays parked" in client.got and parked.alive()
+    # Nor its lifetime.
+    wait_for(lambda: parked.info()["expires_in_s"], "the end of the client")
     host.resume().expect("ready")
 
 
