@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "cli/clock.h"
 #include "cli/escape.h"
 #include "text/frame.h"
 
@@ -22,12 +23,14 @@ enum {
 	KEYS_BYTES = 4096, /* what a terminal gives at once */
 	FROM_BYTES = 2 * (FRAME_HEAD_BYTES + FRAME_MOST_BYTES),
 	TO_BYTES = 64 * 1024, /* keys are not read while the keeper does not take more than this */
+	LEAVE_WITHIN_MS =
+		1000, /* or without the keeper: it has a slow line or unread keys before it */
 };
 
-/* A keeper that has died has not put the terminal in order. 47, not 1049: that would move the
- * cursor of a terminal that shows its main screen. */
+/* A keeper that has died has not put the terminal in order, and may have been cut off within a string (CAN).  47, not
+ * 1049: that would move the cursor of a terminal that shows its main screen. */
 static const char put_in_order[] =
-	"\033[!p\033[?47l\033[?5;9;1000;1002;1003;1004;1005l\033[?1006;1015;1016;2004l"
+	"\030\033[!p\033[<99u\033[=0u\033[?47l\033[<99u\033[=0u\033[?5;9;1000;1002;1003;1004;1005l\033[?1006;1015;1016;2004l"
 	"\033[?1;6l\033[?7;25h\033>\033[4;20l\033[>4m\033(B\033)B\017\033[r\033[m\033[999;1H\r\n";
 
 struct attach {
@@ -39,6 +42,8 @@ struct attach {
 	struct escape escape;
 	struct attach_end *end;
 	bool ended;
+	bool alone;	       /* it ended without a last word of the keeper */
+	int64_t leave_ms;      /* when it was told to leave; 0: not yet */
 	const uint8_t *output; /* of the current frame, not written yet */
 	size_t n_output;
 	size_t from_at, from_n; /* of `from`: taken, there */
@@ -206,10 +211,12 @@ static void read_keys(struct attach *attach)
 	wish = escape_take(&attach->escape, keys, (size_t)n, passed, &n_passed);
 	if (n_passed > 0)
 		queue(attach, FRAME_INPUT, passed, n_passed);
-	if (wish == ESCAPE_LEAVE)
+	if (wish == ESCAPE_LEAVE && attach->leave_ms == 0) {
 		queue(attach, FRAME_DETACH, NULL, 0);
-	else if (wish == ESCAPE_HELP)
+		attach->leave_ms = clock_now_ms();
+	} else if (wish == ESCAPE_HELP) {
 		print_help(attach->escape.character);
+	}
 	send_queued(attach);
 }
 
@@ -254,8 +261,29 @@ static void take_signals(struct attach *attach)
 	}
 }
 
+/* It is let go all the same: to the keeper, who closes has gone. */
+static void leave(struct attach *attach)
+{
+	static const char reason[] = "as you asked";
+
+	memcpy(attach->end->reason, reason, sizeof(reason));
+	attach->alone = true;
+	finish(attach, ATTACH_LET_GO, 0);
+}
+
+/* For poll(2). */
+static int patience(const struct attach *attach)
+{
+	const int64_t left_ms = attach->leave_ms + LEAVE_WITHIN_MS - clock_now_ms();
+
+	if (attach->leave_ms == 0)
+		return -1;
+	return left_ms > 0 ? (int)left_ms : 0;
+}
+
 static void turn(struct attach *attach)
 {
+	const int wait_ms = patience(attach);
 	const int terminal = attach->terminal >= 0 ? attach->terminal : STDOUT_FILENO;
 	const short if_output = attach->n_output > 0 ? POLLOUT : 0;
 	const short if_queued = attach->to_n > attach->to_at ? POLLOUT : 0;
@@ -268,7 +296,11 @@ static void turn(struct attach *attach)
 		{ .fd = if_output ? terminal : -1, .events = if_output },
 	};
 
-	if (poll(fds, sizeof(fds) / sizeof(fds[0]), -1) < 0)
+	if (wait_ms == 0) {
+		leave(attach);
+		return;
+	}
+	if (poll(fds, sizeof(fds) / sizeof(fds[0]), wait_ms) < 0)
 		return;
 	if (fds[2].revents)
 		take_signals(attach);
@@ -308,7 +340,7 @@ static int open_all(struct attach *attach)
 /* The keeper has said how to leave its terminal before END and DETACHED. */
 static void put_back(const struct attach *attach)
 {
-	if (attach->end->how == ATTACH_LOST || attach->end->how == ATTACH_SIGNAL)
+	if (attach->end->how == ATTACH_LOST || attach->end->how == ATTACH_SIGNAL || attach->alone)
 		(void)!write(STDOUT_FILENO, put_in_order, sizeof(put_in_order) - 1);
 	(void)tcsetattr(STDIN_FILENO, TCSANOW, &attach->before);
 	(void)sigprocmask(SIG_SETMASK, &attach->before_mask, NULL);

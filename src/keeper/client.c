@@ -22,7 +22,9 @@ enum {
 	TAKES_BYTES = 4096, /* a client that takes less within STALLED_S is left behind */
 	STALLED_S = 1,
 	SILENT_S = 30, /* without a call */
-	CLOSING_S = 1,
+	CLOSING_S = 1, /* a client that takes nothing for so long has gone, */
+	LET_GO_S = 10, /* also while it is let go, */
+	ENDING_S = 60, /* and at the end: 200 kB wait in the socket, and are taken in pieces */
 	ANSWERS_MOST_BYTES = 64 * 1024, /* a client that calls and does not read is no client */
 };
 
@@ -37,11 +39,13 @@ void client_free(struct client *client)
 		return;
 	if (client->holds_up)
 		terminal_read(&client->server->holder->terminal, true);
+	if (client->stalled)
+		event_free(client->stalled);
+	if (client->hung_up)
+		event_free(client->hung_up);
 	if (client->stream)
 		bufferevent_free(client->stream);
 	client->stream = NULL;
-	if (client->stalled)
-		event_free(client->stalled);
 	varlink_reader_deinit(&client->reader);
 	server_forget(client->server, client);
 	free(client);
@@ -114,7 +118,7 @@ static void check_room(struct client *client)
 {
 	const size_t waiting = evbuffer_get_length(queue_of(client));
 
-	if (!client->behind && waiting > OUTPUT_HIGH_BYTES)
+	if (!client->behind && !client->ends && waiting > OUTPUT_HIGH_BYTES)
 		hold_up(client, true);
 	else if (waiting < OUTPUT_LOW_BYTES)
 		hold_up(client, false);
@@ -159,43 +163,73 @@ void client_output(struct client *client, const char *bytes, size_t n)
 	check_room(client);
 }
 
-void client_shown(struct client *client)
-{
-	if (client->behind && !client->closing && evbuffer_get_length(queue_of(client)) == 0)
-		paint(client);
-}
-
 bool client_has_gone(const struct client *client)
 {
 	struct pollfd poll_for = { .fd = bufferevent_getfd(client->stream), .events = POLLRDHUP };
 
-	return client->closing || poll(&poll_for, 1, 0) > 0;
+	return (client->closing && !client->ends) || poll(&poll_for, 1, 0) > 0;
 }
 
 /* What is queued may still reach it, if it takes it. */
-static void end_soon(struct client *client)
+static void end_soon(struct client *client, int within_s)
 {
-	const struct timeval closing = { .tv_sec = CLOSING_S };
+	const struct timeval closing = { .tv_sec = within_s };
 
-	client->closing = true;
 	hold_up(client, false);
 	(void)bufferevent_disable(client->stream, EV_READ);
 	(void)bufferevent_set_timeouts(client->stream, NULL, &closing);
 }
 
-void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n)
+static void say_last(struct client *client, enum frame_type type, const void *bytes, size_t n)
 {
 	struct paint_text text;
 
-	if (client->closing)
-		return;
 	holder_settle(client->server->holder);
 	if (paint_leave(&client->server->holder->screen, client->behind, &text) == 0) {
 		client_send_frame(client, FRAME_OUTPUT, text.bytes, text.n);
 		paint_text_deinit(&text);
 	}
 	client_send_frame(client, type, bytes, n);
-	end_soon(client);
+	client->closing = true;
+}
+
+void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n)
+{
+	if (client->closing)
+		return;
+	client->ends = false;
+	say_last(client, type, bytes, n);
+	end_soon(client, LET_GO_S);
+}
+
+static void say_end(struct client *client)
+{
+	uint8_t status[4];
+
+	frame_put_number(client->server->holder->status, status);
+	say_last(client, FRAME_END, status, sizeof(status));
+}
+
+void client_shown(struct client *client)
+{
+	if (!client->behind || client->closing || evbuffer_get_length(queue_of(client)) > 0)
+		return;
+	paint(client);
+	/* What cannot be painted now never will be: nothing more comes. */
+	if (client->ends)
+		say_end(client);
+}
+
+void client_end(struct client *client)
+{
+	if (client->closing || client->ends)
+		return;
+	client->ends = true;
+	end_soon(client, ENDING_S);
+	if (!client->behind)
+		say_end(client);
+	else
+		client_shown(client);
 }
 
 static void take_frame(struct client *client, const struct frame *frame)
@@ -235,14 +269,17 @@ static bool next_frame(struct client *client)
 		return false;
 	if (terminal_waiting(&client->server->holder->terminal) > INPUT_HIGH_BYTES) {
 		(void)bufferevent_disable(client->stream, EV_READ);
+		(void)event_add(client->hung_up, NULL);
 		return false;
 	}
 	length =
 		FRAME_HEAD_BYTES + ((size_t)head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16);
 	r = frame_parse(length <= n ? evbuffer_pullup(input, (ev_ssize_t)length) : head,
 			length <= n ? length : sizeof(head), &frame);
-	if (r < 0)
-		end_soon(client);
+	if (r < 0) {
+		client->closing = true;
+		end_soon(client, CLOSING_S);
+	}
 	if (r <= 0)
 		return false;
 	take_frame(client, &frame);
@@ -255,10 +292,22 @@ void client_input_taken(struct client *client)
 	if (client->closing || (bufferevent_get_enabled(client->stream) & EV_READ) ||
 	    terminal_waiting(&client->server->holder->terminal) > INPUT_LOW_BYTES)
 		return;
+	(void)event_del(client->hung_up);
 	(void)bufferevent_enable(client->stream, EV_READ);
 	/* Not from within: this may be called while a frame is taken. */
 	bufferevent_trigger(client->stream, EV_READ,
 			    BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
+}
+
+/* What it has typed is still for the program. */
+static void on_hung_up(int fd, short what, void *argument)
+{
+	struct client *client = argument;
+
+	(void)fd;
+	(void)what;
+	hold_up(client, false);
+	server_left(client->server, client);
 }
 
 /* False: there is nothing to take. */
@@ -301,8 +350,10 @@ static void on_written(struct bufferevent *stream, void *argument)
 	struct client *client = argument;
 
 	if (client->closing) {
-		if (evbuffer_get_length(bufferevent_get_output(stream)) == 0)
-			client_free(client);
+		if (evbuffer_get_length(bufferevent_get_output(stream)) > 0)
+			return;
+		client->told = client->ends;
+		client_free(client);
 		return;
 	}
 	if (!client->attached)
@@ -328,6 +379,10 @@ static int start(struct client *client, int *fd)
 	if (!client->stalled || !client->stream)
 		return -1;
 	*fd = -1;
+	client->hung_up =
+		event_new(base, bufferevent_getfd(client->stream), EV_CLOSED, on_hung_up, client);
+	if (!client->hung_up)
+		return -1;
 	bufferevent_setcb(client->stream, on_read, on_written, on_end, client);
 	bufferevent_setwatermark(client->stream, EV_READ, 0, STREAM_BYTES);
 	bufferevent_setwatermark(client->stream, EV_WRITE, OUTPUT_LOW_BYTES, 0);

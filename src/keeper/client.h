@@ -28,6 +28,7 @@ struct client {
 	struct server *server;
 	struct bufferevent *stream;
 	struct event *stalled;
+	struct event *hung_up; /* while it is not read */
 	struct varlink_reader reader;
 	uid_t uid;
 	pid_t pid;
@@ -37,6 +38,8 @@ struct client {
 	bool attached;
 	bool holds_up; /* the terminal is not read for its sake */
 	bool behind;
+	bool ends;    /* the shell has ended: it is told so when it has been shown all */
+	bool told;    /* it has got that */
 	bool closing; /* what is queued is still sent */
 };
 
@@ -63,3 +66,6 @@ bool client_has_gone(const struct client *client);
 
 /* Puts its terminal in order, says the last word, and closes when all is sent. */
 void client_let_go(struct client *client, enum frame_type type, const void *bytes, size_t n);
+
+/* The same with FRAME_END, after all that has been printed: on a slow line that takes its time. */
+void client_end(struct client *client);

@@ -85,6 +85,8 @@ void holder_attached(struct holder *holder, bool attached)
 {
 	if (!attached) {
 		start_lifetime(holder, holder->start.lifetime_ns);
+		if (holder->ended && holder->start.lifetime_ns <= 0)
+			holder_finish(holder);
 		return;
 	}
 	(void)event_del(holder->lifetime);
@@ -197,7 +199,8 @@ static void say_end(const struct holder *holder)
 			 holder->start.id, holder->start.pty);
 }
 
-/* Without a client the last screen and the status stay for whoever comes, within the lifetime. */
+/* Without a client, or with one that does not take them, the last screen and the status stay for whoever comes,
+ * within the lifetime. */
 static void end(struct holder *holder)
 {
 	if (holder->ended)
@@ -209,9 +212,7 @@ static void end(struct holder *holder)
 	(void)terminal_drain(&holder->terminal);
 	say_end(holder);
 	terminal_hang_up(&holder->terminal);
-	if (server_end(holder->server, holder->status))
-		after(holder->patience, FINISH_MS);
-	else if (holder->start.lifetime_ns <= 0)
+	if (!server_end(holder->server) && holder->start.lifetime_ns <= 0)
 		holder_finish(holder);
 }
 

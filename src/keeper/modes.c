@@ -49,8 +49,10 @@ static void set_at_first(struct modes *modes, bool soft)
 	modes->newline = soft && modes->newline;
 	modes->region_top = modes->region_bottom = 0;
 	memset(modes->sets, 'B', sizeof(modes->sets));
-	if (!soft)
-		modes->cursor_style = modes->other_keys = 0;
+	if (soft)
+		return;
+	modes->cursor_style = modes->other_keys = 0;
+	memset(modes->keys, 0, sizeof(modes->keys));
 }
 
 static void set_private(struct modes *modes, int number, bool on)
@@ -119,6 +121,42 @@ static void take_plain(struct modes *modes, char command, const long *arguments,
 	}
 }
 
+static void push_keys(struct modes_keys *keys, int flags)
+{
+	if (keys->n == MODES_KEYS_MOST - 1)
+		memmove(keys->flags, keys->flags + 1, keys->n);
+	else
+		keys->n++;
+	keys->flags[keys->n] = (uint8_t)flags;
+}
+
+static void pop_keys(struct modes_keys *keys, int n)
+{
+	if (n > keys->n)
+		*keys = (struct modes_keys){ .n = 0 };
+	else
+		keys->n = (uint8_t)(keys->n - n);
+}
+
+/* CSI > FLAGS u, CSI < N u, CSI = FLAGS ; HOW u. */
+static void take_keys(struct modes *modes, char leader, const long *arguments, int n)
+{
+	struct modes_keys *keys = &modes->keys[modes->in_alternate];
+	const int first = argument(arguments, n, 0), how = argument(arguments, n, 1);
+	uint8_t *flags = &keys->flags[keys->n];
+
+	modes->asked_for_keys = true;
+	if (leader == '>')
+		push_keys(keys, first & 0x1f);
+	else if (leader == '<')
+		pop_keys(keys, first > 0 ? first : 1);
+	else
+		*flags = (uint8_t)((how == 2   ? *flags | first
+				    : how == 3 ? *flags & ~first
+					       : first) &
+				   0x1f);
+}
+
 static int on_csi(const char *leader, const long arguments[], int n, const char *intermediate,
 		  char command, void *user)
 {
@@ -133,6 +171,8 @@ static int on_csi(const char *leader, const long arguments[], int n, const char 
 			set_private(modes, argument(arguments, n, i), command == 'h');
 	else if (first == '>' && between == '\0' && command == 'm')
 		modes->other_keys = argument(arguments, n, 0) == 4 ? argument(arguments, n, 1) : 0;
+	else if (first != '\0' && strchr("<=>", first) && between == '\0' && command == 'u')
+		take_keys(modes, first, arguments, n);
 	else if (first == '\0' && between == ' ' && command == 'q')
 		modes->cursor_style = argument(arguments, n, 0);
 	else if (between == '!' && command == 'p')
@@ -214,6 +254,8 @@ void modes_text(struct modes *modes, const char *bytes, size_t n)
 void modes_resized(struct modes *modes)
 {
 	modes->region_top = modes->region_bottom = 0;
+	/* They are pushed anew. */
+	memset(modes->keys, 0, sizeof(modes->keys));
 }
 
 bool modes_is_on(const struct modes *modes, int number)
@@ -267,6 +309,22 @@ void modes_paint_sets(const struct modes *modes, FILE *out)
 			(void)fprintf(out, "\033%c%c", "()*+"[i], modes -> sets[i]);
 	if (modes->shifted)
 		(void)fputc(0x0e, out);
+}
+
+void modes_paint_keys(const struct modes *modes, bool in_alternate, FILE *out)
+{
+	const struct modes_keys *keys = &modes->keys[in_alternate];
+
+	if (keys->flags[0] != 0)
+		(void)fprintf(out, "\033[=%uu", keys->flags[0]);
+	for (unsigned i = 1; i <= keys->n; i++)
+		(void)fprintf(out, "\033[>%uu", keys->flags[i]);
+}
+
+void modes_unpaint_keys(const struct modes *modes, FILE *out)
+{
+	if (modes->asked_for_keys)
+		(void)fputs("\033[<99u\033[=0u", out);
 }
 
 void modes_unpaint(const struct modes *modes, FILE *out)

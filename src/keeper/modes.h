@@ -11,6 +11,13 @@
 #include <stdio.h>
 #include <vterm.h>
 
+/* The keyboard protocol of kitty: flags of keys, pushed and popped, for each of the two screens on its own. */
+#define MODES_KEYS_MOST 8
+struct modes_keys {
+	uint8_t flags[MODES_KEYS_MOST];
+	uint8_t n; /* pushed on the first */
+};
+
 struct modes {
 	VTerm *parser;
 	uint32_t
@@ -21,6 +28,9 @@ struct modes {
 	int other_keys;		       /* modifyOtherKeys of xterm */
 	char sets[4];		       /* G0 to G3; 'B': ASCII */
 	bool shifted;		       /* SO: G1 */
+	struct modes_keys keys[2];     /* main, alternate */
+	bool asked_for_keys;	       /* ever */
+	bool in_alternate;	       /* set by the screen */
 	/* What the last sequence wants beside that. */
 	bool clears_scrollback;
 	int alternate; /* 47, which libvterm 0.1.4 does not know: 1 on, -1 off */
@@ -48,4 +58,8 @@ int modes_region_top(const struct modes *modes, int n_rows);
  * the cursor; character sets come apart, after the last character that is painted. */
 void modes_paint(const struct modes *modes, FILE *out);
 void modes_paint_sets(const struct modes *modes, FILE *out);
+
+/* Of one screen, while it is shown. Taken back is all that anybody may have pushed. */
+void modes_paint_keys(const struct modes *modes, bool in_alternate, FILE *out);
+void modes_unpaint_keys(const struct modes *modes, FILE *out);
 void modes_unpaint(const struct modes *modes, FILE *out);

@@ -192,6 +192,7 @@ static void put_alternate(struct painter *painter, const struct screen *screen, 
 
 	put_pen(painter, &screen->main_pen);
 	(void)fputs("\033[?1049h", painter->out);
+	modes_paint_keys(&screen->modes, true, painter->out);
 	/* It comes in the colour that the main screen was left with. */
 	if (!VTERM_COLOR_IS_DEFAULT_BG(&screen->main_pen.background)) {
 		put_pen(painter, &plain);
@@ -245,6 +246,7 @@ static void put_over(struct painter *painter, const struct screen *screen, VTerm
 	VTermPos cursor = main_cursor_at;
 
 	put_position(painter->out, within(main_cursor_at, size));
+	modes_paint_keys(&screen->modes, false, painter->out);
 	if (screen->in_alternate) {
 		put_alternate(painter, screen, size);
 		cursor = screen_cursor(screen);
@@ -267,10 +269,20 @@ int paint_over(const struct screen *screen, VTermPos main_cursor_at, VTermPos si
 	return close_painter(&painter, ret_text);
 }
 
-static void put_begin(struct painter *painter, enum paint_begin begin, int n_rows)
+/* Each screen has keys of its own, and which one is shown there is not known. */
+static void put_reset(struct painter *painter, const struct screen *screen)
 {
+	modes_unpaint_keys(&screen->modes, painter->out);
+	(void)fputs(reset, painter->out);
+	modes_unpaint_keys(&screen->modes, painter->out);
+}
+
+static void put_begin(struct painter *painter, enum paint_begin begin, const struct screen *screen)
+{
+	const int n_rows = screen->main.n_rows;
+
 	if (begin == PAINT_AGAIN) {
-		(void)fputs(reset, painter->out);
+		put_reset(painter, screen);
 		(void)fputs("\033[H\033[2J", painter->out);
 		return;
 	}
@@ -292,7 +304,7 @@ int paint_whole(const struct screen *screen, enum paint_begin begin, size_t n_li
 
 	if (r < 0)
 		return r;
-	put_begin(&painter, begin, size.row);
+	put_begin(&painter, begin, screen);
 	put_scrollback(&painter, &screen->history, n_lines);
 	(void)put_main(&painter, screen, size.row);
 	if (screen->title[0] != '\0') {
@@ -313,13 +325,17 @@ int paint_leave(const struct screen *screen, bool missed, struct paint_text *ret
 
 	if (r < 0)
 		return r;
-	if (missed)
-		(void)fputs(reset, painter.out);
-	else
+	if (missed) {
+		put_reset(&painter, screen);
+	} else {
 		modes_unpaint(&screen->modes, painter.out);
+		modes_unpaint_keys(&screen->modes, painter.out);
+	}
 	(void)fputs("\033[m", painter.out);
-	if (screen->in_alternate && !missed)
+	if (screen->in_alternate && !missed) {
 		(void)fputs("\033[?1049l\033[m", painter.out);
+		modes_unpaint_keys(&screen->modes, painter.out);
+	}
 	while (row > main_cursor(screen).row && grid_used(&screen->main, row) == 0)
 		row--;
 	(void)fprintf(painter.out, "\033[%d;1H\r\n", row + 1);

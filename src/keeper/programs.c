@@ -24,6 +24,20 @@ static const struct {
 	{ "watch", "\033[?1049h\033[H" },
 };
 
+/* What else uses the screen as curses has it. */
+static const char curses[] = "\033[?1049h\033[H\033[?1h\033=";
+static const char *const others[] = {
+	"emacs",   "emacs-nox", "emacs-gtk", "jed",	"joe",	      "mcedit",	   "mcview",
+	"micro",   "ne",	"hx",	     "kak",	"mg",	      "zile",	   "most",
+	"lynx",	   "w3m",	"links",     "elinks",	"atop",	      "btop",	   "btm",
+	"glances", "iftop",	"iotop",     "nethogs", "nmon",	      "powertop",  "nvtop",
+	"slabtop", "s-tui",	"mutt",	     "neomutt", "alpine",     "aerc",	   "irssi",
+	"weechat", "profanity", "newsboat",  "mc",	"nnn",	      "ranger",	   "vifm",
+	"lf",	   "ncdu",	"tig",	     "lazygit", "lazydocker", "k9s",	   "cmus",
+	"ncmpcpp", "whiptail",	"aptitude",  "screen",	"tmux",	      "vim.basic", "vim.tiny",
+	"vim.nox", "vim.gtk3",	"rvim",	     "nload",	"bmon",	      "sshidle",
+};
+
 /* Their line editors take a bracketed paste at any time, and ask for it at each prompt. */
 static const char *const shells[] = { "bash", "zsh", "fish" };
 
@@ -32,6 +46,9 @@ static const char *find(const char *name)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (text_equal(table[i].name, name))
 			return table[i].modes;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (text_equal(others[i], name))
+			return curses;
 	return NULL;
 }
 
@@ -53,5 +70,7 @@ const char *programs_modes(const char *name, bool full_screen, bool raw, bool pa
 	for (size_t i = 0; i < sizeof(shells) / sizeof(shells[0]); i++)
 		if (text_equal(shells[i], name))
 			return "\033[?2004h";
-	return full_screen ? "\033[?1049h\033[H\033[?1h\033=" : "";
+	/* It may well be ssh, sudo or the prompt of python: on the alternate screen the lines that scroll off would be
+	 * lost.  Cursor keys are what most programs take either way. */
+	return full_screen ? "\033[?1h\033=" : "";
 }

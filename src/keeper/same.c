@@ -70,5 +70,10 @@ const char *same_screens(const struct screen *a, const struct screen *b)
 	    a->modes.insert != b->modes.insert || a->modes.newline != b->modes.newline ||
 	    a->modes.keypad != b->modes.keypad || a->modes.shifted != b->modes.shifted)
 		return "the modes";
+	for (int i = 0; i <= a->in_alternate; i++)
+		if (memcmp(a->modes.keys[i].flags, b->modes.keys[i].flags,
+			   a->modes.keys[i].n + 1U) != 0 ||
+		    a->modes.keys[i].n != b->modes.keys[i].n)
+			return "the keyboard";
 	return NULL;
 }

@@ -359,6 +359,7 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 	if (bytes[1] == ']' || bytes[1] == 'P' ||
 	    (bytes[1] == '[' && strchr("ABCDEFGHKLMPSTXZ@`abdef", bytes[n - 1])))
 		return;
+	screen->modes.in_alternate = screen->in_alternate;
 	modes_sequence(&screen->modes, bytes, n);
 	if (screen->modes.clears_scrollback)
 		history_clear(&screen->history);

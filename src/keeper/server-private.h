@@ -22,6 +22,9 @@ struct server {
 /* One call. The client may be gone afterwards. */
 void server_take(struct client *client, const char *message, size_t n);
 
+/* A client has gone, and may have left input. */
+void server_left(struct server *server, struct client *client);
+
 /* A client is about to be freed. */
 void server_forget(struct server *server, struct client *client);
 

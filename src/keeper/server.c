@@ -43,18 +43,24 @@ static bool says_something(const struct server *server)
 	return false;
 }
 
+void server_left(struct server *server, struct client *client)
+{
+	if (client != server->attached)
+		return;
+	server->attached = NULL;
+	server->finishing = server->finishing || client->told;
+	if (server->finishing)
+		return;
+	log_info("let go by its client  id=%u tty=pts/%u", server->holder->start.id,
+		 server->holder->start.pty);
+	holder_attached(server->holder, false);
+}
+
 void server_forget(struct server *server, struct client *client)
 {
 	TAILQ_REMOVE(&server->clients, client, link);
 	server->n_clients--;
-	if (client == server->attached) {
-		server->attached = NULL;
-		if (!server->holder->ended && !server->finishing) {
-			log_info("let go by its client  id=%u tty=pts/%u", server->holder->start.id,
-				 server->holder->start.pty);
-			holder_attached(server->holder, false);
-		}
-	}
+	server_left(server, client);
 	if (server->finishing && !says_something(server))
 		holder_finish(server->holder);
 }
@@ -83,8 +89,12 @@ void server_shown(struct server *server)
 
 void server_input_taken(struct server *server)
 {
-	if (server && server_attached(server))
-		client_input_taken(server->attached);
+	struct client *client;
+
+	if (!server)
+		return;
+	TAILQ_FOREACH (client, &server->clients, link)
+		client_input_taken(client);
 }
 
 /* Nothing is left to be lost: it takes no room from what still runs (daemon/starting.c). */
@@ -100,16 +110,12 @@ static void rename_ended(struct server *server)
 		(void)text_copy(path, server->path, sizeof(server->path));
 }
 
-bool server_end(struct server *server, int32_t status)
+bool server_end(struct server *server)
 {
-	uint8_t bytes[4];
-
 	rename_ended(server);
 	if (!server_attached(server))
 		return false;
-	server->finishing = true;
-	frame_put_number(status, bytes);
-	client_let_go(server->attached, FRAME_END, bytes, sizeof(bytes));
+	client_end(server->attached);
 	return true;
 }
 
@@ -209,11 +215,17 @@ static void send_busy(struct client *client)
 		    varlink_error_new("io.sshidle.keeper.Busy", json_pack("{s:s}", "by", name)));
 }
 
-/* A client that has gone while it was not read. */
+/* Clients that have gone while they were not read: what they have typed ends where another one types. */
 static void drop_dead(struct server *server)
 {
-	if (server->attached && client_has_gone(server->attached))
-		client_free(server->attached);
+	struct client *client = TAILQ_FIRST(&server->clients), *next;
+
+	for (; client; client = next) {
+		next = TAILQ_NEXT(client, link);
+		if (client == server->attached ? client_has_gone(client)
+					       : client->attached && !client->closing)
+			client_free(client);
+	}
 }
 
 static void take_over(struct client *client)
@@ -245,7 +257,6 @@ static void take_attach(struct client *client, const json_t *parameters)
 	struct server *server = client->server;
 	json_int_t rows = 0, columns = 0;
 	const char *term = NULL;
-	uint8_t status[4];
 	int steal = 0;
 
 	if (json_unpack((json_t *)(uintptr_t)parameters, "{s:I,s:I,s?b,s?s}", "rows", &rows, "cols",
@@ -270,11 +281,8 @@ static void take_attach(struct client *client, const json_t *parameters)
 	client_send(client, varlink_reply_new(NULL, false));
 	holder_resize(server->holder, (uint16_t)rows, (uint16_t)columns);
 	client_attach(client);
-	if (!server->holder->ended)
-		return;
-	server->finishing = true;
-	frame_put_number(server->holder->status, status);
-	client_let_go(client, FRAME_END, status, sizeof(status));
+	if (server->holder->ended)
+		client_end(client);
 }
 
 static void take_get_info(struct client *client, const json_t *parameters)

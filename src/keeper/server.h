@@ -28,7 +28,10 @@ void server_input_taken(struct server *server);
 bool server_answers(const struct server *server);
 bool server_attached(const struct server *server);
 
-/* Tells the client, if there is one, and lets it go. Returns whether there is something left to be
- * sent: holder_finish() follows when it has been. server_detach() is for the end of all. */
-bool server_end(struct server *server, int32_t status);
+/* Tells the client, if there is one, how the shell has ended, and lets it go. Returns whether there is one:
+ * holder_finish() follows when it knows, holder_attached() when it goes without. */
+bool server_end(struct server *server);
+
+/* The end of all. Returns whether there is something left to be sent: holder_finish() follows when it
+ * has been. */
 bool server_detach(struct server *server, const char *reason);

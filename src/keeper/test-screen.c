@@ -360,6 +360,45 @@ static void test_leave(void **state)
 	screen_deinit(&other);
 }
 
+static void check_keys(const struct screen *screen, int which, unsigned n, unsigned flags)
+{
+	const struct modes_keys *keys = &screen->modes.keys[which];
+
+	assert_int_equal(keys->n, n);
+	assert_int_equal(keys->flags[n], flags);
+}
+
+/* The keyboard protocol of kitty: who resumes gets it, and is rid of it afterwards, on both screens. */
+static void test_keys(void **state)
+{
+	struct screen screen, other;
+	struct paint_text text;
+
+	(void)state;
+	make(&screen, 5, 20, "\033[=5u\033[?1049h\033[>1u\033[>3u\033[=8;2u\033[=1;3utext");
+	check_keys(&screen, 0, 0, 5);
+	check_keys(&screen, 1, 2, 10);
+	check_painted(&screen);
+	assert_int_equal(screen_resize(&screen, 7, 30), 0);
+	check_keys(&screen, 1, 2, 10);
+	make(&other, 7, 30, "");
+	assert_int_equal(paint_whole(&screen, PAINT_AGAIN, 0, &text), 0);
+	screen_feed(&other, text.bytes, text.n);
+	paint_text_deinit(&text);
+	assert_null(same_screens(&screen, &other));
+	assert_int_equal(paint_leave(&screen, false, &text), 0);
+	screen_feed(&other, text.bytes, text.n);
+	paint_text_deinit(&text);
+	check_keys(&other, 0, 0, 0);
+	check_keys(&other, 1, 0, 0);
+	screen_feed(&screen, "\033[<u", 4);
+	check_keys(&screen, 1, 1, 1);
+	screen_feed(&screen, "\033[<9u", 5);
+	check_keys(&screen, 1, 0, 0);
+	screen_deinit(&screen);
+	screen_deinit(&other);
+}
+
 /* libvterm 0.1.4 never ends with these. */
 static void test_repeats_what_has_a_width(void **state)
 {
@@ -396,6 +435,7 @@ int main(void)
 		cmocka_unit_test(test_settings_asked),
 		cmocka_unit_test(test_title),
 		cmocka_unit_test(test_leave),
+		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_repeats_what_has_a_width),
 	};
 

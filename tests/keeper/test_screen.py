@@ -262,17 +262,35 @@ def test_pagers(host, how):
     assert (b"\x1b[?1049l" in shown) == (how == "less")
 
 
-def test_alternate_screen_that_was_only_guessed(host):
+def test_alternate_screen_that_was_only_guessed(host, tmp_path):
     """With the program gone the shell must not stay there."""
+    (tmp_path / "watch").symlink_to("/usr/bin/python3")
     script = "import termios, tty; tty.setraw(0); print('drawn', end='', flush=True); input()"
-    parked = host.start("bash", "--norc", "-c", f"set -m; /usr/bin/python3 -c \"{script}\"; cat",
-                        flags=1)
+    parked = host.start("bash", "--norc", "-c", f"set -m; {tmp_path}/watch -c \"{script}\"; cat")
     parked.read_until(b"drawn")
     parked.park()
     client = host.resume()
     client.expect("\x1b[?1049h")
     client.write("\n")
     client.expect("\x1b[?1049l")
+
+
+def test_a_raw_program_that_is_not_known_keeps_its_lines(host):
+    """ssh, sudo and script set the terminal as an editor does, and print lines."""
+    parked = host.start("bash", "--norc", "-c", "set -m; script -qc 'echo ready; read x; seq 500; "
+                        "echo finished; cat' /dev/null", flags=1)
+    parked.read_until(b"ready")
+    parked.park()
+    client = host.resume()
+    wait_for(lambda: parked.info()["attached"], "the client")
+    client.write("\r")
+    client.expect("finished")
+    client.close()
+    host.closing.remove(client)
+    again = host.resume("--steal")
+    got = again.expect("finished")
+    assert b"\x1b[?1049h" not in got
+    assert b"\r\n1\r\n2\r\n" in got and b"\r\n499\r\n500\r\n" in got
 
 
 # Without an echo, which would come first.
