@@ -82,6 +82,7 @@ enum sample_known {
 	SAMPLE_AGENT = 1 << 5,	  /* not a lack: the session forwards an agent */
 	SAMPLE_NO_PING = 1 << 6,  /* a ping was asked for and could not be sent */
 	SAMPLE_DESCRIPTORS = 1 << 7, /* n_descriptors */
+	SAMPLE_SETTLED = 1 << 8,     /* not a lack: all that the kernel has sent is acknowledged */
 };
 
 /* What a sample must know for a reading of the ledger. */

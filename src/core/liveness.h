@@ -50,6 +50,7 @@ struct liveness_proof {
 	int64_t full_since_ns;
 	uint64_t acked; /* nothing was acknowledged since this in ... */
 	uint64_t received;
+	uint64_t lost; /* by so much `sent` is too high for good, see note_lost() */
 	struct liveness_probe probes[LIVENESS_SIZES_MAX];
 	uint32_t answered[LIVENESS_SIZES_MAX]; /* sizes that were answered; 0: none */
 	uint32_t pings;

@@ -18,15 +18,15 @@ static void at_most_so_many_in_a_span(void **state)
 	(void)state;
 	assert_false(brake_on(&brake, 0));
 	assert_int_equal(brake_set(&brake, 2, 10 * S), 0);
-	brake_note_cut(&brake, 100 * S);
+	brake_note_cut(&brake, 1000, 100 * S);
 	assert_false(brake_on(&brake, 100 * S));
-	brake_note_cut(&brake, 103 * S);
+	brake_note_cut(&brake, 1000, 103 * S);
 	assert_true(brake_on(&brake, 103 * S));
 	assert_true(brake_on(&brake, 110 * S - 1));
 	assert_false(brake_on(&brake, 110 * S));
-	brake_note_cut(&brake, 110 * S);
+	brake_note_cut(&brake, 1000, 110 * S);
 	assert_true(brake_on(&brake, 112 * S));
-	brake_take_back(&brake);
+	brake_take_back(&brake, 1000, 110 * S);
 	assert_false(brake_on(&brake, 112 * S));
 	brake_deinit(&brake);
 }
@@ -37,13 +37,13 @@ static void a_new_setting_remembers_cuts(void **state)
 
 	(void)state;
 	assert_int_equal(brake_set(&brake, 3, 10 * S), 0);
-	brake_note_cut(&brake, 100 * S);
-	brake_note_cut(&brake, 101 * S);
+	brake_note_cut(&brake, 1000, 100 * S);
+	brake_note_cut(&brake, 1000, 101 * S);
 	assert_int_equal(brake_set(&brake, 2, 10 * S), 0);
 	assert_true(brake_on(&brake, 102 * S));
 	assert_int_equal(brake_set(&brake, 3, 10 * S), 0);
 	assert_false(brake_on(&brake, 102 * S));
-	brake_note_cut(&brake, 102 * S);
+	brake_note_cut(&brake, 1000, 102 * S);
 	assert_true(brake_on(&brake, 103 * S));
 	assert_true(brake_set(&brake, 0, 1) < 0);
 	assert_true(brake_set(&brake, BRAKE_MOST + 1, 1) < 0);
@@ -69,11 +69,41 @@ static void bounds_narrow(void **state)
 	assert_true(later.earliest_ns == 80 && later.latest_ns == 90);
 }
 
+static void what_did_not_take_place_is_taken_back(void **state)
+{
+	struct brake brake = { 0 };
+
+	(void)state;
+	assert_int_equal(brake_set(&brake, 4, 10 * S), 0);
+	brake_note_cut(&brake, 1000, 100 * S);
+	brake_note_cut(&brake, 1001, 101 * S);
+	brake_note_cut(&brake, 1000, 102 * S);
+	brake_note_cut(&brake, 1000, 103 * S);
+	assert_int_equal(brake_taken(&brake, 1000, 103 * S), 3);
+	assert_int_equal(brake_free(&brake, 103 * S), 0);
+	brake_take_back(&brake, 1000, 101 * S);
+	brake_take_back(&brake, 1000, 102 * S);
+	brake_take_back(&brake, 1000, 102 * S);
+	assert_int_equal(brake_taken(&brake, 1000, 103 * S), 2);
+	assert_int_equal(brake_taken(&brake, 1001, 103 * S), 1);
+	assert_int_equal(brake_free(&brake, 103 * S), 1);
+	brake_note_cut(&brake, 1002, 104 * S);
+	/* Each leaves in its time. */
+	assert_true(brake_on(&brake, 110 * S - 1));
+	assert_int_equal(brake_free(&brake, 110 * S), 1);
+	assert_int_equal(brake_free(&brake, 111 * S), 2);
+	assert_int_equal(brake_free(&brake, 113 * S - 1), 2);
+	assert_int_equal(brake_free(&brake, 113 * S), 3);
+	assert_int_equal(brake_taken(&brake, 1002, 113 * S), 1);
+	brake_deinit(&brake);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_most_so_many_in_a_span),
 		cmocka_unit_test(a_new_setting_remembers_cuts),
+		cmocka_unit_test(what_did_not_take_place_is_taken_back),
 		cmocka_unit_test(bounds_narrow),
 	};
 

@@ -359,6 +359,56 @@ static void a_probe_counts_from_its_delivery(void **state)
 	liveness_deinit(&stepping.liveness);
 }
 
+/* The kernel's counters where a packet filter on output dropped 100 bytes: sent counts each try. */
+static void what_this_host_dropped_is_not_under_way(void **state)
+{
+	struct stepping stepping = start();
+	struct sample *sample = &stepping.sample;
+	struct ledger_step probe = { .quiet = true, .net_out_bytes = 52 };
+
+	(void)state;
+	/* While it drops: four tries, and the bytes still wait. No window is full, nothing is lost for good. */
+	sample->known |= SAMPLE_SETTLED;
+	for (int64_t at_s = 102; at_s < 110; at_s++) {
+		sample->from_ns = sample->at_ns = at_s * S;
+		sample->sent = 5000 + 400 + 100;
+		sample->unsent = 100;
+		liveness_look(&stepping.liveness, sample);
+		assert_false(liveness_is_full(&stepping.liveness));
+	}
+	/* The fifth arrives, and is not yet acknowledged. */
+	sample->from_ns = sample->at_ns = 110 * S;
+	sample->known &= ~(uint32_t)SAMPLE_SETTLED;
+	sample->unsent = 0;
+	liveness_look(&stepping.liveness, sample);
+	sample->known |= SAMPLE_SETTLED;
+	sample->acked = 5100;
+	liveness_look(&stepping.liveness, sample);
+	liveness_step(&stepping.liveness, sample, &(struct ledger_step){ .quiet = true });
+	/* A probe is delivered when it is acknowledged, and not before. */
+	for (int64_t at_s = 115; at_s <= 130; at_s += 15) {
+		sample->from_ns = sample->at_ns = at_s * S;
+		sample->known &= ~(uint32_t)SAMPLE_SETTLED;
+		sample->sent += 52;
+		liveness_look(&stepping.liveness, sample);
+		liveness_step(&stepping.liveness, sample, &probe);
+	}
+	assert_int_equal(liveness_probes_unanswered(&stepping.liveness), 0);
+	sample->known |= SAMPLE_SETTLED;
+	sample->acked += 2 * 52;
+	liveness_look(&stepping.liveness, sample);
+	assert_int_equal(liveness_probes_unanswered(&stepping.liveness), 2);
+	/* and a window that is full is so. */
+	for (int64_t at_s = 140; at_s < 150; at_s += 3) {
+		sample->from_ns = sample->at_ns = at_s * S;
+		sample->unsent = 7000;
+		sample->sent = sample->acked + 400 + 7000;
+		liveness_look(&stepping.liveness, sample);
+	}
+	assert_true(liveness_is_full(&stepping.liveness));
+	liveness_deinit(&stepping.liveness);
+}
+
 static void an_unanswered_probe_ends_in_time(void **state)
 {
 	struct stepping stepping = start();
@@ -489,6 +539,7 @@ int main(void)
 		cmocka_unit_test(one_probe_counts_when_its_size_is_known),
 		cmocka_unit_test(data_answers_all_probes),
 		cmocka_unit_test(a_probe_counts_from_its_delivery),
+		cmocka_unit_test(what_this_host_dropped_is_not_under_way),
 		cmocka_unit_test(an_unanswered_probe_ends_in_time),
 		cmocka_unit_test(a_late_probe_has_its_time),
 		cmocka_unit_test(a_full_window_is_proof),

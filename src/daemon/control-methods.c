@@ -329,7 +329,7 @@ static void cut(const struct call *call)
 		return;
 	name_caller(call, session, who, sizeof(who));
 	respond_result(call,
-		       engine_cut(call->engine, session->id, who,
+		       engine_cut(call->engine, session->id, call->client->uid, who,
 				  message && message[0] != '\0' ? message : NULL),
 		       NULL);
 }

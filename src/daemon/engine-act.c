@@ -176,6 +176,14 @@ static void open_record(struct entry *entry)
 	engine_save_record(entry->engine);
 }
 
+static void count_end(struct entry *entry, struct brake *brake, uint32_t uid)
+{
+	entry->waits = false;
+	entry->ending->uid = uid;
+	entry->ending->ordered_at_ns = engine_now_ns();
+	brake_note_cut(brake, uid, entry->ending->ordered_at_ns);
+}
+
 static void order_cut(struct entry *entry, const struct verdict *verdict)
 {
 	const struct session *session = &entry->session;
@@ -195,11 +203,11 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 		park_fill(entry, &order);
 	open_record(entry);
 	entry->session.phase = PHASE_ENDING;
-	brake_note_cut(rules_brake(entry), engine_now_ns());
+	count_end(entry, rules_brake(entry), session->facts.uid);
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
 }
 
-int act_cut_asked(struct entry *entry, const char *who, const char *message)
+int act_cut_asked(struct entry *entry, uint32_t uid, const char *who, const char *message)
 {
 	struct verdict verdict = { .rule = RULE_ASKED, .end_at_ns = entry->session.observed_at_ns };
 	struct order_cut order = { .handle = entry->handle, .asked = 1 };
@@ -207,7 +215,7 @@ int act_cut_asked(struct entry *entry, const char *who, const char *message)
 
 	if (entry->session.phase == PHASE_ENDING || entry->session.n_channels == 0)
 		return -EALREADY;
-	if (brake_on(&entry->engine->asked, engine_now_ns()))
+	if (!turn_may_ask(&entry->engine->asked, uid, engine_now_ns()))
 		return -EDQUOT;
 	if (begin_end(entry, &verdict) < 0)
 		return -ENOMEM;
@@ -219,7 +227,7 @@ int act_cut_asked(struct entry *entry, const char *who, const char *message)
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended by %s%s%s", who,
 		       said[0] != '\0' ? ": " : ".", said);
 	entry->session.phase = PHASE_ENDING;
-	brake_note_cut(&entry->engine->asked, engine_now_ns());
+	count_end(entry, &entry->engine->asked, uid);
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
 	return 0;
 }
@@ -236,7 +244,7 @@ static void order_hangup(struct entry *entry, const struct verdict *verdict)
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.",
 		       entry->ending->reason);
 	channel->notes->hung_up_at_ns = engine_now_ns();
-	brake_note_cut(rules_brake(entry), channel->notes->hung_up_at_ns);
+	count_end(entry, rules_brake(entry), session->facts.uid);
 	engine_send(entry->engine, LINK_HANGUP, &order, sizeof(order));
 }
 
@@ -279,6 +287,7 @@ static void note_held(struct entry *entry, const struct verdict *verdict)
 	if (entry->held)
 		return;
 	entry->held = true;
+	entry->held_since_ns = engine_now_ns();
 	engine->held++;
 	for (size_t i = 0; i < engine->n_entries; i++)
 		n += engine->entries[i]->held;
@@ -407,10 +416,9 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	session->record = NULL;
 	engine_save_record(entry->engine);
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
-	if (ending->verdict.rule != RULE_ASKED)
-		brake_take_back(rules_brake(entry));
-	else
-		brake_take_back(&entry->engine->asked);
+	brake_take_back(ending->verdict.rule == RULE_ASKED ? &entry->engine->asked
+							   : rules_brake(entry),
+			ending->uid, ending->ordered_at_ns);
 	if (park_refused(entry, done))
 		return;
 	/* The monitor's own count is a moment behind, or its rate lower after a reload. */
@@ -445,7 +453,7 @@ static void refuse_hangup(struct entry *entry, const struct order_hangup_done *d
 {
 	const struct session *session = &entry->session;
 
-	brake_take_back(rules_brake(entry));
+	brake_take_back(rules_brake(entry), entry->ending->uid, entry->ending->ordered_at_ns);
 	if (done->result != -EBUSY && done->result != -EDQUOT) {
 		entry->hang_up_again_at_ns = engine_now_ns() + HANG_UP_AGAIN_NS;
 		if (!entry->failed)

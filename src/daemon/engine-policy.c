@@ -60,20 +60,42 @@ static void forget_groups(struct entry *entry)
 	entry->groups_known = false;
 }
 
+/* What is left in errno by a module of NSS that could not answer, and not by one that found nothing. */
+static bool is_failure(int error)
+{
+	static const int failures[] = { EAGAIN,	  ECONNREFUSED, ECONNRESET,   ENOTCONN,
+					EPIPE,	  EIO,		ETIMEDOUT,    EHOSTDOWN,
+					ENETDOWN, ENETUNREACH,	EHOSTUNREACH, EMFILE,
+					ENFILE,	  ENOMEM };
+
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
+		if (error == failures[i])
+			return true;
+	return false;
+}
+
+/* glibc leaves out the groups of a module that fails, whatever others found, and tells nothing but its errno
+ * (measured with 2.36 and systemd's module: ECONNREFUSED, EIO, EHOSTDOWN, ETIMEDOUT; ESRCH where it answers).
+ * The last module's: one that is asked after it covers it. */
 static int list_groups(const struct passwd *user, gid_t **ret_gids, int *ret_n)
 {
 	for (int size = GROUPS_FIRST; size <= GROUPS_MOST; size *= 2) {
 		gid_t *gids = calloc((size_t)size, sizeof(*gids));
-		int n = size;
+		int n = size, found, error;
 
 		if (!gids)
 			return -ENOMEM;
-		if (getgrouplist(user->pw_name, user->pw_gid, gids, &n) >= 0) {
+		errno = 0;
+		found = getgrouplist(user->pw_name, user->pw_gid, gids, &n);
+		error = errno;
+		if (found >= 0 && !is_failure(error)) {
 			*ret_gids = gids;
 			*ret_n = n;
 			return 0;
 		}
 		free(gids);
+		if (is_failure(error))
+			return -error;
 	}
 	return -E2BIG;
 }

@@ -29,6 +29,8 @@ struct config_problems;
 struct ending {
 	struct verdict verdict;
 	int64_t last_use_at_ns;
+	int64_t ordered_at_ns;		    /* as the brake has it */
+	uint32_t uid;			    /* ... and whose, or who asked */
 	bool parking;			    /* with its terminals kept */
 	char reason[ORDER_TEXT_BYTES - 64]; /* fits into a line for a terminal */
 };
@@ -46,6 +48,7 @@ struct entry {
 	bool ask_again; /* a rule may ask for what is not known of the user: not before ... */
 	bool told;	/* the record of its end was given */
 	bool held;	/* told once that the brake holds it */
+	bool waits;	/* it would end at once if the brake let it */
 	bool temporary; /* temporary rules concern it */
 	bool refused;	/* told once that its end was */
 	bool failed;	/* told once that it could not be */
@@ -56,6 +59,7 @@ struct entry {
 	int64_t ask_again_at_ns;
 	int64_t ping_asked_at_ns;
 	int64_t hang_up_again_at_ns; /* 0: no terminal is to be tried again */
+	int64_t held_since_ns;
 	int64_t retry_at_ns; /* after an order that was refused: nothing is ordered before */
 };
 
@@ -159,7 +163,7 @@ void rules_deinit(struct engine *engine);
 
 /* engine-act.c: from a verdict to an order, a line in the log, and an event */
 void act_on_verdict(struct entry *entry);
-int act_cut_asked(struct entry *entry, const char *who, const char *message);
+int act_cut_asked(struct entry *entry, uint32_t uid, const char *who, const char *message);
 void act_cut_done(struct entry *entry, const struct order_cut_done *done);
 void act_hangup_done(struct entry *entry, const struct order_hangup_done *done);
 /* Terminals that could not be hung up are tried again from time to time; others come first meanwhile. */
@@ -169,6 +173,12 @@ void act_closed(struct entry *entry, const struct link_last_words *words);
 /* Once more in this minute; notes it. */
 bool act_may_keep(struct entry *entry);
 void act_kept(struct entry *entry, const char *who);
+
+/* engine-turn.c: who goes first when the brake lets go */
+/* False: this one's verdict is to end it, but others go before it; those are looked at now. */
+bool turn_has_come(const struct entry *entry);
+/* Whether this user may still ask. */
+bool turn_may_ask(const struct brake *asked, uint32_t uid, int64_t now_ns);
 
 /* engine-park.c: ends that keep what runs in the terminals */
 bool park_is_due(const struct session *session, const struct verdict *verdict);
@@ -206,5 +216,6 @@ void record_processes(const struct order_survivor *processes, uint32_t n, bool m
 /* engine.c */
 void engine_send(struct engine *engine, enum link_type type, const void *message, size_t size);
 void engine_look_now(struct entry *entry);
+void engine_look_soon(struct entry *entry);
 void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int32_t tty,
 		 const char *reason);

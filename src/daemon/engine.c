@@ -110,6 +110,11 @@ static void let_rest(const struct entry *entry)
 	engine_send(entry->engine, LINK_QUIET, &request, sizeof(request));
 }
 
+void engine_look_soon(struct entry *entry)
+{
+	look_at(entry, clock_now_ns());
+}
+
 /* Judges on what is known and acts on it. Old evidence never ends a session: the judge's time is
  * the last sample's. */
 static void decide(struct entry *entry, bool says_nothing)
@@ -126,6 +131,9 @@ static void decide(struct entry *entry, bool says_nothing)
 	policy_ask_again(entry);
 	act_hang_up_again(entry);
 	entry->verdict = judge(session, session->observed_at_ns, brake);
+	if (!turn_has_come(entry))
+		entry->verdict = judge(session, session->observed_at_ns, true);
+	entry->waits = !says_nothing && entry->verdict.rule == RULE_HELD;
 	/* Only the client's life can be judged by a sample that says nothing of use. */
 	if (!says_nothing || record_is_unresponsive(&entry->verdict))
 		act_on_verdict(entry);
@@ -387,11 +395,12 @@ struct verdict engine_verdict(struct engine *engine, const struct session *sessi
 	return table_find(engine, session->id)->verdict;
 }
 
-int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message)
+int engine_cut(struct engine *engine, uint32_t id, uint32_t uid, const char *who,
+	       const char *message)
 {
 	struct entry *entry = table_find(engine, id);
 
-	return entry ? act_cut_asked(entry, who, message) : -ENOENT;
+	return entry ? act_cut_asked(entry, uid, who, message) : -ENOENT;
 }
 
 int engine_keep(struct engine *engine, uint32_t id, const char *who, int64_t until_ns)

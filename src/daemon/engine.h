@@ -66,9 +66,10 @@ struct verdict engine_verdict(struct engine *engine, const struct session *sessi
 void engine_reason(const struct session *session, const struct verdict *verdict, char *ret_text,
 		   size_t size);
 
-/* Ends a session now. `who` is for the log ("root", "alice"); `message` may be NULL. -EALREADY: it
+/* Ends a session now. `uid` asks for it, `who` is for the log ("root", "alice"); `message` may be NULL. -EALREADY: it
  * is being ended; -EDQUOT: so many were ended so that MaxCuts holds it back. */
-int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message);
+int engine_cut(struct engine *engine, uint32_t id, uint32_t uid, const char *who,
+	       const char *message);
 
 /* No warning and no end until `until_ns`; 0 takes it back. -EALREADY: it is being ended; -EAGAIN: that was
  * asked for too often in this minute. */

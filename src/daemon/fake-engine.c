@@ -248,8 +248,10 @@ static void tell(struct engine *engine, enum engine_event_kind kind, const struc
 		control_event(engine->control, &event);
 }
 
-int engine_cut(struct engine *engine, uint32_t id, const char *who, const char *message)
+int engine_cut(struct engine *engine, uint32_t id, uint32_t uid, const char *who,
+	       const char *message)
 {
+	(void)uid;
 	struct session *session = find(engine, id);
 
 	if (session->phase == PHASE_ENDING)

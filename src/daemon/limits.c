@@ -116,14 +116,15 @@ bool limits_take_end(struct limits *limits, bool asked, const struct session_fac
 		return true;
 	if (brake_on(brake, now_ns))
 		return false;
-	brake_note_cut(brake, now_ns);
+	brake_note_cut(brake, 0, now_ns);
 	return true;
 }
 
-void limits_give_back(struct limits *limits, bool asked, const struct session_facts *facts)
+void limits_give_back(struct limits *limits, bool asked, const struct session_facts *facts,
+		      int64_t taken_at_ns)
 {
 	if (!is_proving(facts))
-		brake_take_back(asked ? &limits->asked : &limits->rules);
+		brake_take_back(asked ? &limits->asked : &limits->rules, 0, taken_at_ns);
 }
 
 bool limits_take_line(struct limits_session *session, int64_t now_ns)

@@ -43,7 +43,8 @@ int limits_check_tune(const struct order_tune *order);
 bool limits_take_end(struct limits *limits, bool asked, const struct session_facts *facts,
 		     int64_t now_ns);
 /* It was not ended after all. */
-void limits_give_back(struct limits *limits, bool asked, const struct session_facts *facts);
+void limits_give_back(struct limits *limits, bool asked, const struct session_facts *facts,
+		      int64_t taken_at_ns);
 
 bool limits_take_line(struct limits_session *session, int64_t now_ns);
 bool limits_take_ping(struct limits_session *session, int64_t now_ns);

@@ -251,6 +251,8 @@ static void begin_end(struct monitored *monitored, const struct order_cut *order
 	r = monitored_make_timer(monitored);
 	if (r == 0)
 		r = take_end(monitored, order->asked, now_ns);
+	if (r == 0)
+		monitored->acts->ended_at_ns = now_ns;
 	if (r < 0) {
 		refuse_cut(monitored, order, r);
 		return;
@@ -258,7 +260,7 @@ static void begin_end(struct monitored *monitored, const struct order_cut *order
 	r = order->park.wanted ? begin_park(monitored, order)
 			       : cut_new(monitored->watch, order, now_ns, &monitored->acts->cut);
 	if (r < 0) {
-		limits_give_back(limits, order->asked, facts);
+		limits_give_back(limits, order->asked, facts, now_ns);
 		refuse_cut(monitored, order, r);
 	} else {
 		monitored_step(monitored);
@@ -295,7 +297,7 @@ static int begin_hangup(struct monitored *monitored, const struct order_hangup *
 		return r;
 	r = hangup_new(monitored->watch, order, now_ns, &monitored->acts->hangup);
 	if (r < 0)
-		limits_give_back(limits, false, facts);
+		limits_give_back(limits, false, facts, now_ns);
 	return r;
 }
 

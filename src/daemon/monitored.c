@@ -289,7 +289,7 @@ static void finish_cut(struct monitored *monitored)
 	}
 	if (done.result < 0)
 		limits_give_back(&monitored->monitor->limits, monitored->asked,
-				 watch_facts(monitored->watch));
+				 watch_facts(monitored->watch), acts->ended_at_ns);
 	monitor_send(monitored->monitor, LINK_CUT_DONE, &done, sizeof(done));
 	cut_free(acts->cut);
 	park_free(acts->park);

@@ -34,6 +34,7 @@ struct acts {
 	struct keepalive keepalive;
 	struct link_last_words last_words;
 	struct limits_session limits;
+	int64_t ended_at_ns; /* as the limits have it */
 	uint32_t handle;
 };
 

@@ -95,6 +95,11 @@ void alive_closed_words(const struct session *session, const struct link_last_wo
 	(void)size;
 }
 
+void engine_look_soon(struct entry *entry)
+{
+	(void)entry;
+}
+
 struct brake *rules_brake(const struct entry *entry)
 {
 	return &entry->engine->brake;

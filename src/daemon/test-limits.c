@@ -36,11 +36,46 @@ static void so_many_end_in_a_time(void **state)
 	assert_true(limits_take_end(&limits, true, &facts, 102 * S));
 	assert_false(limits_take_end(&limits, true, &facts, 102 * S));
 	/* one that was refused by the guard counts for nothing */
-	limits_give_back(&limits, false, &facts);
+	limits_give_back(&limits, false, &facts, 101 * S);
 	assert_true(limits_take_end(&limits, false, &facts, 103 * S));
 	assert_false(limits_take_end(&limits, false, &facts, 104 * S));
 	assert_true(limits_take_end(&limits, false, &facts, 160 * S));
 	assert_false(limits_take_end(&limits, false, &facts, 161 * S));
+	limits_deinit(&limits);
+}
+
+/* One that comes to nothing is told late: others were ended meanwhile. Never are there more than allowed in
+ * any span, and never is one refused that would not be too much. */
+static void never_more_in_any_span(void **state)
+{
+	enum { MOST = 5, SPAN = 100, STEPS = 20000 };
+	static int64_t taken[STEPS];
+	const struct session_facts facts = from("10.0.0.7");
+	struct limits limits = { 0 };
+	int64_t now = 1000;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(limits_set(&limits, MOST, SPAN, 1), 0);
+	for (uint32_t step = 0, chance = 1; step < STEPS; step++) {
+		int in_span = 0;
+
+		chance = chance * 1664525 + 1013904223;
+		now += 1 + (chance >> 16) % 12;
+		for (int i = 0; i < n; i++)
+			in_span += taken[i] > now - SPAN;
+		if ((chance >> 28) < 5 && n > 0) {
+			int i = n - 1 - (int)((chance >> 20) % (n < 8 ? n : 8));
+
+			limits_give_back(&limits, false, &facts, taken[i]);
+			memmove(&taken[i], &taken[i + 1], (size_t)(--n - i) * sizeof(taken[0]));
+			continue;
+		}
+		assert_int_equal(limits_take_end(&limits, false, &facts, now), in_span < MOST);
+		if (in_span < MOST)
+			taken[n++] = now;
+	}
+	assert_true(n > 1000);
 	limits_deinit(&limits);
 }
 
@@ -53,7 +88,7 @@ static void prove_is_not_counted(void **state)
 	assert_int_equal(limits_set(&limits, 1, 60 * S, S), 0);
 	for (int i = 0; i < 50; i++)
 		assert_true(limits_take_end(&limits, false, &proving, 100 * S));
-	limits_give_back(&limits, false, &proving);
+	limits_give_back(&limits, false, &proving, 100 * S);
 	assert_true(limits_take_end(&limits, false, &jump, 100 * S));
 	assert_false(limits_take_end(&limits, false, &jump, 100 * S));
 	limits_deinit(&limits);
@@ -184,6 +219,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(so_many_end_in_a_time),
+		cmocka_unit_test(never_more_in_any_span),
 		cmocka_unit_test(prove_is_not_counted),
 		cmocka_unit_test(the_rate_only_falls),
 		cmocka_unit_test(orders_that_no_engine_gives),

@@ -23,7 +23,7 @@
 
 /* What the database says now: an errno for each question, -1 that there is nobody. */
 static struct {
-	int user, list, group;
+	int user, list, group, module;
 	int64_t now_ns, takes_ns;
 	unsigned asked;
 } world;
@@ -68,6 +68,13 @@ int __wrap_getgrouplist(const char *user, gid_t group, gid_t *groups, int *n)
 	(void)user;
 	for (int i = 0; i < GROUPS_MANY && i < size; i++)
 		groups[i] = group + (gid_t)i;
+	if (world.module != 0)
+		errno = world.module;
+	/* glibc returns what it has. */
+	if (world.module != 0) {
+		*n = 1;
+		return 1;
+	}
 	*n = GROUPS_MANY;
 	return size < GROUPS_MANY ? -1 : GROUPS_MANY;
 }
@@ -356,6 +363,29 @@ static void unknown_groups_spare(void **state)
 	end(&scene);
 }
 
+/* Of a module of NSS that fails the groups are just missing; one that finds nothing has an errno too. */
+static void a_part_of_the_groups_is_not_all(void **state)
+{
+	static const int errors[] = { ECONNREFUSED, EIO, EHOSTDOWN, ETIMEDOUT, EAGAIN };
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_GROUP, "g400");
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		world.module = errors[i];
+		world.now_ns += 60 * S;
+		look(&scene);
+		assert_int_equal(limit_ns(&scene), TIME_NEVER);
+		assert_int_equal(scene.engine.n_troubles, 1);
+	}
+	world.module = ESRCH;
+	world.now_ns += 60 * S;
+	policy_ask_again(&scene.entry);
+	assert_int_equal(limit_ns(&scene), 900 * S);
+	assert_int_equal(scene.engine.n_troubles, 0);
+	end(&scene);
+}
+
 /* A number that has no name is in no rule. */
 static void nameless_groups_are_left_out(void **state)
 {
@@ -381,6 +411,7 @@ int main(void)
 		cmocka_unit_test(a_slow_database_is_asked_less),
 		cmocka_unit_test(all_groups_count),
 		cmocka_unit_test(unknown_groups_spare),
+		cmocka_unit_test(a_part_of_the_groups_is_not_all),
 		cmocka_unit_test(nameless_groups_are_left_out),
 	};
 

@@ -176,6 +176,7 @@ void socket_counters_of(const struct tcp_info *info, size_t size, uint64_t waiti
 		/* Of Linux 4.1 and 4.6: where a socket can be borrowed (5.6) both are there. */
 		.acked = info->tcpi_bytes_acked,
 		.unsent = info->tcpi_notsent_bytes,
+		.settled = info->tcpi_unacked == 0,
 	};
 }
 

@@ -38,6 +38,7 @@ struct socket_counters {
 	int64_t last_ack_recv_ns;
 	uint64_t acked;	 /* bytes that the peer has acknowledged */
 	uint64_t unsent; /* bytes that were written and not sent even once: the window is full */
+	bool settled;	 /* no other bytes wait for an acknowledgement */
 };
 
 int socket_describe(int fd, struct socket_facts *ret_facts);

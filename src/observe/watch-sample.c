@@ -78,7 +78,7 @@ static int read_socket(struct watch *watch, struct sample *sample)
 	sample->last_ack_recv_ns = counters.last_ack_recv_ns;
 	sample->acked = counters.acked;
 	sample->unsent = counters.unsent;
-	sample->known |= SAMPLE_SOCKET;
+	sample->known |= SAMPLE_SOCKET | (counters.settled ? SAMPLE_SETTLED : 0);
 	note_silence(watch, &counters);
 	return 0;
 }
@@ -88,7 +88,7 @@ static int read_counters(struct watch *watch, struct sample *sample)
 {
 	int r;
 
-	sample->known &= ~(uint32_t)(SAMPLE_IO | SAMPLE_SOCKET);
+	sample->known &= ~(uint32_t)(SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_SETTLED);
 	r = read_io(watch, sample);
 	if (r == 0)
 		r = read_socket(watch, sample);

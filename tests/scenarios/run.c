@@ -282,17 +282,17 @@ static void act(struct actor *actor, const struct verdict *verdict, int64_t now_
 		break;
 	case VERDICT_HANGUP_TERMINAL:
 		of_channel->hung_up_at_ns = now_ns;
-		brake_note_cut(&brake, now_ns);
+		brake_note_cut(&brake, 0, now_ns);
 		break;
 	case VERDICT_PARK:
-		brake_note_cut(&brake, now_ns);
+		brake_note_cut(&brake, 0, now_ns);
 		if (actor->no_park)
 			notes->not_parked_at_ns = now_ns;
 		else
 			actor->open = false;
 		break;
 	case VERDICT_DISCONNECT:
-		brake_note_cut(&brake, now_ns);
+		brake_note_cut(&brake, 0, now_ns);
 		actor->open = false;
 		break;
 	}

@@ -260,10 +260,12 @@ def status_of(pid):
 
 @scenario(own=True)
 def brake(play):
-    """MaxCuts 3/10s and eight idle sessions: three in any ten seconds, an alarm, then the rest."""
+    """MaxCuts 3/10s and eight idle sessions: three in any ten seconds, an alarm, then the rest. The last
+    is another user's: it is not behind all of the first one's."""
     own = play.own_daemon("MaxCuts 3/10s\n")
     terms = play.together(*[lambda number=number: play.shell(name=f"idle {number}")
-                            for number in range(8)])
+                            for number in range(7)])
+    terms.append(play.shell(user=play.world.user("bob"), name="idle of another"))
     play.prove(terms)
     for term in terms:
         play.expect_cut(play.belongs(term))
@@ -277,6 +279,7 @@ def brake(play):
     assert explained["rule"] == 7 and explained["rule_name"] == "held", explained
     wait_until(lambda: pump(terms) == 8, 40 + play.allowed(play.limit), "all are ended")
     cuts = [play.cut_line(term).at for term in terms]
+    assert sum(cut < cuts[-1] for cut in cuts[:-1]) <= 5, f"not the first of the second three: {cuts}"
     for term, cut in zip(terms, cuts):
         assert cut >= term.used[0] + play.limit, f"{term} was ended early"
     cuts.sort()
