@@ -123,15 +123,18 @@ static bool was_another(const struct session *session, const struct channel_fact
 }
 
 /* A new channel has been used by being opened: when its child started, if that is known. What came while
- * it was not certain that it was there may have been for it. */
-static struct channel channel_opened(const struct channel_facts *facts, struct bounds seen,
-				     const struct bounds *unsure)
+ * it was not certain that it was there may have been for it. One that is older than the look before would
+ * have been seen by that: its age has a suspend in it, or it was there as part of another. */
+static struct channel channel_opened(const struct session *session,
+				     const struct channel_facts *facts, struct bounds seen)
 {
 	int64_t latest_ns = facts->started_at_ns + FACTS_AGE_SLACK_NS;
+	bool contradicted;
 
-	if (latest_ns < unsure->latest_ns)
-		latest_ns = unsure->latest_ns;
-	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns) {
+	if (latest_ns < session->unsure.latest_ns)
+		latest_ns = session->unsure.latest_ns;
+	contradicted = latest_ns < session->observed_at_ns || was_another(session, facts);
+	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns && !contradicted) {
 		seen.latest_ns = latest_ns;
 		if (seen.earliest_ns > facts->started_at_ns - FACTS_AGE_SLACK_NS)
 			seen.earliest_ns = facts->started_at_ns - FACTS_AGE_SLACK_NS;
@@ -157,9 +160,7 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 		if (before)
 			channels[i] = *before;
 		else
-			channels[i] = channel_opened(
-				&facts[i], now,
-				was_another(session, &facts[i]) ? &now : &session->unsure);
+			channels[i] = channel_opened(session, &facts[i], now);
 		channels[i].facts = identity_of(&facts[i]);
 		if (!before)
 			continue;
@@ -398,8 +399,6 @@ static void observe_work(struct channel *channel, const struct channel_sample *n
 	int64_t span_ns;
 	bool first, worked;
 
-	if (policy->idle_timeout_ns == TIME_NEVER)
-		return;
 	notes = (now->known & TERMINAL_WORK) ? session_need_channel_notes(channel) : NULL;
 	if (!notes) {
 		bounds_use(&channel->work, from_ns, at_ns);
@@ -407,16 +406,26 @@ static void observe_work(struct channel *channel, const struct channel_sample *n
 	}
 	span_ns = at_ns - notes->work_anchor_at_ns;
 	first = notes->work_anchor_at_ns == 0;
-	/* A process that left the tree took its share with it: what it did is unknown. */
-	worked = now->work_ns < notes->work_anchor_ns ||
-		 now->work_ns - notes->work_anchor_ns >=
-			 (uint64_t)work_threshold_ns(policy, span_ns);
-	if (!first && worked)
+	/* A process that left the tree took its share with it: what it did is unknown. So is what was done
+	 * before anybody asked, unless it has just been opened. */
+	if (first)
+		worked = channel->opened.latest_ns < from_ns;
+	else
+		worked = now->work_ns < notes->work_anchor_ns ||
+			 now->work_ns - notes->work_anchor_ns >=
+				 (uint64_t)work_threshold_ns(policy, span_ns);
+	if (worked)
 		bounds_use(&channel->work, from_ns, at_ns);
 	if (first || worked || span_ns > policy->idle_timeout_ns) {
 		notes->work_anchor_ns = now->work_ns;
 		notes->work_anchor_at_ns = at_ns;
 	}
+}
+
+static bool work_counts(const struct channel *channel)
+{
+	return has_child(channel) && (channel->policy->counts & USE_BIT(USE_WORK)) &&
+	       channel->policy->idle_timeout_ns != TIME_NEVER;
 }
 
 static void observe_channels(struct session *session, const struct sample *sample, int64_t from_ns)
@@ -425,8 +434,10 @@ static void observe_channels(struct session *session, const struct sample *sampl
 		const struct channel_sample *now = &sample->channels[i];
 		struct channel *channel = &session->channels[i];
 
-		if (has_child(channel) && (channel->policy->counts & USE_BIT(USE_WORK)))
+		if (work_counts(channel))
 			observe_work(channel, now, from_ns, sample->at_ns);
+		else if (channel->notes)
+			channel->notes->work_anchor_at_ns = 0;
 		channel->last = (struct channel_seen){ now->atime_s, now->known };
 	}
 }
@@ -506,8 +517,7 @@ bool session_observe(struct session *session, const struct sample *sample)
 static bool channel_rests(const struct session *session, const struct channel *channel)
 {
 	/* CPU time is spent without any movement. */
-	if ((channel->policy->counts & USE_BIT(USE_WORK)) && has_child(channel) &&
-	    channel->policy->idle_timeout_ns != TIME_NEVER)
+	if (work_counts(channel))
 		return false;
 	return channel->opened.latest_ns < session->observed_at_ns &&
 	       channel->input.latest_ns < session->observed_at_ns;
