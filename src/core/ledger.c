@@ -11,6 +11,9 @@
  */
 #define REKEY_NET_BYTES	    900
 #define REKEY_SEGMENT_BYTES 60
+/* The question to the monitor and its answer: a key and a signature, 3,380 bytes at most (tinyssh). More
+ * is a user whose small packets were joined on the way, as those of a slow line are. */
+#define REKEY_PLAIN_MOST 8192
 /* So many samples in a row may find a rekey under way, 20 ms apart. */
 #define REKEY_LOOKS_MOST 50
 
@@ -111,7 +114,8 @@ static uint64_t rekey_protocol(const struct ledger_step *step)
 
 static bool rekey_shaped(const struct ledger_step *step)
 {
-	return step->net_out_bytes >= REKEY_NET_BYTES && rekey_protocol(step) >= REKEY_NET_BYTES;
+	return step->net_out_bytes >= REKEY_NET_BYTES && rekey_protocol(step) >= REKEY_NET_BYTES &&
+	       step->in_bytes <= REKEY_PLAIN_MOST && step->out_bytes <= REKEY_PLAIN_MOST;
 }
 
 /* Fills whether `in` alone, and `in` with `out`, are amounts to be trusted. */
@@ -168,8 +172,7 @@ static void step_find_rekey(struct ledger *ledger, enum ledger_terminals termina
 			    struct ledger_step *step)
 {
 	if (terminals == LEDGER_TERMINALS_TOUCHED || step->reaped ||
-	    (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step) ||
-	    step->in_bytes > UINT32_MAX || step->out_bytes > UINT32_MAX)
+	    (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step))
 		return;
 	rekey_compare(ledger, step);
 	rekey_remember(ledger, step);

@@ -163,6 +163,29 @@ static void a_rekey_is_learned(void **state)
 }
 
 /* The first one is known for what it is where nothing but terminals takes input, and none got any. */
+/* Small packets that a slow line has joined have a rekey's shape: a tunnel, or the same file fetched again. */
+static void bulk_is_no_rekey(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (int i = 0; i < 2 * LEDGER_REKEY_TRUST; i++) {
+		net(&sample, 3000 + 6000, 12000000, 20);
+		sample.wchar += 3000;
+		sample.rchar += 10000000;
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_false(step.rekey || step.rekey_out);
+		net(&sample, 90000 + 6000, 2000, 80);
+		sample.wchar += 90000;
+		assert_true(
+			ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
+		assert_false(step.rekey);
+	}
+	ledger_deinit(&ledger);
+}
+
 static void a_rekey_that_terminals_prove(void **state)
 {
 	struct ledger ledger;
@@ -390,6 +413,7 @@ int main(void)
 		cmocka_unit_test(behind_for_ever_is_unusable),
 		cmocka_unit_test(forwards_do_not_hide_keys),
 		cmocka_unit_test(a_rekey_is_learned),
+		cmocka_unit_test(bulk_is_no_rekey),
 		cmocka_unit_test(a_rekey_that_terminals_prove),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
