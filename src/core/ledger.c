@@ -118,6 +118,42 @@ static bool rekey_shaped(const struct ledger_step *step)
 	       step->in_bytes <= REKEY_PLAIN_MOST && step->out_bytes <= REKEY_PLAIN_MOST;
 }
 
+/*
+ * What the private monitor is asked, and its answer, as OpenSSH writes them (monitor_wrap.c; the sums are
+ * those that were measured on 9.2 and 10.5): a head of 21 bytes, a hash of 32 or 64, the name of the
+ * algorithm, since 10 the public key; and the signature.
+ */
+struct signing {
+	uint32_t name_bytes, key_bytes, least_bytes, most_bytes;
+};
+
+static const struct signing signings[] = {
+	{ 11, 51, 92, 92 },    /* ed25519 */
+	{ 19, 104, 107, 110 }, /* ECDSA 256 */
+	{ 12, 279, 285, 285 }, /* RSA 2048 */
+	{ 12, 407, 413, 413 }, /* RSA 3072 */
+	{ 12, 535, 541, 541 }, /* RSA 4096 */
+};
+
+/* A user's bytes in the same step make it another sum, also where they come with each rekey: the packet that is
+ * sent after a pause is what a client renews its keys before. */
+static bool is_signing(const struct ledger_rekey *rekey)
+{
+	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++) {
+		const struct signing *one = &signings[i];
+
+		if (rekey->out_bytes < one->least_bytes || rekey->out_bytes > one->most_bytes)
+			continue;
+		for (uint32_t hash = 32; hash <= 64; hash += 32) {
+			const uint32_t in = 21 + hash + one->name_bytes;
+
+			if (rekey->in_bytes == in || rekey->in_bytes == in + one->key_bytes)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Fills whether `in` alone, and `in` with `out`, are amounts to be trusted. */
 static void rekey_compare(const struct ledger *ledger, struct ledger_step *step)
 {
@@ -126,7 +162,7 @@ static void rekey_compare(const struct ledger *ledger, struct ledger_step *step)
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++) {
 		const struct ledger_rekey *rekey = &ledger->rekeys[i];
 
-		if (rekey->in_bytes != step->in_bytes)
+		if (rekey->in_bytes != step->in_bytes || !is_signing(rekey))
 			continue;
 		in_seen += rekey->seen;
 		if (rekey->out_bytes == step->out_bytes && rekey->seen >= LEDGER_REKEY_TRUST)
@@ -274,7 +310,7 @@ static uint64_t rekey_least(const struct ledger *ledger)
 
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
 		if (ledger->rekeys[i].seen >= LEDGER_REKEY_TRUST &&
-		    ledger->rekeys[i].in_bytes < least_bytes)
+		    is_signing(&ledger->rekeys[i]) && ledger->rekeys[i].in_bytes < least_bytes)
 			least_bytes = ledger->rekeys[i].in_bytes;
 	return least_bytes == UINT64_MAX ? 1 : least_bytes;
 }

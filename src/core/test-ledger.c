@@ -162,7 +162,46 @@ static void a_rekey_is_learned(void **state)
 	ledger_deinit(&ledger);
 }
 
-/* The first one is known for what it is where nothing but terminals takes input, and none got any. */
+/* A script's lines are of one size, and a client renews its keys before the first packet after a pause: they come
+ * in the same step again and again. */
+static void a_rekey_with_each_line(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (uint64_t i = 0; i < 40; i++) {
+		net(&sample, 44, 0, 1);
+		rekey(&sample, 96 + 1 + i / 4, 92);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_false(step.rekey || step.rekey_out);
+	}
+	ledger_deinit(&ledger);
+}
+
+/* Those that were measured. */
+static void the_sizes_of_signatures(void **state)
+{
+	static const uint32_t sizes[][2] = { { 96, 92 },  { 97, 413 },	{ 104, 110 }, { 147, 92 },
+					     { 115, 92 }, { 504, 413 }, { 208, 108 } };
+	struct ledger_step step;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+
+		for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
+			rekey(&sample, sizes[i][0], sizes[i][1]);
+			assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN,
+						&step));
+		}
+		assert_true(step.rekey && step.rekey_out);
+		ledger_deinit(&ledger);
+	}
+}
+
 /* Small packets that a slow line has joined have a rekey's shape: a tunnel, or the same file fetched again. */
 static void bulk_is_no_rekey(void **state)
 {
@@ -186,6 +225,7 @@ static void bulk_is_no_rekey(void **state)
 	ledger_deinit(&ledger);
 }
 
+/* The first one is known for what it is where nothing but terminals takes input, and none got any. */
 static void a_rekey_that_terminals_prove(void **state)
 {
 	struct ledger ledger;
@@ -414,6 +454,8 @@ int main(void)
 		cmocka_unit_test(forwards_do_not_hide_keys),
 		cmocka_unit_test(a_rekey_is_learned),
 		cmocka_unit_test(bulk_is_no_rekey),
+		cmocka_unit_test(a_rekey_with_each_line),
+		cmocka_unit_test(the_sizes_of_signatures),
 		cmocka_unit_test(a_rekey_that_terminals_prove),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
