@@ -128,29 +128,47 @@ struct signing {
 };
 
 static const struct signing signings[] = {
-	{ 11, 51, 92, 92 },    /* ed25519 */
-	{ 19, 104, 107, 110 }, /* ECDSA 256 */
-	{ 12, 279, 285, 285 }, /* RSA 2048 */
-	{ 12, 407, 413, 413 }, /* RSA 3072 */
-	{ 12, 535, 541, 541 }, /* RSA 4096 */
+	{ 11, 51, 92, 92 },	  /* ed25519 */
+	{ 19, 104, 106, 110 },	  /* ECDSA 256 */
+	{ 19, 136, 138, 142 },	  /* 384 */
+	{ 19, 172, 170, 176 },	  /* 521 */
+	{ 12, 151, 157, 157 },	  /* RSA 1024 */
+	{ 12, 279, 285, 285 },	  /* 2048 */
+	{ 12, 407, 413, 413 },	  /* 3072 */
+	{ 12, 535, 541, 541 },	  /* 4096 */
+	{ 12, 1047, 1053, 1053 }, /* 8192 */
+	{ 12, 2071, 2077, 2077 }, /* 16384 */
 };
+
+static bool is_question(const struct signing *one, uint64_t in_bytes, uint32_t more_bytes)
+{
+	const uint64_t least_bytes = 21 + 32 + one->name_bytes + more_bytes;
+
+	return in_bytes == least_bytes || in_bytes == least_bytes + 32 ||
+	       in_bytes == least_bytes + one->key_bytes ||
+	       in_bytes == least_bytes + one->key_bytes + 32;
+}
 
 /* A user's bytes in the same step make it another sum, also where they come with each rekey: the packet that is
  * sent after a pause is what a client renews its keys before. */
 static bool is_signing(const struct ledger_rekey *rekey)
 {
-	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++) {
-		const struct signing *one = &signings[i];
+	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++)
+		if (rekey->out_bytes >= signings[i].least_bytes &&
+		    rekey->out_bytes <= signings[i].most_bytes &&
+		    is_question(&signings[i], rekey->in_bytes, 0))
+			return true;
+	return false;
+}
 
-		if (rekey->out_bytes < one->least_bytes || rekey->out_bytes > one->most_bytes)
-			continue;
-		for (uint32_t hash = 32; hash <= 64; hash += 32) {
-			const uint32_t in = 21 + hash + one->name_bytes;
-
-			if (rekey->in_bytes == in || rekey->in_bytes == in + one->key_bytes)
-				return true;
-		}
-	}
+/* Beside it output may have come, and a question for a group (17 bytes) may have been asked. */
+static bool may_be_signing(const struct ledger_step *step)
+{
+	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++)
+		if (step->out_bytes >= signings[i].least_bytes &&
+		    (is_question(&signings[i], step->in_bytes, 0) ||
+		     is_question(&signings[i], step->in_bytes, 17)))
+			return true;
 	return false;
 }
 
@@ -212,7 +230,8 @@ static void step_find_rekey(struct ledger *ledger, enum ledger_terminals termina
 		return;
 	rekey_compare(ledger, step);
 	rekey_remember(ledger, step);
-	if (terminals == LEDGER_TERMINALS_UNTOUCHED)
+	if (terminals == LEDGER_TERMINALS_UNTOUCHED ||
+	    (terminals == LEDGER_TERMINALS_UNREAD && may_be_signing(step)))
 		step->rekey = true;
 }
 

@@ -52,6 +52,7 @@ struct ledger_rekey {
 enum ledger_terminals {
 	LEDGER_TERMINALS_UNKNOWN,
 	LEDGER_TERMINALS_TOUCHED, /* one was read from or has keys waiting: no input is explained away */
+	LEDGER_TERMINALS_UNREAD,    /* as the next, but for keys that leave no trace: ^C */
 	LEDGER_TERMINALS_UNTOUCHED, /* nothing but terminals takes input, and none got any */
 };
 

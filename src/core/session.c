@@ -222,13 +222,26 @@ static bool terminal_untouched(const struct channel *channel, const struct chann
 	return terminal_not_read_since(last->atime_s, now->atime_s, from_realtime_ns);
 }
 
-/* Input went to at least one place: is there one besides the untouched terminals? */
-static bool input_has_place(const struct session *session, const struct sample *sample,
-			    const struct ledger_step *step, const bool *untouched)
+/* In its terminal some keys leave no trace. */
+static bool takes_signals(const struct channel *channel, const struct channel_sample *now)
 {
-	for (size_t i = 0; i < session->n_channels; i++)
-		if (has_child(&session->channels[i]) && !untouched[i])
+	return is_terminal(channel) && ((channel->last.known | now->known) & TERMINAL_SIGNALS);
+}
+
+/* Input went to at least one place: is there one besides the untouched terminals? So few bytes that they may have
+ * been keys without a trace (`traceless`) are only those of a terminal that may have been read from. */
+static bool input_has_place(const struct session *session, const struct sample *sample,
+			    const struct ledger_step *step, const bool *untouched, bool traceless)
+{
+	const bool few = traceless && step->in_bytes <= TERMINAL_SIGNAL_KEYS_MOST;
+
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const struct channel *channel = &session->channels[i];
+
+		if (has_child(channel) && !untouched[i] &&
+		    (!few || (channel->last.known & TERMINAL_RAW)))
 			return true;
+	}
 	if (step->reaped)
 		return true;
 	return (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
@@ -249,18 +262,17 @@ static void use_input(struct session *session, const struct sample *sample,
 {
 	int64_t from_realtime_ns = from_ns + earlier_offset_ns(session, sample);
 	bool untouched[FACTS_CHANNELS_MAX] = { false };
-	bool elsewhere;
 
 	for (size_t i = 0; sample->n_channels == session->n_channels && i < session->n_channels;
 	     i++)
 		untouched[i] = terminal_untouched(&session->channels[i], &sample->channels[i],
 						  from_realtime_ns);
-	elsewhere = input_has_place(session, sample, step, untouched);
 	bounds_use(&session->uses[USE_INPUT], from_ns, sample->at_ns);
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
 
-		if (!(elsewhere && untouched[i]))
+		if (!untouched[i] || !input_has_place(session, sample, step, untouched,
+						      takes_signals(channel, &sample->channels[i])))
 			bounds_use(&channel->input, from_ns, sample->at_ns);
 	}
 }
@@ -312,8 +324,12 @@ static enum ledger_terminals look_at_terminals(const struct session *session,
 {
 	if (any_terminal_touched(session, sample))
 		return LEDGER_TERMINALS_TOUCHED;
-	return all_terminals_untouched(session, sample, from_ns) ? LEDGER_TERMINALS_UNTOUCHED
-								 : LEDGER_TERMINALS_UNKNOWN;
+	if (!all_terminals_untouched(session, sample, from_ns))
+		return LEDGER_TERMINALS_UNKNOWN;
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (takes_signals(&session->channels[i], &sample->channels[i]))
+			return LEDGER_TERMINALS_UNREAD;
+	return LEDGER_TERMINALS_UNTOUCHED;
 }
 
 /* A key may be on its way to the terminal for a moment, neither waiting nor read: it shows in the
@@ -342,7 +358,8 @@ static void observe_ledger(struct session *session, const struct sample *sample,
 		return;
 	}
 	observe_late_key(session, sample, terminals);
-	if (step.rekey && terminals == LEDGER_TERMINALS_UNTOUCHED)
+	if (step.rekey &&
+	    (terminals == LEDGER_TERMINALS_UNTOUCHED || terminals == LEDGER_TERMINALS_UNREAD))
 		session->rekey_from_ns = from_ns;
 	liveness_step(&session->liveness, sample, &step);
 	if (step.unusable || step.reaped || (step.in_bytes > 0 && !step.rekey))

@@ -249,6 +249,29 @@ static void a_rekey_that_terminals_prove(void **state)
 	ledger_deinit(&ledger);
 }
 
+/* ^C is never read by anybody: where it may have come, only what can be a signature is proved. */
+static void a_rekey_with_a_signal_key(void **state)
+{
+	static const struct {
+		uint32_t in, out;
+		bool rekey;
+	} rows[] = { { 96, 92, true },	 { 96, 300, true },   { 97, 92, false },
+		     { 97, 150, false }, { 504, 500, true },  { 505, 500, false },
+		     { 81, 1132, true }, { 84, 1132, false }, { 96, 80, false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+		struct ledger_step step;
+
+		rekey(&sample, rows[i].in, rows[i].out);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+		assert_true(step.rekey == rows[i].rekey);
+		ledger_deinit(&ledger);
+	}
+}
+
 /* Keepalives in the same step do not blur it, and its halves wait for each other. */
 static void a_rekey_under_way(void **state)
 {
@@ -457,6 +480,7 @@ int main(void)
 		cmocka_unit_test(a_rekey_with_each_line),
 		cmocka_unit_test(the_sizes_of_signatures),
 		cmocka_unit_test(a_rekey_that_terminals_prove),
+		cmocka_unit_test(a_rekey_with_a_signal_key),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),

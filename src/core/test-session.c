@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "core/session.h"
+#include "core/terminal.h"
 
 #define S   NS_PER_S
 #define ALL (SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS)
@@ -365,6 +366,34 @@ static void a_rekey_and_a_late_key(void **state)
 	session_deinit(&session);
 }
 
+/* ^C at a prompt is a signal at once and is never read: beside a command that gets its input from a script, a key or
+ * two may have been that. */
+static void a_key_without_a_trace(void **state)
+{
+	struct channel_facts facts[2] = { terminals[0],
+					  { .kind = KIND_EXEC, .tty = -1, .pid = 79 } };
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	assert_int_equal(session_set_channels(&session, facts, 2, 114 * S, 114 * S), 0);
+	session.channels[1].policy = &input_only;
+	sample.n_channels = 2;
+	sample.channels[1] = (struct channel_sample){ .tty = -1 };
+	for (int64_t i = 0; i < 6; i++) {
+		sample.channels[0].known = TERMINAL_KNOWN | TERMINAL_RAW;
+		sample.channels[0].known |= i >= 2 ? TERMINAL_SIGNALS : 0;
+		later(&sample, (200 + i) * S);
+		sample.wchar += i == 5 ? TERMINAL_SIGNAL_KEYS_MOST + 1 : 1;
+		assert_true(session_observe(&session, &sample));
+		assert_true(session.uses[USE_INPUT].latest_ns == (200 + i) * S);
+		assert_true((session.channels[0].input.latest_ns == (200 + i) * S) ==
+			    (i >= 2 && i < 5));
+	}
+	session_deinit(&session);
+}
+
 /* What it did before its work counted is unknown; what it does from then on is measured. */
 static void work_that_nobody_measured(void **state)
 {
@@ -449,6 +478,7 @@ int main(void)
 		cmocka_unit_test(a_channel_is_opened_when_its_child_starts),
 		cmocka_unit_test(the_window_of_the_access_time),
 		cmocka_unit_test(a_rekey_and_a_late_key),
+		cmocka_unit_test(a_key_without_a_trace),
 		cmocka_unit_test(work_that_nobody_measured),
 		cmocka_unit_test(work_of_a_new_channel),
 		cmocka_unit_test(a_channel_that_is_older_than_the_look_before),
