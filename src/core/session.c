@@ -369,6 +369,9 @@ static int64_t work_threshold_ns(const struct policy *policy, int64_t span_ns)
 
 	if (span_ns < eighth_ns)
 		span_ns = eighth_ns;
+	/* Longer only where nobody looked: all of the work may have been at its end. */
+	if (span_ns > policy->idle_timeout_ns)
+		span_ns = policy->idle_timeout_ns;
 	least_ns = span_ns / 1000000 * policy->work_threshold_ppm;
 	return least_ns < WORK_LEAST_NS ? WORK_LEAST_NS : least_ns;
 }

@@ -419,6 +419,11 @@ static void work_that_nobody_measured(void **state)
 	later(&sample, 4020 * S);
 	assert_true(session_observe(&session, &sample));
 	assert_true(session.channels[0].work.latest_ns == 4000 * S);
+	/* Work of a minute after days without a look is above the share of a limit. */
+	later(&sample, 90000 * S);
+	sample.channels[0].work_ns += 60 * S;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].work.latest_ns == 90000 * S);
 	session_deinit(&session);
 }
 
