@@ -187,6 +187,14 @@ static bool terminal_untouched(const struct channel *channel, const struct chann
 	return terminal_not_read_since(last->atime_s, now->atime_s, from_realtime_ns);
 }
 
+/* It is a terminal of which each key could be read at once, then and now. */
+static bool is_raw(const struct channel *channel, const struct channel_sample *now)
+{
+	const uint32_t raw = TERMINAL_KNOWN | TERMINAL_RAW;
+
+	return is_terminal(channel) && (channel->last.known & now->known & raw) == raw;
+}
+
 /* In its terminal some keys leave no trace. */
 static bool takes_signals(const struct channel *channel, const struct channel_sample *now)
 {
@@ -204,7 +212,7 @@ static bool input_has_place(const struct session *session, const struct sample *
 		const struct channel *channel = &session->channels[i];
 
 		if (has_child(channel) && !untouched[i] &&
-		    (!few || (channel->last.known & TERMINAL_RAW)))
+		    (!few || is_raw(channel, &sample->channels[i])))
 			return true;
 	}
 	if (step->reaped)
