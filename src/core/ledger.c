@@ -369,6 +369,7 @@ bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
 	step.unusable = ledger->unusable;
 	step.quiet = step.in_bytes == 0 && step.out_bytes == 0 && step.traffic_bytes == 0 &&
 		     !step.reaped && !step.unusable && sample->at_ns > ledger->notice_until_ns;
+	step.renewed = rekey_shaped(&step);
 	step_find_rekey(ledger, terminals, &step);
 	step_take_notice(ledger, traits, sample->at_ns, &step);
 	step_take_padding(traits, &step);

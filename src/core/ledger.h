@@ -69,7 +69,8 @@ struct ledger_step {
 	uint64_t traffic_bytes;	     /* on forwarded sockets, both ways */
 	uint64_t forwarded_in_bytes; /* those that came from the client */
 	bool reaped;		     /* in and out are no counts in this step */
-	bool rekey;		     /* all of `in` was a rekey */
+	bool renewed;		     /* it has the shape of a rekey */
+	bool rekey;		     /* all of `in` was one */
 	bool rekey_out;		     /* ... and all of `out` too */
 	bool unusable;		     /* the counters do not fit a server that reads and writes */
 	bool quiet; /* nothing moved but the SSH socket, and no notice of ours is out */

@@ -206,7 +206,8 @@ static bool takes_signals(const struct channel *channel, const struct channel_sa
 static bool input_has_place(const struct session *session, const struct sample *sample,
 			    const struct ledger_step *step, const bool *untouched, bool traceless)
 {
-	const bool few = traceless && step->in_bytes <= TERMINAL_SIGNAL_KEYS_MOST;
+	const bool few =
+		traceless && (step->in_bytes <= TERMINAL_SIGNAL_KEYS_MOST || step->renewed);
 
 	for (size_t i = 0; i < session->n_channels; i++) {
 		const struct channel *channel = &session->channels[i];

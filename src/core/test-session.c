@@ -391,6 +391,15 @@ static void a_key_without_a_trace(void **state)
 		assert_true((session.channels[0].input.latest_ns == (200 + i) * S) ==
 			    (i >= 2 && i < 5));
 	}
+	/* With a rekey, which it made the client begin. */
+	later(&sample, 300 * S);
+	sample.received += 2780;
+	sample.rchar += 2780 + 92;
+	sample.sent += 2372;
+	sample.wchar += 2372 + 96 + 1;
+	sample.segments_in += 3;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].input.latest_ns == 300 * S);
 	session_deinit(&session);
 }
 
