@@ -99,6 +99,16 @@ static bool terminal_moved(const struct sample *sample, const struct channel_sam
 					guard->observed_at_ns + sample->realtime_offset_ns);
 }
 
+/* ^C and its like leave no trace in the terminal itself. */
+static bool signal_may_have_come(const struct sample *sample, const struct channel_sample *terminal,
+				 const struct order_guard *guard)
+{
+	const int64_t more = ledger_plain_in(sample) - guard->plain_in;
+
+	return (terminal->known & TERMINAL_SIGNALS) &&
+	       (!has_ledger(sample) || more <= TERMINAL_SIGNAL_KEYS_MOST);
+}
+
 int guard_judge_terminal(const struct sample *sample, bool changed, const struct order_guard *guard,
 			 int32_t tty)
 {
@@ -107,7 +117,8 @@ int guard_judge_terminal(const struct sample *sample, bool changed, const struct
 	for (uint32_t i = 0; i < sample->n_channels; i++)
 		if (sample->channels[i].tty == tty)
 			/* No input at all on the connection is none for this terminal either. */
-			return terminal_moved(sample, &sample->channels[i], guard) &&
+			return (terminal_moved(sample, &sample->channels[i], guard) ||
+				signal_may_have_come(sample, &sample->channels[i], guard)) &&
 					       input_moved(sample, guard)
 				       ? -EBUSY
 				       : 0;

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "act/guard.h"
+#include "core/terminal.h"
 
 #define VERDICT_NS (1000 * NS_PER_S)
 #define LOOK_NS	   (VERDICT_NS + 50 * NS_PER_MS)
@@ -104,12 +105,31 @@ static void a_terminal_is_read(void **state)
 	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 3), 0);
 }
 
+/* ^C is never read: where it takes effect a byte or two of input may have been that. */
+static void a_signal_key_in_a_terminal(void **state)
+{
+	struct order_guard guard = input;
+	struct sample sample = sample_of(1, NS_PER_MS);
+
+	(void)state;
+	sample.n_channels = 1;
+	sample.channels[0] = (struct channel_sample){
+		.tty = 3, .known = TERMINAL_KNOWN | TERMINAL_RAW | TERMINAL_SIGNALS
+	};
+	sample.realtime_offset_ns = 8 * NS_PER_S;
+	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 3), -EBUSY);
+	sample.wchar += TERMINAL_SIGNAL_KEYS_MOST;
+	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 3), 0);
+	sample.wchar = 600;
+	assert_int_equal(guard_judge_terminal(&sample, false, &guard, 3), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_came),	       cmocka_unit_test(a_key_comes),
 		cmocka_unit_test(what_cannot_be_read), cmocka_unit_test(a_host_answers),
-		cmocka_unit_test(a_terminal_is_read),
+		cmocka_unit_test(a_terminal_is_read),  cmocka_unit_test(a_signal_key_in_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -93,6 +93,8 @@ enum terminal_known {
 	TERMINAL_RAW = 1 << 1,	   /* ICANON is off: each key is readable (or read) at once */
 	TERMINAL_PENDING = 1 << 2, /* keys wait for the program (FIONREAD > 0) */
 	TERMINAL_WORK = 1 << 3,	   /* work_ns was read */
+	TERMINAL_SIGNALS =
+		1 << 4, /* ISIG or IXON is on: ^C, ^Z, ^S take effect and are never read */
 };
 
 /* What moves of one channel; same order and count as the channel list sent before. */

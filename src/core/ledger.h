@@ -52,6 +52,7 @@ struct ledger_rekey {
 enum ledger_terminals {
 	LEDGER_TERMINALS_UNKNOWN,
 	LEDGER_TERMINALS_TOUCHED, /* one was read from or has keys waiting: no input is explained away */
+	LEDGER_TERMINALS_UNREAD,    /* as the next, but for keys that leave no trace: ^C */
 	LEDGER_TERMINALS_UNTOUCHED, /* nothing but terminals takes input, and none got any */
 };
 
@@ -68,7 +69,8 @@ struct ledger_step {
 	uint64_t traffic_bytes;	     /* on forwarded sockets, both ways */
 	uint64_t forwarded_in_bytes; /* those that came from the client */
 	bool reaped;		     /* in and out are no counts in this step */
-	bool rekey;		     /* all of `in` was a rekey */
+	bool renewed;		     /* it has the shape of a rekey */
+	bool rekey;		     /* all of `in` was one */
 	bool rekey_out;		     /* ... and all of `out` too */
 	bool unusable;		     /* the counters do not fit a server that reads and writes */
 	bool quiet; /* nothing moved but the SSH socket, and no notice of ours is out */

@@ -100,9 +100,7 @@ static void world_noise(struct world *world, int64_t now_ns)
 	}
 	if (dice(3) == 0)
 		world->counters.rchar += dice(10000); /* output, most of it still to be sent */
-	/* With half lines and rekeys in the same steps, with the same numbers of keys each time, a
-	 * key can be taken for a part of the rekey (docs/decisions, 0005). */
-	if (dice(10) == 0 && !world->cooked) {
+	if (dice(10) == 0) {
 		world->counters.received += 2780;
 		world->counters.rchar += 2780 + 92;
 		world->counters.sent += 2372;

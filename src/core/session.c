@@ -49,41 +49,6 @@ void session_deinit(struct session *session)
 	session->n_channels = 0;
 }
 
-struct session_keepalive *session_need_keepalive(struct session *session)
-{
-	if (!session->keepalive)
-		session->keepalive = calloc(1, sizeof(*session->keepalive));
-	return session->keepalive;
-}
-
-struct session_notes *session_need_notes(struct session *session)
-{
-	if (!session->notes)
-		session->notes = calloc(1, sizeof(*session->notes));
-	return session->notes;
-}
-
-const struct session_notes *session_notes(const struct session *session)
-{
-	static const struct session_notes none;
-
-	return session->notes ? session->notes : &none;
-}
-
-struct channel_notes *session_need_channel_notes(struct channel *channel)
-{
-	if (!channel->notes)
-		channel->notes = calloc(1, sizeof(*channel->notes));
-	return channel->notes;
-}
-
-const struct channel_notes *session_channel_notes(const struct channel *channel)
-{
-	static const struct channel_notes none;
-
-	return channel->notes ? channel->notes : &none;
-}
-
 static struct channel_identity identity_of(const struct channel_facts *facts)
 {
 	return (struct channel_identity){ .start_ticks = facts->start_ticks,
@@ -123,15 +88,18 @@ static bool was_another(const struct session *session, const struct channel_fact
 }
 
 /* A new channel has been used by being opened: when its child started, if that is known. What came while
- * it was not certain that it was there may have been for it. */
-static struct channel channel_opened(const struct channel_facts *facts, struct bounds seen,
-				     const struct bounds *unsure)
+ * it was not certain that it was there may have been for it. One that is older than the look before would
+ * have been seen by that: its age has a suspend in it, or it was there as part of another. */
+static struct channel channel_opened(const struct session *session,
+				     const struct channel_facts *facts, struct bounds seen)
 {
 	int64_t latest_ns = facts->started_at_ns + FACTS_AGE_SLACK_NS;
+	bool contradicted;
 
-	if (latest_ns < unsure->latest_ns)
-		latest_ns = unsure->latest_ns;
-	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns) {
+	if (latest_ns < session->unsure.latest_ns)
+		latest_ns = session->unsure.latest_ns;
+	contradicted = latest_ns < session->observed_at_ns || was_another(session, facts);
+	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns && !contradicted) {
 		seen.latest_ns = latest_ns;
 		if (seen.earliest_ns > facts->started_at_ns - FACTS_AGE_SLACK_NS)
 			seen.earliest_ns = facts->started_at_ns - FACTS_AGE_SLACK_NS;
@@ -157,9 +125,7 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 		if (before)
 			channels[i] = *before;
 		else
-			channels[i] = channel_opened(
-				&facts[i], now,
-				was_another(session, &facts[i]) ? &now : &session->unsure);
+			channels[i] = channel_opened(session, &facts[i], now);
 		channels[i].facts = identity_of(&facts[i]);
 		if (!before)
 			continue;
@@ -221,13 +187,35 @@ static bool terminal_untouched(const struct channel *channel, const struct chann
 	return terminal_not_read_since(last->atime_s, now->atime_s, from_realtime_ns);
 }
 
-/* Input went to at least one place: is there one besides the untouched terminals? */
-static bool input_has_place(const struct session *session, const struct sample *sample,
-			    const struct ledger_step *step, const bool *untouched)
+/* It is a terminal of which each key could be read at once, then and now. */
+static bool is_raw(const struct channel *channel, const struct channel_sample *now)
 {
-	for (size_t i = 0; i < session->n_channels; i++)
-		if (has_child(&session->channels[i]) && !untouched[i])
+	const uint32_t raw = TERMINAL_KNOWN | TERMINAL_RAW;
+
+	return is_terminal(channel) && (channel->last.known & now->known & raw) == raw;
+}
+
+/* In its terminal some keys leave no trace. */
+static bool takes_signals(const struct channel *channel, const struct channel_sample *now)
+{
+	return is_terminal(channel) && ((channel->last.known | now->known) & TERMINAL_SIGNALS);
+}
+
+/* Input went to at least one place: is there one besides the untouched terminals? So few bytes that they may have
+ * been keys without a trace (`traceless`) are only those of a terminal that may have been read from. */
+static bool input_has_place(const struct session *session, const struct sample *sample,
+			    const struct ledger_step *step, const bool *untouched, bool traceless)
+{
+	const bool few =
+		traceless && (step->in_bytes <= TERMINAL_SIGNAL_KEYS_MOST || step->renewed);
+
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const struct channel *channel = &session->channels[i];
+
+		if (has_child(channel) && !untouched[i] &&
+		    (!few || is_raw(channel, &sample->channels[i])))
 			return true;
+	}
 	if (step->reaped)
 		return true;
 	return (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
@@ -248,18 +236,17 @@ static void use_input(struct session *session, const struct sample *sample,
 {
 	int64_t from_realtime_ns = from_ns + earlier_offset_ns(session, sample);
 	bool untouched[FACTS_CHANNELS_MAX] = { false };
-	bool elsewhere;
 
 	for (size_t i = 0; sample->n_channels == session->n_channels && i < session->n_channels;
 	     i++)
 		untouched[i] = terminal_untouched(&session->channels[i], &sample->channels[i],
 						  from_realtime_ns);
-	elsewhere = input_has_place(session, sample, step, untouched);
 	bounds_use(&session->uses[USE_INPUT], from_ns, sample->at_ns);
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
 
-		if (!(elsewhere && untouched[i]))
+		if (!untouched[i] || !input_has_place(session, sample, step, untouched,
+						      takes_signals(channel, &sample->channels[i])))
 			bounds_use(&channel->input, from_ns, sample->at_ns);
 	}
 }
@@ -311,8 +298,12 @@ static enum ledger_terminals look_at_terminals(const struct session *session,
 {
 	if (any_terminal_touched(session, sample))
 		return LEDGER_TERMINALS_TOUCHED;
-	return all_terminals_untouched(session, sample, from_ns) ? LEDGER_TERMINALS_UNTOUCHED
-								 : LEDGER_TERMINALS_UNKNOWN;
+	if (!all_terminals_untouched(session, sample, from_ns))
+		return LEDGER_TERMINALS_UNKNOWN;
+	for (size_t i = 0; i < session->n_channels; i++)
+		if (takes_signals(&session->channels[i], &sample->channels[i]))
+			return LEDGER_TERMINALS_UNREAD;
+	return LEDGER_TERMINALS_UNTOUCHED;
 }
 
 /* A key may be on its way to the terminal for a moment, neither waiting nor read: it shows in the
@@ -341,7 +332,8 @@ static void observe_ledger(struct session *session, const struct sample *sample,
 		return;
 	}
 	observe_late_key(session, sample, terminals);
-	if (step.rekey && terminals == LEDGER_TERMINALS_UNTOUCHED)
+	if (step.rekey &&
+	    (terminals == LEDGER_TERMINALS_UNTOUCHED || terminals == LEDGER_TERMINALS_UNREAD))
 		session->rekey_from_ns = from_ns;
 	liveness_step(&session->liveness, sample, &step);
 	if (step.unusable || step.reaped || (step.in_bytes > 0 && !step.rekey))
@@ -386,6 +378,9 @@ static int64_t work_threshold_ns(const struct policy *policy, int64_t span_ns)
 
 	if (span_ns < eighth_ns)
 		span_ns = eighth_ns;
+	/* Longer only where nobody looked: all of the work may have been at its end. */
+	if (span_ns > policy->idle_timeout_ns)
+		span_ns = policy->idle_timeout_ns;
 	least_ns = span_ns / 1000000 * policy->work_threshold_ppm;
 	return least_ns < WORK_LEAST_NS ? WORK_LEAST_NS : least_ns;
 }
@@ -398,8 +393,6 @@ static void observe_work(struct channel *channel, const struct channel_sample *n
 	int64_t span_ns;
 	bool first, worked;
 
-	if (policy->idle_timeout_ns == TIME_NEVER)
-		return;
 	notes = (now->known & TERMINAL_WORK) ? session_need_channel_notes(channel) : NULL;
 	if (!notes) {
 		bounds_use(&channel->work, from_ns, at_ns);
@@ -407,16 +400,26 @@ static void observe_work(struct channel *channel, const struct channel_sample *n
 	}
 	span_ns = at_ns - notes->work_anchor_at_ns;
 	first = notes->work_anchor_at_ns == 0;
-	/* A process that left the tree took its share with it: what it did is unknown. */
-	worked = now->work_ns < notes->work_anchor_ns ||
-		 now->work_ns - notes->work_anchor_ns >=
-			 (uint64_t)work_threshold_ns(policy, span_ns);
-	if (!first && worked)
+	/* A process that left the tree took its share with it: what it did is unknown. So is what was done
+	 * before anybody asked, unless it has just been opened. */
+	if (first)
+		worked = channel->opened.latest_ns < from_ns;
+	else
+		worked = now->work_ns < notes->work_anchor_ns ||
+			 now->work_ns - notes->work_anchor_ns >=
+				 (uint64_t)work_threshold_ns(policy, span_ns);
+	if (worked)
 		bounds_use(&channel->work, from_ns, at_ns);
 	if (first || worked || span_ns > policy->idle_timeout_ns) {
 		notes->work_anchor_ns = now->work_ns;
 		notes->work_anchor_at_ns = at_ns;
 	}
+}
+
+static bool work_counts(const struct channel *channel)
+{
+	return has_child(channel) && (channel->policy->counts & USE_BIT(USE_WORK)) &&
+	       channel->policy->idle_timeout_ns != TIME_NEVER;
 }
 
 static void observe_channels(struct session *session, const struct sample *sample, int64_t from_ns)
@@ -425,8 +428,10 @@ static void observe_channels(struct session *session, const struct sample *sampl
 		const struct channel_sample *now = &sample->channels[i];
 		struct channel *channel = &session->channels[i];
 
-		if (has_child(channel) && (channel->policy->counts & USE_BIT(USE_WORK)))
+		if (work_counts(channel))
 			observe_work(channel, now, from_ns, sample->at_ns);
+		else if (channel->notes)
+			channel->notes->work_anchor_at_ns = 0;
 		channel->last = (struct channel_seen){ now->atime_s, now->known };
 	}
 }
@@ -506,8 +511,7 @@ bool session_observe(struct session *session, const struct sample *sample)
 static bool channel_rests(const struct session *session, const struct channel *channel)
 {
 	/* CPU time is spent without any movement. */
-	if ((channel->policy->counts & USE_BIT(USE_WORK)) && has_child(channel) &&
-	    channel->policy->idle_timeout_ns != TIME_NEVER)
+	if (work_counts(channel))
 		return false;
 	return channel->opened.latest_ns < session->observed_at_ns &&
 	       channel->input.latest_ns < session->observed_at_ns;

@@ -13,6 +13,10 @@
 
 #include "core/facts.h"
 
+/* Keys that become signals (^C at a prompt) or stop the output leave no trace in their terminal. Nobody presses more
+ * of them between two looks. */
+#define TERMINAL_SIGNAL_KEYS_MOST 8
+
 /* The end of the window in which further reads do not show. */
 static inline int64_t terminal_window_end_s(int64_t atime_s)
 {

@@ -162,6 +162,69 @@ static void a_rekey_is_learned(void **state)
 	ledger_deinit(&ledger);
 }
 
+/* A script's lines are of one size, and a client renews its keys before the first packet after a pause: they come
+ * in the same step again and again. */
+static void a_rekey_with_each_line(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (uint64_t i = 0; i < 40; i++) {
+		net(&sample, 44, 0, 1);
+		rekey(&sample, 96 + 1 + i / 4, 92);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_false(step.rekey || step.rekey_out);
+	}
+	ledger_deinit(&ledger);
+}
+
+/* Those that were measured. */
+static void the_sizes_of_signatures(void **state)
+{
+	static const uint32_t sizes[][2] = { { 96, 92 },  { 97, 413 },	{ 104, 110 }, { 147, 92 },
+					     { 115, 92 }, { 504, 413 }, { 208, 108 } };
+	struct ledger_step step;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+
+		for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
+			rekey(&sample, sizes[i][0], sizes[i][1]);
+			assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN,
+						&step));
+		}
+		assert_true(step.rekey && step.rekey_out);
+		ledger_deinit(&ledger);
+	}
+}
+
+/* Small packets that a slow line has joined have a rekey's shape: a tunnel, or the same file fetched again. */
+static void bulk_is_no_rekey(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (int i = 0; i < 2 * LEDGER_REKEY_TRUST; i++) {
+		net(&sample, 3000 + 6000, 12000000, 20);
+		sample.wchar += 3000;
+		sample.rchar += 10000000;
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_false(step.rekey || step.rekey_out);
+		net(&sample, 90000 + 6000, 2000, 80);
+		sample.wchar += 90000;
+		assert_true(
+			ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
+		assert_false(step.rekey);
+	}
+	ledger_deinit(&ledger);
+}
+
 /* The first one is known for what it is where nothing but terminals takes input, and none got any. */
 static void a_rekey_that_terminals_prove(void **state)
 {
@@ -184,6 +247,29 @@ static void a_rekey_that_terminals_prove(void **state)
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
 	assert_false(step.rekey);
 	ledger_deinit(&ledger);
+}
+
+/* ^C is never read by anybody: where it may have come, only what can be a signature is proved. */
+static void a_rekey_with_a_signal_key(void **state)
+{
+	static const struct {
+		uint32_t in, out;
+		bool rekey;
+	} rows[] = { { 96, 92, true },	 { 96, 300, true },   { 97, 92, false },
+		     { 97, 150, false }, { 504, 500, true },  { 505, 500, false },
+		     { 81, 1132, true }, { 84, 1132, false }, { 96, 80, false } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+		struct ledger_step step;
+
+		rekey(&sample, rows[i].in, rows[i].out);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+		assert_true(step.rekey == rows[i].rekey);
+		ledger_deinit(&ledger);
+	}
 }
 
 /* Keepalives in the same step do not blur it, and its halves wait for each other. */
@@ -390,7 +476,11 @@ int main(void)
 		cmocka_unit_test(behind_for_ever_is_unusable),
 		cmocka_unit_test(forwards_do_not_hide_keys),
 		cmocka_unit_test(a_rekey_is_learned),
+		cmocka_unit_test(bulk_is_no_rekey),
+		cmocka_unit_test(a_rekey_with_each_line),
+		cmocka_unit_test(the_sizes_of_signatures),
 		cmocka_unit_test(a_rekey_that_terminals_prove),
+		cmocka_unit_test(a_rekey_with_a_signal_key),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "core/session.h"
+#include "core/terminal.h"
 
 #define S   NS_PER_S
 #define ALL (SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS)
@@ -365,6 +366,116 @@ static void a_rekey_and_a_late_key(void **state)
 	session_deinit(&session);
 }
 
+/* ^C at a prompt is a signal at once and is never read: beside a command that gets its input from a script, a key or
+ * two may have been that. */
+static void a_key_without_a_trace(void **state)
+{
+	struct channel_facts facts[2] = { terminals[0],
+					  { .kind = KIND_EXEC, .tty = -1, .pid = 79 } };
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	assert_int_equal(session_set_channels(&session, facts, 2, 114 * S, 114 * S), 0);
+	session.channels[1].policy = &input_only;
+	sample.n_channels = 2;
+	sample.channels[1] = (struct channel_sample){ .tty = -1 };
+	for (int64_t i = 0; i < 6; i++) {
+		sample.channels[0].known = TERMINAL_KNOWN | TERMINAL_RAW;
+		sample.channels[0].known |= i >= 2 ? TERMINAL_SIGNALS : 0;
+		later(&sample, (200 + i) * S);
+		sample.wchar += i == 5 ? TERMINAL_SIGNAL_KEYS_MOST + 1 : 1;
+		assert_true(session_observe(&session, &sample));
+		assert_true(session.uses[USE_INPUT].latest_ns == (200 + i) * S);
+		assert_true((session.channels[0].input.latest_ns == (200 + i) * S) ==
+			    (i >= 2 && i < 5));
+	}
+	/* With a rekey, which it made the client begin. */
+	later(&sample, 300 * S);
+	sample.received += 2780;
+	sample.rchar += 2780 + 92;
+	sample.sent += 2372;
+	sample.wchar += 2372 + 96 + 1;
+	sample.segments_in += 3;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].input.latest_ns == 300 * S);
+	session_deinit(&session);
+}
+
+/* What it did before its work counted is unknown; what it does from then on is measured. */
+static void work_that_nobody_measured(void **state)
+{
+	static const struct policy no_limit = { .idle_timeout_ns = TIME_NEVER,
+						.counts = USE_BIT(USE_WORK) };
+	static const struct policy limit = { .idle_timeout_ns = 600 * S,
+					     .counts = USE_BIT(USE_WORK),
+					     .work_max_ns = TIME_NEVER,
+					     .work_threshold_ppm = 3000 };
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	for (int64_t i = 1; i <= 4; i++) {
+		session.channels[0].policy = i % 2 == 1 ? &no_limit : &limit;
+		sample.channels[0].known |= TERMINAL_WORK;
+		sample.channels[0].work_ns = (uint64_t)i;
+		later(&sample, i * 1000 * S);
+		assert_true(session_observe(&session, &sample));
+		assert_true((session.channels[0].work.latest_ns == i * 1000 * S) == (i % 2 == 0));
+	}
+	later(&sample, 4020 * S);
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].work.latest_ns == 4000 * S);
+	/* Work of a minute after days without a look is above the share of a limit. */
+	later(&sample, 90000 * S);
+	sample.channels[0].work_ns += 60 * S;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].work.latest_ns == 90000 * S);
+	session_deinit(&session);
+}
+
+/* A channel that has just been opened has done no work that nobody knows of. */
+static void work_of_a_new_channel(void **state)
+{
+	static const struct policy limit = { .idle_timeout_ns = 600 * S,
+					     .counts = USE_BIT(USE_WORK),
+					     .work_max_ns = TIME_NEVER,
+					     .work_threshold_ppm = 3000 };
+	struct channel_facts facts[2] = { terminals[0], terminals[1] };
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	facts[1].started_at_ns = 105 * S;
+	assert_int_equal(session_set_channels(&session, facts, 2, 114 * S, 114 * S), 0);
+	session.channels[0].policy = session.channels[1].policy = &limit;
+	sample.n_channels = 2;
+	sample.channels[0].known = sample.channels[1].known = TERMINAL_KNOWN | TERMINAL_WORK;
+	later(&sample, 114 * S);
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].work.latest_ns == 114 * S);
+	assert_true(session.channels[1].work.latest_ns == 105 * S + FACTS_AGE_SLACK_NS);
+	session_deinit(&session);
+}
+
+/* A child cannot be older than a look that did not have it: a suspend is in its age. */
+static void a_channel_that_is_older_than_the_look_before(void **state)
+{
+	struct channel_facts facts[2] = { terminals[0], terminals[1] };
+	struct session session;
+
+	(void)state;
+	(void)start(&session, 1);
+	facts[1].started_at_ns = 50 * S;
+	assert_int_equal(session_set_channels(&session, facts, 2, 114 * S, 115 * S), 0);
+	assert_true(session.channels[1].opened.latest_ns == 115 * S);
+	assert_true(session.channels[1].input.latest_ns == 115 * S);
+	session_deinit(&session);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +492,10 @@ int main(void)
 		cmocka_unit_test(a_channel_is_opened_when_its_child_starts),
 		cmocka_unit_test(the_window_of_the_access_time),
 		cmocka_unit_test(a_rekey_and_a_late_key),
+		cmocka_unit_test(a_key_without_a_trace),
+		cmocka_unit_test(work_that_nobody_measured),
+		cmocka_unit_test(work_of_a_new_channel),
+		cmocka_unit_test(a_channel_that_is_older_than_the_look_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

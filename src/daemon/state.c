@@ -351,21 +351,28 @@ static const json_t *find_channel(const json_t *saved, const struct channel_iden
 	return NULL;
 }
 
-static void restore_channels(const json_t *saved, struct session *session)
+/* One that is older than the last look, which did not have it, was there as part of another. */
+static void open_channel(const struct session *session, struct channel *channel, int64_t now_ns)
 {
-	const struct bounds unsure = session->unsure;
+	struct bounds use = session->unsure;
 
+	if (use.latest_ns == 0 && channel->opened.latest_ns < session->observed_at_ns)
+		use = (struct bounds){ session->observed_at_ns, now_ns };
+	bounds_use(&channel->opened, use.earliest_ns, use.latest_ns);
+	bounds_use(&channel->input, use.earliest_ns, use.latest_ns);
+	bounds_use(&channel->work, use.earliest_ns, use.latest_ns);
+}
+
+static void restore_channels(const json_t *saved, struct session *session, int64_t now_ns)
+{
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
 		const json_t *found = find_channel(saved, &channel->facts);
 
-		if (found) {
+		if (found)
 			restore_channel(found, channel);
-		} else {
-			bounds_use(&channel->opened, unsure.earliest_ns, unsure.latest_ns);
-			bounds_use(&channel->input, unsure.earliest_ns, unsure.latest_ns);
-			bounds_use(&channel->work, unsure.earliest_ns, unsure.latest_ns);
-		}
+		else
+			open_channel(session, channel, now_ns);
 	}
 }
 
@@ -434,7 +441,7 @@ static int restore_rare(const json_t *saved, struct session *session)
 	return r;
 }
 
-static void restore_session(const json_t *saved, struct session *session)
+static void restore_session(const json_t *saved, struct session *session, int64_t now_ns)
 {
 	const json_t *uses = json_object_get(saved, "uses");
 
@@ -448,7 +455,7 @@ static void restore_session(const json_t *saved, struct session *session)
 		session->uses[use].latest_ns = json_integer_value(json_array_get(pair, 1));
 	}
 	get_bounds(saved, "unsure", &session->unsure);
-	restore_channels(json_object_get(saved, "channels"), session);
+	restore_channels(json_object_get(saved, "channels"), session, now_ns);
 	restore_ledger(json_object_get(saved, "ledger"), &session->ledger);
 	restore_answered(json_object_get(saved, "answered"), &session->liveness);
 }
@@ -467,7 +474,7 @@ bool state_restore(struct state *state, struct session *session)
 		return false;
 	if (session->facts.uid == UINT32_MAX)
 		session->facts.uid = (uint32_t)get_int(row->saved, "uid");
-	restore_session(row->saved, session);
+	restore_session(row->saved, session, now_ns);
 	row->saved = NULL;
 	return true;
 }

@@ -121,6 +121,29 @@ static void a_channel_that_shows_after_a_restart(void **context)
 	state_free(state);
 }
 
+/* It was there, with another child: what it was used for is not lost. */
+static void a_channel_that_was_another_before_the_restart(void **context)
+{
+	struct channel_facts other = {
+		.kind = KIND_SHELL, .tty = 3, .pid = 79, .start_ticks = 1, .started_at_ns = 50 * S
+	};
+	struct session session;
+	struct state *state;
+
+	(void)context;
+	save();
+	assert_int_equal(state_load(file, &state), 0);
+	fill(&session);
+	session.first_seen_ns = 600 * S;
+	assert_int_equal(session_set_channels(&session, &other, 1, 599 * S, 600 * S), 0);
+	assert_true(state_restore(state, &session));
+	assert_int_equal(session.channels[0].opened.latest_ns, 600 * S);
+	assert_int_equal(session.channels[0].input.latest_ns, 600 * S);
+	assert_int_equal(session.channels[0].work.latest_ns, 600 * S);
+	session_deinit(&session);
+	state_free(state);
+}
+
 static void everything_comes_back(void **context)
 {
 	struct session session;
@@ -351,6 +374,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_channel_that_shows_after_a_restart),
+		cmocka_unit_test(a_channel_that_was_another_before_the_restart),
 		cmocka_unit_test(everything_comes_back),
 		cmocka_unit_test(no_keepalive_is_none),
 		cmocka_unit_test(without_memory_nothing_is_taken_up),

@@ -26,8 +26,8 @@ struct listing {
 /* Unix sockets that libraries inside the server talk to; everything else with a path was forwarded.
  */
 static const char *const system_paths[] = { "/run/dbus/",  "/run/systemd/", "/run/nscd/",
-					    "/run/nslcd/", "/run/user/",    "/lib/sss/",
-					    "/run/samba/", "/dev/log" };
+					    "/run/nslcd/", "/lib/sss/",	    "/run/samba/",
+					    "/dev/log" };
 
 static void listing_deinit(struct listing *listing)
 {
@@ -234,12 +234,22 @@ static int list_child(struct listing *listing, int32_t pid)
 	return 0;
 }
 
+/* The user's own bus and manager, as pam_systemd asks them. What else is there belongs to programs that are
+ * forwarded to: podman, an agent. */
+static bool is_user_bus(const char *path)
+{
+	const char *user = strstr(path, "/run/user/");
+
+	user = user ? strchr(user + strlen("/run/user/"), '/') : NULL;
+	return user && (strcmp(user, "/bus") == 0 || strncmp(user, "/systemd/", 9) == 0);
+}
+
 static bool is_system_path(const char *path)
 {
 	for (size_t i = 0; i < sizeof(system_paths) / sizeof(system_paths[0]); i++)
 		if (strstr(path, system_paths[i]))
 			return true;
-	return false;
+	return is_user_bus(path);
 }
 
 static void list_tcp(struct listing *listing, const struct sockets_row *row)

@@ -49,6 +49,8 @@ int terminal_sample(int master, struct channel_sample *sample)
 	sample->known |= TERMINAL_KNOWN;
 	if (!(settings.c_lflag & ICANON))
 		sample->known |= TERMINAL_RAW;
+	if ((settings.c_lflag & ISIG) || (settings.c_iflag & IXON))
+		sample->known |= TERMINAL_SIGNALS;
 	if (waiting > 0)
 		sample->known |= TERMINAL_PENDING;
 	return 0;
