@@ -145,6 +145,37 @@ static void test_wide_marks(void **state)
 	screen_deinit(&other);
 }
 
+/* Cut by what is printed, by its end of the row, by what is erased: nothing of it but the background. */
+static void test_wide_cut(void **state)
+{
+	static const char *const texts[] = {
+		"\033[7;32;44m\033[1;19H\xe6\xbc\xa2\033[m\033[1;5H\033[@",
+		"\033[32;44m\033[1;19H\xe6\xbc\xa2\033[m\033[1;20Hx",
+		"\033[4;32m\033[1;19H\xe6\xbc\xa2\033[m\033[1;19Hx",
+		"\033[32m\033[1;19H\xe6\xbc\xa2\033[m\033[1;20H\033[K",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const struct pen plain = pen_plain();
+		struct screen screen;
+
+		make(&screen, 10, 20, texts[i]);
+		for (int column = 18; column < 20; column++) {
+			struct cell *cell = &screen.main.rows[0][column];
+
+			if (cell->chars[0] == 'x')
+				continue;
+			assert_int_equal(cell->chars[0], 0);
+			assert_int_equal(cell->width, 1);
+			assert_int_equal(cell->pen.bits, 0);
+			assert_int_equal(cell->pen.foreground.type, plain.foreground.type);
+		}
+		check_painted(&screen);
+		screen_deinit(&screen);
+	}
+}
+
 static void test_attributes_end(void **state)
 {
 	static const struct {
@@ -385,6 +416,7 @@ int main(void)
 		cmocka_unit_test(test_painted_is_the_same),
 		cmocka_unit_test(test_shifted_lines),
 		cmocka_unit_test(test_wide_marks),
+		cmocka_unit_test(test_wide_cut),
 		cmocka_unit_test(test_attributes_end),
 		cmocka_unit_test(test_edge),
 		cmocka_unit_test(test_cut_sequence),
