@@ -45,7 +45,7 @@ static void set_at_first(struct modes *modes, bool soft)
 	for (int i = 0; i < N_TABLE; i++)
 		if (!soft || !table[i].survives)
 			modes->private_modes &= ~(UINT32_C(1) << i);
-	modes->insert = modes->keypad = modes->shifted = false;
+	modes->insert = modes->keypad = modes->shifted = modes->saved_origin = false;
 	modes->newline = soft && modes->newline;
 	modes->region_top = modes->region_bottom = 0;
 	memset(modes->sets, 'B', sizeof(modes->sets));
@@ -59,6 +59,8 @@ static void set_private(struct modes *modes, int number, bool on)
 
 	if (number == 47)
 		modes->alternate = on ? 1 : -1;
+	if ((number == 1048 || number == 1049) && on)
+		modes->saved_origin = modes_is_on(modes, 6);
 	for (int i = 0; i < N_TABLE; i++)
 		if (table[i].number == number)
 			group = table[i].group;
@@ -105,8 +107,7 @@ static void take_plain(struct modes *modes, char command, const long *arguments,
 	switch (command) {
 	case 'h':
 	case 'l':
-		for (int i = 0; i < n; i++)
-			set_ansi(modes, argument(arguments, n, i), command == 'h');
+		set_ansi(modes, argument(arguments, n, 0), command == 'h');
 		break;
 	case 'r':
 		take_region(modes, arguments, n);
@@ -119,23 +120,29 @@ static void take_plain(struct modes *modes, char command, const long *arguments,
 	}
 }
 
+/* The only character there; of several, one that means nothing. */
+static char only(const char *text)
+{
+	if (!text || text[0] == '\0')
+		return '\0';
+	return text[1] == '\0' ? text[0] : '~';
+}
+
 static int on_csi(const char *leader, const long arguments[], int n, const char *intermediate,
 		  char command, void *user)
 {
 	struct modes *modes = user;
-	const char first = leader ? leader[0] : '\0',
-		   between = intermediate ? intermediate[0] : '\0';
+	const char first = only(leader), between = only(intermediate);
 
 	if (first == '\0' && between == '\0')
 		take_plain(modes, command, arguments, n);
 	else if (first == '?' && between == '\0' && (command == 'h' || command == 'l'))
-		for (int i = 0; i < n; i++)
-			set_private(modes, argument(arguments, n, i), command == 'h');
+		set_private(modes, argument(arguments, n, 0), command == 'h');
 	else if (first == '>' && between == '\0' && command == 'm')
 		modes->other_keys = argument(arguments, n, 0) == 4 ? argument(arguments, n, 1) : 0;
 	else if (first == '\0' && between == ' ' && command == 'q')
 		modes->cursor_style = argument(arguments, n, 0);
-	else if (between == '!' && command == 'p')
+	else if (first == '\0' && between == '!' && command == 'p')
 		set_at_first(modes, true);
 	return 1;
 }
@@ -148,6 +155,8 @@ static int on_escape(const char *bytes, size_t n, void *user)
 
 	if (n == 1 && bytes[0] == 'c')
 		set_at_first(modes, false);
+	else if (n == 1 && bytes[0] == '7')
+		modes->saved_origin = modes_is_on(modes, 6);
 	else if (n == 1 && (bytes[0] == '=' || bytes[0] == '>'))
 		modes->keypad = bytes[0] == '=';
 	else if (n == 2 && set && bytes[1] >= '0' && bytes[1] <= '~')
@@ -214,6 +223,7 @@ void modes_text(struct modes *modes, const char *bytes, size_t n)
 void modes_resized(struct modes *modes)
 {
 	modes->region_top = modes->region_bottom = 0;
+	modes->saved_origin = false;
 }
 
 bool modes_is_on(const struct modes *modes, int number)

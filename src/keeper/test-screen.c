@@ -218,6 +218,39 @@ static void test_edge(void **state)
 	screen_deinit(&other);
 }
 
+/* The cursor comes back with the origin mode that it was saved in, and within the region in that mode;
+ * a soft reset and several modes at once count for libvterm too. */
+static void test_origin(void **state)
+{
+	static const struct {
+		const char *text;
+		int row;
+		bool origin;
+	} rows[] = {
+		{ "\033[6;3H\0337\033[2;4r\033[?6h\0338", 5, false },
+		{ "\033[6;3H\033[?1049h\033[2;4r\033[?6h\0338", 5, false },
+		{ "\033[?6h\033[6;3H\0337\033[2;4r\0338", 3, true },
+		{ "\033[?6h\033[1;3H\0337\033[2;4r\033[?6l\0338", 1, true },
+		{ "\033[?6h\0337\033[!p\0338", 0, false },
+		{ "\033[2;4r\033[?6h\033[2;3H\033[!p\033[3;4r\033[6;3H", 5, false },
+		{ "\033[2;4r\033[?6h\033[?1;6l\033[6;3H", 5, false },
+		{ "\033[4;20h\033[?7;6h\033[2;4r\033[6;3H", 3, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct screen screen;
+
+		make(&screen, 10, 20, rows[i].text);
+		assert_int_equal(screen_cursor(&screen).row, rows[i].row);
+		assert_int_equal(modes_is_on(&screen.modes, 6), rows[i].origin);
+		screen_feed(&screen, "long enough for a run", 12);
+		assert_int_equal(screen_cursor(&screen).row, rows[i].row);
+		check_painted(&screen);
+		screen_deinit(&screen);
+	}
+}
+
 /* What has begun when a client joins is completed there. */
 static void test_cut_sequence(void **state)
 {
@@ -419,6 +452,7 @@ int main(void)
 		cmocka_unit_test(test_wide_cut),
 		cmocka_unit_test(test_attributes_end),
 		cmocka_unit_test(test_edge),
+		cmocka_unit_test(test_origin),
 		cmocka_unit_test(test_cut_sequence),
 		cmocka_unit_test(test_scrollback),
 		cmocka_unit_test(test_narrower_wraps),
