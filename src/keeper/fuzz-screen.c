@@ -22,12 +22,13 @@ static void take_answer(const char *bytes, size_t n, void *user)
 /* Once a program has used other character sets, libvterm does not join marks in the last column. */
 static bool may_differ(const uint8_t *data, size_t size)
 {
+	static const char choose[] = "()*+NO";
 	bool beyond_ascii = false, sets = false;
 
 	for (size_t i = HEAD_BYTES; i < size; i++) {
 		beyond_ascii = beyond_ascii || data[i] >= 0x80;
 		sets = sets || data[i] == 0x0e || data[i] == 0x0f ||
-		       (data[i - 1] == 0x1b && memchr("()*+NO", data[i], 6));
+		       (data[i - 1] == 0x1b && memchr(choose, data[i], sizeof(choose) - 1));
 	}
 	return beyond_ascii && sets;
 }
