@@ -24,7 +24,8 @@ struct modes {
 	bool shifted;		       /* SO: G1 */
 	/* What the last sequence wants beside that. */
 	bool clears_scrollback;
-	int alternate; /* 47, which libvterm 0.1.4 does not know: 1 on, -1 off */
+	bool soft_reset; /* DECSTR, which changes nothing here */
+	int alternate;	 /* 47, which libvterm 0.1.4 does not know: 1 on, -1 off */
 };
 
 int modes_init(struct modes *modes);

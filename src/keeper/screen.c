@@ -355,20 +355,6 @@ static void restore_cursor(struct screen *screen)
 	(void)vterm_input_write(screen->vterm, nothing, sizeof(nothing) - 1);
 }
 
-/* DECSTR (CSI ! p): libvterm 0.1.4 leaves origin mode on. */
-static void reset_origin(struct screen *screen)
-{
-	static const char off[] = "\033[?6l";
-	const VTermPos at = screen_cursor(screen);
-	char move[32];
-
-	if (!modes_is_on(&screen->modes, 6))
-		return;
-	(void)vterm_input_write(screen->vterm, off, sizeof(off) - 1);
-	(void)snprintf(move, sizeof(move), "\033[%d;%dH", at.row + 1, at.col + 1);
-	(void)vterm_input_write(screen->vterm, move, strlen(move));
-}
-
 static void take_sequence(struct screen *screen, const char *bytes, size_t n)
 {
 	if (bytes[1] == '[' && bytes[n - 1] == 'm' && !strchr("<=>?", bytes[2])) {
@@ -383,8 +369,6 @@ static void take_sequence(struct screen *screen, const char *bytes, size_t n)
 		restore_cursor(screen);
 		return;
 	}
-	if (bytes[1] == '[' && bytes[n - 1] == 'p' && bytes[n - 2] == '!')
-		reset_origin(screen);
 	(void)vterm_input_write(screen->vterm, bytes, n);
 	/* Strings, and what only moves the cursor or changes cells, say nothing of modes. */
 	if (bytes[1] == ']' || bytes[1] == 'P' ||
@@ -397,6 +381,25 @@ static void take_sequence(struct screen *screen, const char *bytes, size_t n)
 		set_alternate(screen, screen->modes.alternate > 0);
 	if (n == 2 && bytes[1] == 'c')
 		screen->pen = pen_plain();
+}
+
+/* DECSTR (CSI ! p), which does nothing to libvterm 0.1.4, in sequences that do. The cursor stays, as
+ * does the one that is saved: libvterm has but one, and from the alternate screen it has to come back. */
+static void soft_reset(struct screen *screen)
+{
+	static const char *const parts[] = {
+		"\033[m",  "\033[?69l", "\033[r", "\033[?6l", "\033[?1l", "\033[?7h", "\033[?25h",
+		"\033[4l", "\033>",	"\033(B", "\033)B",   "\033*B",	  "\033+B",
+	};
+	const VTermPos at = screen_cursor(screen);
+	char move[32];
+
+	screen->modes.soft_reset = false;
+	on_text("\017", 1, screen);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		take_sequence(screen, parts[i], strlen(parts[i]));
+	(void)snprintf(move, sizeof(move), "\033[%d;%dH", at.row + 1, at.col + 1);
+	take_sequence(screen, move, strlen(move));
 }
 
 /* Several modes set or reset at once: where the first one begins, or NULL. */
@@ -415,11 +418,14 @@ static const char *several_modes(const char *bytes, size_t n)
 /* libvterm 0.1.4 takes the first one of several modes only, so it gets them one by one. */
 static void on_sequence(const char *bytes, size_t n, void *user)
 {
+	struct screen *screen = user;
 	const char *at = several_modes(bytes, n), *const end = bytes + n - 1;
 	const char *const lead = at && at[-1] == '?' ? "?" : "";
 
 	if (!at)
-		take_sequence(user, bytes, n);
+		take_sequence(screen, bytes, n);
+	if (screen->modes.soft_reset)
+		soft_reset(screen);
 	while (at && at <= end) {
 		const char *semicolon = memchr(at, ';', (size_t)(end - at));
 		const char *const to = semicolon ? semicolon : end;
@@ -428,7 +434,7 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 			snprintf(one, sizeof(one), "\033[%s%.*s%c", lead, (int)(to - at), at, *end);
 
 		if (length < (int)sizeof(one))
-			take_sequence(user, one, (size_t)length);
+			take_sequence(screen, one, (size_t)length);
 		at = to + 1;
 	}
 }

@@ -231,9 +231,10 @@ static void test_origin(void **state)
 		{ "\033[6;3H\033[?1049h\033[2;4r\033[?6h\0338", 5, false },
 		{ "\033[?6h\033[6;3H\0337\033[2;4r\0338", 3, true },
 		{ "\033[?6h\033[1;3H\0337\033[2;4r\033[?6l\0338", 1, true },
-		{ "\033[?6h\0337\033[!p\0338", 0, false },
+		{ "\033[?6h\0337\033[!p\0338", 0, true },
 		{ "\033[2;4r\033[?6h\033[2;3H\033[!p\033[3;4r\033[6;3H", 5, false },
 		{ "\033[2;4r\033[?6h\033[?1;6l\033[6;3H", 5, false },
+		{ "\033[?7l\033[6;3H\033[4h\033[!p", 5, false },
 		{ "\033[4;20h\033[?7;6h\033[2;4r\033[6;3H", 3, true },
 	};
 
@@ -249,6 +250,23 @@ static void test_origin(void **state)
 		check_painted(&screen);
 		screen_deinit(&screen);
 	}
+}
+
+static void test_soft_reset(void **state)
+{
+	struct screen screen;
+
+	(void)state;
+	make(&screen, 10, 20,
+	     "abc\033[1;2;31;44m\033[?7;25l\033[4h\033)0\016\033[3;19H\033[!pqqq\033[1;1Hx");
+	assert_string_equal(row_of(&screen.main, 0), "xbc");
+	assert_int_equal(screen.main.rows[2][19].chars[0], 'q');
+	assert_int_equal(screen.main.rows[3][0].chars[0], 'q');
+	assert_int_equal(screen.main.rows[2][18].pen.bits, 0);
+	assert_true(VTERM_COLOR_IS_DEFAULT_BG(&screen.main.rows[2][18].pen.background));
+	assert_int_equal(screen.modes.private_modes, 0);
+	check_painted(&screen);
+	screen_deinit(&screen);
 }
 
 /* What has begun when a client joins is completed there. */
@@ -453,6 +471,7 @@ int main(void)
 		cmocka_unit_test(test_attributes_end),
 		cmocka_unit_test(test_edge),
 		cmocka_unit_test(test_origin),
+		cmocka_unit_test(test_soft_reset),
 		cmocka_unit_test(test_cut_sequence),
 		cmocka_unit_test(test_scrollback),
 		cmocka_unit_test(test_narrower_wraps),
