@@ -237,7 +237,7 @@ static int take_end(struct monitored *monitored, bool asked, int64_t now_ns)
 		return -EDQUOT;
 	if (limits_take_line(&monitored->acts->limits, now_ns))
 		return 0;
-	limits_give_back(limits, asked, facts);
+	limits_give_back(limits, asked, facts, now_ns);
 	return -EDQUOT;
 }
 

@@ -43,14 +43,12 @@ void grid_deinit(struct grid *grid)
 	*grid = (struct grid){ .rows = NULL };
 }
 
-/* A wide character of which one half is about to be overwritten. */
+/* A wide character of which one half is about to be overwritten, or moved away. */
 static void split(struct cell *row, int column, int n_columns)
 {
 	if (column > 0 && column < n_columns && row[column].width == 0) {
-		row[column - 1].chars[0] = 0;
-		row[column - 1].width = 1;
-		row[column].chars[0] = 0;
-		row[column].width = 1;
+		row[column - 1] = erased(&row[column - 1].pen);
+		row[column] = erased(&row[column].pen);
 	}
 }
 

@@ -13,8 +13,8 @@ struct grid {
 int grid_init(struct grid *grid, int n_rows, int n_columns);
 void grid_deinit(struct grid *grid);
 
-/* `chars` ends with a 0; what does not fit into a cell is left out. The other half of a wide
- * character that is cut in two becomes blank. */
+/* `chars` ends with a 0; what does not fit into a cell is left out. What is left of a wide character
+ * that is cut in two is erased, with the background that it had. */
 void grid_put(struct grid *grid, VTermPos at, const VTermGlyphInfo *glyph, const struct pen *pen);
 
 /* Adds a mark to the character there, if there is one and it has room. */

@@ -12,46 +12,41 @@ static const struct {
 	int number;
 	enum group group;
 	bool at_first;
-	bool survives; /* a soft reset (DECSTR) leaves it */
 } table[] = {
-	{ 1, GROUP_NONE, false, false },	 /* cursor keys send SS3 */
-	{ 5, GROUP_NONE, false, true },		 /* reverse screen */
-	{ 6, GROUP_NONE, false, false },	 /* origin */
-	{ 7, GROUP_NONE, true, false },		 /* autowrap */
-	{ 9, GROUP_MOUSE, false, true },	 /* mouse: presses */
-	{ 25, GROUP_NONE, true, false },	 /* cursor visible */
-	{ 45, GROUP_NONE, false, true },	 /* reverse wrap */
-	{ 69, GROUP_NONE, false, false },	 /* left and right margins */
-	{ 1000, GROUP_MOUSE, false, true },	 /* mouse: presses and releases */
-	{ 1002, GROUP_MOUSE, false, true },	 /* mouse: and dragging */
-	{ 1003, GROUP_MOUSE, false, true },	 /* mouse: any motion */
-	{ 1004, GROUP_NONE, false, true },	 /* focus */
-	{ 1005, GROUP_MOUSE_FORM, false, true }, /* mouse: UTF-8 */
-	{ 1006, GROUP_MOUSE_FORM, false, true }, /* mouse: SGR */
-	{ 1007, GROUP_NONE, false, true },	 /* wheel sends cursor keys */
-	{ 1015, GROUP_MOUSE_FORM, false, true }, /* mouse: urxvt */
-	{ 1016, GROUP_MOUSE_FORM, false, true }, /* mouse: pixels */
-	{ 1036, GROUP_NONE, true, true },	 /* Meta sends ESC */
-	{ 1039, GROUP_NONE, true, true },	 /* Alt sends ESC */
-	{ 2004, GROUP_NONE, false, true },	 /* bracketed paste */
-	{ 2031, GROUP_NONE, false, true },	 /* told of dark and light */
-	{ 2048, GROUP_NONE, false, true },	 /* told of size changes */
+	{ 1, GROUP_NONE, false },	   /* cursor keys send SS3 */
+	{ 5, GROUP_NONE, false },	   /* reverse screen */
+	{ 6, GROUP_NONE, false },	   /* origin */
+	{ 7, GROUP_NONE, true },	   /* autowrap */
+	{ 9, GROUP_MOUSE, false },	   /* mouse: presses */
+	{ 25, GROUP_NONE, true },	   /* cursor visible */
+	{ 45, GROUP_NONE, false },	   /* reverse wrap */
+	{ 69, GROUP_NONE, false },	   /* left and right margins */
+	{ 1000, GROUP_MOUSE, false },	   /* mouse: presses and releases */
+	{ 1002, GROUP_MOUSE, false },	   /* mouse: and dragging */
+	{ 1003, GROUP_MOUSE, false },	   /* mouse: any motion */
+	{ 1004, GROUP_NONE, false },	   /* focus */
+	{ 1005, GROUP_MOUSE_FORM, false }, /* mouse: UTF-8 */
+	{ 1006, GROUP_MOUSE_FORM, false }, /* mouse: SGR */
+	{ 1007, GROUP_NONE, false },	   /* wheel sends cursor keys */
+	{ 1015, GROUP_MOUSE_FORM, false }, /* mouse: urxvt */
+	{ 1016, GROUP_MOUSE_FORM, false }, /* mouse: pixels */
+	{ 1036, GROUP_NONE, true },	   /* Meta sends ESC */
+	{ 1039, GROUP_NONE, true },	   /* Alt sends ESC */
+	{ 2004, GROUP_NONE, false },	   /* bracketed paste */
+	{ 2031, GROUP_NONE, false },	   /* told of dark and light */
+	{ 2048, GROUP_NONE, false },	   /* told of size changes */
 };
 
 #define N_TABLE ((int)(sizeof(table) / sizeof(table[0])))
 
-static void set_at_first(struct modes *modes, bool soft)
+static void set_at_first(struct modes *modes)
 {
-	for (int i = 0; i < N_TABLE; i++)
-		if (!soft || !table[i].survives)
-			modes->private_modes &= ~(UINT32_C(1) << i);
-	modes->insert = modes->keypad = modes->shifted = false;
-	modes->newline = soft && modes->newline;
+	modes->private_modes = 0;
+	modes->insert = modes->newline = modes->keypad = modes->shifted = false;
+	modes->saved_origin = false;
 	modes->region_top = modes->region_bottom = 0;
-	memset(modes->sets, 'B', sizeof(modes->sets));
-	if (soft)
-		return;
 	modes->cursor_style = modes->other_keys = 0;
+	memset(modes->sets, 'B', sizeof(modes->sets));
 	memset(modes->keys, 0, sizeof(modes->keys));
 }
 
@@ -61,6 +56,8 @@ static void set_private(struct modes *modes, int number, bool on)
 
 	if (number == 47)
 		modes->alternate = on ? 1 : -1;
+	if ((number == 1048 || number == 1049) && on)
+		modes->saved_origin = modes_is_on(modes, 6);
 	for (int i = 0; i < N_TABLE; i++)
 		if (table[i].number == number)
 			group = table[i].group;
@@ -107,8 +104,7 @@ static void take_plain(struct modes *modes, char command, const long *arguments,
 	switch (command) {
 	case 'h':
 	case 'l':
-		for (int i = 0; i < n; i++)
-			set_ansi(modes, argument(arguments, n, i), command == 'h');
+		set_ansi(modes, argument(arguments, n, 0), command == 'h');
 		break;
 	case 'r':
 		take_region(modes, arguments, n);
@@ -157,26 +153,32 @@ static void take_keys(struct modes *modes, char leader, const long *arguments, i
 				   0x1f);
 }
 
+/* The only character there; of several, one that means nothing. */
+static char only(const char *text)
+{
+	if (!text || text[0] == '\0')
+		return '\0';
+	return text[1] == '\0' ? text[0] : '~';
+}
+
 static int on_csi(const char *leader, const long arguments[], int n, const char *intermediate,
 		  char command, void *user)
 {
 	struct modes *modes = user;
-	const char first = leader ? leader[0] : '\0',
-		   between = intermediate ? intermediate[0] : '\0';
+	const char first = only(leader), between = only(intermediate);
 
 	if (first == '\0' && between == '\0')
 		take_plain(modes, command, arguments, n);
 	else if (first == '?' && between == '\0' && (command == 'h' || command == 'l'))
-		for (int i = 0; i < n; i++)
-			set_private(modes, argument(arguments, n, i), command == 'h');
+		set_private(modes, argument(arguments, n, 0), command == 'h');
 	else if (first == '>' && between == '\0' && command == 'm')
 		modes->other_keys = argument(arguments, n, 0) == 4 ? argument(arguments, n, 1) : 0;
 	else if (first != '\0' && strchr("<=>", first) && between == '\0' && command == 'u')
 		take_keys(modes, first, arguments, n);
 	else if (first == '\0' && between == ' ' && command == 'q')
 		modes->cursor_style = argument(arguments, n, 0);
-	else if (between == '!' && command == 'p')
-		set_at_first(modes, true);
+	else if (first == '\0' && between == '!' && command == 'p')
+		modes->soft_reset = true;
 	return 1;
 }
 
@@ -187,7 +189,9 @@ static int on_escape(const char *bytes, size_t n, void *user)
 	const char *set = memchr(designators, bytes[0], sizeof(designators) - 1);
 
 	if (n == 1 && bytes[0] == 'c')
-		set_at_first(modes, false);
+		set_at_first(modes);
+	else if (n == 1 && bytes[0] == '7')
+		modes->saved_origin = modes_is_on(modes, 6);
 	else if (n == 1 && (bytes[0] == '=' || bytes[0] == '>'))
 		modes->keypad = bytes[0] == '=';
 	else if (n == 2 && set && bytes[1] >= '0' && bytes[1] <= '~')
@@ -225,7 +229,7 @@ int modes_init(struct modes *modes)
 		return -ENOMEM;
 	vterm_set_utf8(modes->parser, 1);
 	vterm_parser_set_callbacks(modes->parser, &callbacks, modes);
-	set_at_first(modes, false);
+	set_at_first(modes);
 	return 0;
 }
 
@@ -238,7 +242,7 @@ void modes_deinit(struct modes *modes)
 
 void modes_sequence(struct modes *modes, const char *bytes, size_t n)
 {
-	modes->clears_scrollback = false;
+	modes->clears_scrollback = modes->soft_reset = false;
 	modes->alternate = 0;
 	(void)vterm_input_write(modes->parser, bytes, n);
 }
@@ -254,6 +258,7 @@ void modes_text(struct modes *modes, const char *bytes, size_t n)
 void modes_resized(struct modes *modes)
 {
 	modes->region_top = modes->region_bottom = 0;
+	modes->saved_origin = false;
 	/* They are pushed anew. */
 	memset(modes->keys, 0, sizeof(modes->keys));
 }

@@ -23,6 +23,7 @@ struct modes {
 	uint32_t
 		private_modes; /* those that are not as at first: a bit for each row of the table */
 	bool insert, newline, keypad;
+	bool saved_origin;	       /* origin mode, as it was when the cursor was saved */
 	int region_top, region_bottom; /* DECSTBM, from 1; 0: the whole screen */
 	int cursor_style;	       /* DECSCUSR */
 	int other_keys;		       /* modifyOtherKeys of xterm */
@@ -33,19 +34,20 @@ struct modes {
 	bool in_alternate;	       /* set by the screen */
 	/* What the last sequence wants beside that. */
 	bool clears_scrollback;
-	int alternate; /* 47, which libvterm 0.1.4 does not know: 1 on, -1 off */
+	bool soft_reset; /* DECSTR, which changes nothing here */
+	int alternate;	 /* 47, which libvterm 0.1.4 does not know: 1 on, -1 off */
 };
 
 int modes_init(struct modes *modes);
 void modes_deinit(struct modes *modes);
 
-/* One whole sequence. */
+/* One whole sequence; of several modes only the first counts, as for libvterm 0.1.4. */
 void modes_sequence(struct modes *modes, const char *bytes, size_t n);
 
 /* Text: shifts between character sets are controls. */
 void modes_text(struct modes *modes, const char *bytes, size_t n);
 
-/* A size change takes the scrolling region away. */
+/* A size change takes the scrolling region away, and the cursor that was saved. */
 void modes_resized(struct modes *modes);
 
 /* Whether a private mode (DECSET) is on; only for those of the table. */

@@ -227,7 +227,6 @@ static void put_cursor(struct painter *painter, const struct screen *screen, VTe
 
 	if (modes_is_on(&screen->modes, 6))
 		at.row -= modes_region_top(&screen->modes, grid->n_rows);
-	at.row = at.row < 0 ? 0 : at.row;
 	put_position(painter->out, at);
 	/* The next character belongs to the next line: only printing brings a terminal there.  Not the
 	 * blank that is in the place of a wide character which was scrolled away. */

@@ -189,13 +189,13 @@ static void on_output(const char *bytes, size_t n, void *user)
 
 enum { RUN_LEAST = 8 };
 
-/* Where text does nothing but fill cells and move the cursor (in origin mode, to the region). */
+/* Where text does nothing but fill cells and move the cursor. */
 static bool fills_cells(const struct screen *screen)
 {
 	const struct modes *modes = &screen->modes;
 
 	return !modes->insert && !modes->shifted && modes->sets[0] == 'B' && !screen->at_edge &&
-	       !modes_is_on(modes, 69) && !modes_is_on(modes, 6);
+	       !modes_is_on(modes, 69);
 }
 
 static bool is_ascii(char c)
@@ -342,10 +342,21 @@ static bool asks_unknown(struct screen *screen, const char *bytes, size_t n)
 	return true;
 }
 
-static void on_sequence(const char *bytes, size_t n, void *user)
+/* DECRC (ESC 8): libvterm leaves origin mode as it is, where xterm restores it with the cursor, and leaves the
+ * cursor outside of the region in that mode, where only a CSI that does nothing brings it back. */
+static void restore_cursor(struct screen *screen)
 {
-	struct screen *screen = user;
+	static const char on[] = "\033[?6h", off[] = "\033[?6l", nothing[] = "\033[?0h";
+	const char *mode = screen->modes.saved_origin ? on : off;
 
+	(void)vterm_input_write(screen->vterm, mode, sizeof(on) - 1);
+	modes_sequence(&screen->modes, mode, sizeof(on) - 1);
+	(void)vterm_input_write(screen->vterm, "\0338", 2);
+	(void)vterm_input_write(screen->vterm, nothing, sizeof(nothing) - 1);
+}
+
+static void take_sequence(struct screen *screen, const char *bytes, size_t n)
+{
 	if (bytes[1] == '[' && bytes[n - 1] == 'm' && !strchr("<=>?", bytes[2])) {
 		attributes_take(screen->vterm, &screen->pen, bytes, n);
 		return;
@@ -354,6 +365,10 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 	    asks_unknown(screen, bytes, n))
 		return;
 	screen->at_edge = false;
+	if (n == 2 && bytes[1] == '8') {
+		restore_cursor(screen);
+		return;
+	}
 	(void)vterm_input_write(screen->vterm, bytes, n);
 	/* Strings, and what only moves the cursor or changes cells, say nothing of modes. */
 	if (bytes[1] == ']' || bytes[1] == 'P' ||
@@ -367,6 +382,62 @@ static void on_sequence(const char *bytes, size_t n, void *user)
 		set_alternate(screen, screen->modes.alternate > 0);
 	if (n == 2 && bytes[1] == 'c')
 		screen->pen = pen_plain();
+}
+
+/* DECSTR (CSI ! p), which does nothing to libvterm 0.1.4, in sequences that do. The cursor stays, as
+ * does the one that is saved: libvterm has but one, and from the alternate screen it has to come back. */
+static void soft_reset(struct screen *screen)
+{
+	static const char *const parts[] = {
+		"\033[m",  "\033[?69l", "\033[r", "\033[?6l", "\033[?1l", "\033[?7h", "\033[?25h",
+		"\033[4l", "\033>",	"\033(B", "\033)B",   "\033*B",	  "\033+B",
+	};
+	const VTermPos at = screen_cursor(screen);
+	char move[32];
+
+	screen->modes.soft_reset = false;
+	on_text("\017", 1, screen);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		take_sequence(screen, parts[i], strlen(parts[i]));
+	(void)snprintf(move, sizeof(move), "\033[%d;%dH", at.row + 1, at.col + 1);
+	take_sequence(screen, move, strlen(move));
+}
+
+/* Several modes set or reset at once: where the first one begins, or NULL. */
+static const char *several_modes(const char *bytes, size_t n)
+{
+	const char *first = bytes + (n > 2 && bytes[2] == '?' ? 3 : 2), *at = first;
+
+	if (bytes[1] != '[' || (bytes[n - 1] != 'h' && bytes[n - 1] != 'l') ||
+	    !memchr(bytes, ';', n))
+		return NULL;
+	while ((*at >= '0' && *at <= '9') || *at == ';')
+		at++;
+	return at == bytes + n - 1 ? first : NULL;
+}
+
+/* libvterm 0.1.4 takes the first one of several modes only, so it gets them one by one. */
+static void on_sequence(const char *bytes, size_t n, void *user)
+{
+	struct screen *screen = user;
+	const char *at = several_modes(bytes, n), *const end = bytes + n - 1;
+	const char *const lead = at && at[-1] == '?' ? "?" : "";
+
+	if (!at)
+		take_sequence(screen, bytes, n);
+	if (screen->modes.soft_reset)
+		soft_reset(screen);
+	while (at && at <= end) {
+		const char *semicolon = memchr(at, ';', (size_t)(end - at));
+		const char *const to = semicolon ? semicolon : end;
+		char one[24];
+		const int length =
+			snprintf(one, sizeof(one), "\033[%s%.*s%c", lead, (int)(to - at), at, *end);
+
+		if (length < (int)sizeof(one))
+			take_sequence(screen, one, (size_t)length);
+		at = to + 1;
+	}
 }
 
 void screen_feed(struct screen *screen, const char *bytes, size_t n)

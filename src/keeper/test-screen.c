@@ -145,6 +145,37 @@ static void test_wide_marks(void **state)
 	screen_deinit(&other);
 }
 
+/* Cut by what is printed, by its end of the row, by what is erased: nothing of it but the background. */
+static void test_wide_cut(void **state)
+{
+	static const char *const texts[] = {
+		"\033[7;32;44m\033[1;19H\xe6\xbc\xa2\033[m\033[1;5H\033[@",
+		"\033[32;44m\033[1;19H\xe6\xbc\xa2\033[m\033[1;20Hx",
+		"\033[4;32m\033[1;19H\xe6\xbc\xa2\033[m\033[1;19Hx",
+		"\033[32m\033[1;19H\xe6\xbc\xa2\033[m\033[1;20H\033[K",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		const struct pen plain = pen_plain();
+		struct screen screen;
+
+		make(&screen, 10, 20, texts[i]);
+		for (int column = 18; column < 20; column++) {
+			struct cell *cell = &screen.main.rows[0][column];
+
+			if (cell->chars[0] == 'x')
+				continue;
+			assert_int_equal(cell->chars[0], 0);
+			assert_int_equal(cell->width, 1);
+			assert_int_equal(cell->pen.bits, 0);
+			assert_int_equal(cell->pen.foreground.type, plain.foreground.type);
+		}
+		check_painted(&screen);
+		screen_deinit(&screen);
+	}
+}
+
 static void test_attributes_end(void **state)
 {
 	static const struct {
@@ -185,6 +216,57 @@ static void test_edge(void **state)
 	paint_text_deinit(&text);
 	screen_deinit(&screen);
 	screen_deinit(&other);
+}
+
+/* The cursor comes back with the origin mode that it was saved in, and within the region in that mode;
+ * a soft reset and several modes at once count for libvterm too. */
+static void test_origin(void **state)
+{
+	static const struct {
+		const char *text;
+		int row;
+		bool origin;
+	} rows[] = {
+		{ "\033[6;3H\0337\033[2;4r\033[?6h\0338", 5, false },
+		{ "\033[6;3H\033[?1049h\033[2;4r\033[?6h\0338", 5, false },
+		{ "\033[?6h\033[6;3H\0337\033[2;4r\0338", 3, true },
+		{ "\033[?6h\033[1;3H\0337\033[2;4r\033[?6l\0338", 1, true },
+		{ "\033[?6h\0337\033[!p\0338", 0, true },
+		{ "\033[2;4r\033[?6h\033[2;3H\033[!p\033[3;4r\033[6;3H", 5, false },
+		{ "\033[2;4r\033[?6h\033[?1;6l\033[6;3H", 5, false },
+		{ "\033[?7l\033[6;3H\033[4h\033[!p", 5, false },
+		{ "\033[4;20h\033[?7;6h\033[2;4r\033[6;3H", 3, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct screen screen;
+
+		make(&screen, 10, 20, rows[i].text);
+		assert_int_equal(screen_cursor(&screen).row, rows[i].row);
+		assert_int_equal(modes_is_on(&screen.modes, 6), rows[i].origin);
+		screen_feed(&screen, "long enough for a run", 12);
+		assert_int_equal(screen_cursor(&screen).row, rows[i].row);
+		check_painted(&screen);
+		screen_deinit(&screen);
+	}
+}
+
+static void test_soft_reset(void **state)
+{
+	struct screen screen;
+
+	(void)state;
+	make(&screen, 10, 20,
+	     "abc\033[1;2;31;44m\033[?7;25l\033[4h\033)0\016\033[3;19H\033[!pqqq\033[1;1Hx");
+	assert_string_equal(row_of(&screen.main, 0), "xbc");
+	assert_int_equal(screen.main.rows[2][19].chars[0], 'q');
+	assert_int_equal(screen.main.rows[3][0].chars[0], 'q');
+	assert_int_equal(screen.main.rows[2][18].pen.bits, 0);
+	assert_true(VTERM_COLOR_IS_DEFAULT_BG(&screen.main.rows[2][18].pen.background));
+	assert_int_equal(screen.modes.private_modes, 0);
+	check_painted(&screen);
+	screen_deinit(&screen);
 }
 
 /* What has begun when a client joins is completed there. */
@@ -424,8 +506,11 @@ int main(void)
 		cmocka_unit_test(test_painted_is_the_same),
 		cmocka_unit_test(test_shifted_lines),
 		cmocka_unit_test(test_wide_marks),
+		cmocka_unit_test(test_wide_cut),
 		cmocka_unit_test(test_attributes_end),
 		cmocka_unit_test(test_edge),
+		cmocka_unit_test(test_origin),
+		cmocka_unit_test(test_soft_reset),
 		cmocka_unit_test(test_cut_sequence),
 		cmocka_unit_test(test_scrollback),
 		cmocka_unit_test(test_narrower_wraps),
