@@ -394,13 +394,21 @@ int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n)
 	return 0;
 }
 
-int64_t policy_look_every_ns(const struct engine *engine)
+static int64_t look_every_ns(const struct engine *engine)
 {
 	int64_t half_ns = config_shortest_limit(engine->file_config) / 2;
 
 	if (half_ns > LOOK_EVERY_MOST_NS)
 		return LOOK_EVERY_MOST_NS;
 	return half_ns < LOOK_EVERY_LEAST_NS ? LOOK_EVERY_LEAST_NS : half_ns;
+}
+
+struct link_settings policy_settings(const struct engine *engine)
+{
+	struct link_settings settings = { .look_every_ns = look_every_ns(engine) };
+
+	config_max_cuts(engine->file_config, &settings.cuts_most, &settings.cuts_span_ns);
+	return settings;
 }
 
 int policy_confine(struct engine *engine)

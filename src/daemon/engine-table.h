@@ -149,7 +149,8 @@ void policy_forget_warnings(struct session *session, int64_t now_ns);
  * in. */
 int policy_confine(struct engine *engine);
 int policy_load(struct engine *engine, char ***ret_problems, size_t *ret_n);
-int64_t policy_look_every_ns(const struct engine *engine);
+/* What of the configuration is the monitor's. */
+struct link_settings policy_settings(const struct engine *engine);
 /* Puts the file's configuration into force, behind the temporary rules. */
 int policy_join(struct engine *engine, const struct config *file);
 int policy_problem_lines(const struct config_problems *problems, char ***ret_lines, size_t *ret_n);

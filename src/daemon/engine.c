@@ -435,14 +435,6 @@ int64_t engine_keep_max_ns(struct engine *engine, const struct session *session)
 	return most_ns;
 }
 
-static struct link_settings settings_of(const struct engine *engine)
-{
-	struct link_settings settings = { .look_every_ns = policy_look_every_ns(engine) };
-
-	config_max_cuts(engine->file_config, &settings.cuts_most, &settings.cuts_span_ns);
-	return settings;
-}
-
 int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 {
 	struct engine_event event = { .kind = EVENT_RELOADED,
@@ -460,7 +452,7 @@ int engine_reload(struct engine *engine, char ***ret_problems, size_t *ret_n)
 		return r;
 	}
 	log_info("%s is in force for all sessions", engine->options->config_file);
-	settings = settings_of(engine);
+	settings = policy_settings(engine);
 	engine_send(engine, LINK_SETTINGS, &settings, sizeof(settings));
 	for (size_t i = 0; i < engine->n_entries; i++)
 		engine_look_now(engine->entries[i]);
@@ -531,7 +523,7 @@ static int engine_init(struct engine *engine)
 	if (r < 0)
 		return r;
 	/* Before anything is read that others have a hand in: see daemon/limits.h. */
-	settings = settings_of(engine);
+	settings = policy_settings(engine);
 	r = link_send_first(engine->options->link_fd, LINK_SETTINGS, &settings, sizeof(settings));
 	if (r < 0)
 		return r;
