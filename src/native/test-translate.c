@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
+#include "config.h"
 #include "text/config.h"
 
 static const struct settings_openssh v9_2 = { .major = 9, .minor = 2 };
@@ -215,7 +216,9 @@ static void test_limits(void **state)
 	       "ChannelTimeout session:subsystem:sftp=901\nUnusedConnectionTimeout 901\n", "");
 	expect("IdleTimeout 15m forward=1h\nKeepMax 0\n", &many, "", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nIdleAction report\n", &one, "", "");
+#if HAVE_PARK
 	expect("IdleTimeout 15m\nKeepMax 0\nIdleAction park\n", &one, "", "");
+#endif
 	expect("IdleTimeout none=5m\nKeepMax 0\n", &one, "UnusedConnectionTimeout 301\n", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nMatch User a\nIdleTimeout none\n", &one, "", "");
 	expect("IdleTimeout 15m\nKeepMax 0\nMatch Server tinyssh\nIdleTimeout none\n", &one,

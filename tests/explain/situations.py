@@ -116,7 +116,7 @@ def tmux(case, host):
 
 
 def multiplexed(case, host):
-    """A terminal at its prompt beside one in which somebody types."""
+    """A terminal at its prompt beside one in which somebody types lines, and no single keys: see decision 0004."""
     path = host.world.path("control", f"{host.port}")
     master = log_in(case, host, options=[f"ControlPath={path}", "ControlMaster=yes"])
     master.client.send("cat >/dev/null\r")
@@ -132,7 +132,7 @@ def multiplexed(case, host):
 def keep_typing(session, master):
     while not session.stop.wait(0.5):
         with contextlib.suppress(AssertionError, OSError):
-            os.write(master.client.fd, b"x\r")
+            os.write(master.client.fd, b"more than a ^C\r")
 
 
 def sftp(case, host):
