@@ -240,7 +240,10 @@ static bool may_have_keys(const struct ledger_step *step)
 /* Certificates, and what vendors let the monitor do besides (the audit of Fedora's and its kin). */
 static bool is_known_otherwise(const struct ledger *ledger, const struct ledger_step *step)
 {
-	if (may_have_keys(step) && !may_be_certified(step))
+	/* Fewer are no question, but keys that a slow line has joined. */
+	if (step->in_bytes <= QUESTION_BYTES + hashes[0] ||
+	    step->out_bytes < signings[0].least_bytes ||
+	    (may_have_keys(step) && !may_be_certified(step)))
 		return false;
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
 		if (ledger->rekeys[i].in_bytes == step->in_bytes &&

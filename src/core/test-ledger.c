@@ -293,6 +293,7 @@ static void a_rekey_of_another_kind(void **state)
 		{ 318, 112, true }, /* audited */
 		{ 97, 98, false },  /* ^C */
 		{ 104, 98, false }, /* eight of them */
+		{ 40, 400, false }, /* many, joined by a slow line */
 	};
 
 	(void)state;
