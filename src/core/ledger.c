@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/terminal.h"
+
 /*
  * A rekey, told from everything else: so much protocol on the net each way, not counting what so
  * many segments with a key, a keepalive or a request have (measured on OpenSSH 9.2 and 10.5: keys
@@ -120,9 +122,20 @@ static bool rekey_shaped(const struct ledger_step *step)
 
 /*
  * What the private monitor is asked, and its answer, as OpenSSH writes them (monitor_wrap.c; the sums are
- * those that were measured on 9.2 and 10.5): a head of 21 bytes, a hash of 32 or 64, the name of the
- * algorithm, since 10 the public key; and the signature.
+ * those that were measured on 9.2 and 10.5): a head of 21 bytes, a hash, the name of the algorithm, since 10
+ * the public key; and the signature.
  */
+enum {
+	QUESTION_BYTES = 21,
+	CERTIFICATE_BYTES = 21,	   /* "-cert-v01@openssh.com" behind the name */
+	GROUP_QUESTION_BYTES = 17, /* before it, with SHA-256, for a group of these bytes and 16 */
+	GROUP_LEAST_BYTES = 256,
+	GROUP_MOST_BYTES = 1024,
+	GROUP_MORE_BYTES = 16,
+};
+
+static const uint32_t hashes[] = { 32, 48, 64 };
+
 struct signing {
 	uint32_t name_bytes, key_bytes, least_bytes, most_bytes;
 };
@@ -138,37 +151,104 @@ static const struct signing signings[] = {
 	{ 12, 535, 541, 541 },	  /* 4096 */
 	{ 12, 1047, 1053, 1053 }, /* 8192 */
 	{ 12, 2071, 2077, 2077 }, /* 16384 */
+	{ 11, 51, 3380, 3380 },	  /* tinyssh, with its random bytes */
 };
 
 static bool is_question(const struct signing *one, uint64_t in_bytes, uint32_t more_bytes)
 {
-	const uint64_t least_bytes = 21 + 32 + one->name_bytes + more_bytes;
+	const uint64_t least_bytes = QUESTION_BYTES + one->name_bytes + more_bytes;
 
-	return in_bytes == least_bytes || in_bytes == least_bytes + 32 ||
-	       in_bytes == least_bytes + one->key_bytes ||
-	       in_bytes == least_bytes + one->key_bytes + 32;
+	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
+		if (in_bytes == least_bytes + hashes[i] ||
+		    in_bytes == least_bytes + hashes[i] + one->key_bytes)
+			return true;
+	return false;
+}
+
+static bool asks_for_group(const struct signing *one, uint64_t in_bytes)
+{
+	const uint64_t least_bytes =
+		QUESTION_BYTES + one->name_bytes + hashes[0] + GROUP_QUESTION_BYTES;
+
+	return in_bytes == least_bytes || in_bytes == least_bytes + one->key_bytes;
+}
+
+static bool is_answer(const struct signing *one, uint64_t out_bytes)
+{
+	return out_bytes >= one->least_bytes && out_bytes <= one->most_bytes;
+}
+
+/* Groups have 2048, 3072, 4096, 6144, 7680 or 8192 bits. */
+static bool is_answer_with_group(const struct signing *one, uint64_t out_bytes)
+{
+	for (uint32_t n = GROUP_LEAST_BYTES; n <= GROUP_MOST_BYTES; n += 64)
+		if (out_bytes >= n + GROUP_MORE_BYTES &&
+		    is_answer(one, out_bytes - n - GROUP_MORE_BYTES))
+			return true;
+	return false;
 }
 
 /* A user's bytes in the same step make it another sum, also where they come with each rekey: the packet that is
  * sent after a pause is what a client renews its keys before. */
 static bool is_signing(const struct ledger_rekey *rekey)
 {
+	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++) {
+		const struct signing *one = &signings[i];
+
+		if (is_answer(one, rekey->out_bytes) && is_question(one, rekey->in_bytes, 0))
+			return true;
+		if (is_answer_with_group(one, rekey->out_bytes) &&
+		    asks_for_group(one, rekey->in_bytes))
+			return true;
+	}
+	return false;
+}
+
+/* Beside it output may have come. */
+static bool may_be_signing(uint64_t in_bytes, uint64_t out_bytes)
+{
+	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++) {
+		const struct signing *one = &signings[i];
+
+		if (out_bytes >= one->least_bytes && is_question(one, in_bytes, 0))
+			return true;
+		if (out_bytes >= one->least_bytes + GROUP_LEAST_BYTES + GROUP_MORE_BYTES &&
+		    asks_for_group(one, in_bytes))
+			return true;
+	}
+	return false;
+}
+
+static bool may_be_certified(const struct ledger_step *step)
+{
 	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++)
-		if (rekey->out_bytes >= signings[i].least_bytes &&
-		    rekey->out_bytes <= signings[i].most_bytes &&
-		    is_question(&signings[i], rekey->in_bytes, 0))
+		if (step->out_bytes >= signings[i].least_bytes &&
+		    is_question(&signings[i], step->in_bytes, CERTIFICATE_BYTES))
 			return true;
 	return false;
 }
 
-/* Beside it output may have come, and a question for a group (17 bytes) may have been asked. */
-static bool may_be_signing(const struct ledger_step *step)
+/* Few keys without a trace may be in it: it is a signature and so many bytes. */
+static bool may_have_keys(const struct ledger_step *step)
 {
-	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++)
-		if (step->out_bytes >= signings[i].least_bytes &&
-		    (is_question(&signings[i], step->in_bytes, 0) ||
-		     is_question(&signings[i], step->in_bytes, 17)))
+	for (uint64_t n = 1; n <= TERMINAL_SIGNAL_KEYS_MOST && n < step->in_bytes; n++)
+		if (may_be_signing(step->in_bytes - n, step->out_bytes))
 			return true;
+	return false;
+}
+
+/* Certificates, and what vendors let the monitor do besides (the audit of Fedora's and its kin). */
+static bool is_known_otherwise(const struct ledger *ledger, const struct ledger_step *step)
+{
+	/* Fewer are no question, but keys that a slow line has joined. */
+	if (step->in_bytes <= QUESTION_BYTES + hashes[0] ||
+	    step->out_bytes < signings[0].least_bytes ||
+	    (may_have_keys(step) && !may_be_certified(step)))
+		return false;
+	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
+		if (ledger->rekeys[i].in_bytes == step->in_bytes &&
+		    ledger->rekeys[i].out_bytes == step->out_bytes)
+			return ledger->rekeys[i].seen > LEDGER_REKEY_TRUST;
 	return false;
 }
 
@@ -231,7 +311,8 @@ static void step_find_rekey(struct ledger *ledger, enum ledger_terminals termina
 	rekey_compare(ledger, step);
 	rekey_remember(ledger, step);
 	if (terminals == LEDGER_TERMINALS_UNTOUCHED ||
-	    (terminals == LEDGER_TERMINALS_UNREAD && may_be_signing(step)))
+	    (terminals == LEDGER_TERMINALS_UNREAD &&
+	     (may_be_signing(step->in_bytes, step->out_bytes) || is_known_otherwise(ledger, step))))
 		step->rekey = true;
 }
 

@@ -183,8 +183,18 @@ static void a_rekey_with_each_line(void **state)
 /* Those that were measured. */
 static void the_sizes_of_signatures(void **state)
 {
-	static const uint32_t sizes[][2] = { { 96, 92 },  { 97, 413 },	{ 104, 110 }, { 147, 92 },
-					     { 115, 92 }, { 504, 413 }, { 208, 108 } };
+	static const uint32_t sizes[][2] = { { 96, 92 },
+					     { 97, 413 },
+					     { 104, 110 },
+					     { 147, 92 },
+					     { 115, 92 },
+					     { 504, 413 },
+					     { 208, 108 },
+					     { 81, 1132 },
+					     { 64, 3380 },
+					     /* by the formula: with SHA-384 */
+					     { 80, 92 },
+					     { 81, 413 } };
 	struct ledger_step step;
 
 	(void)state;
@@ -268,6 +278,36 @@ static void a_rekey_with_a_signal_key(void **state)
 		rekey(&sample, rows[i].in, rows[i].out);
 		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
 		assert_true(step.rekey == rows[i].rekey);
+		ledger_deinit(&ledger);
+	}
+}
+
+/* What no formula has is known when it was seen twice, but not where it is a signature and a few keys. */
+static void a_rekey_of_another_kind(void **state)
+{
+	static const struct {
+		uint32_t in, out;
+		bool rekey;
+	} rows[] = {
+		{ 117, 92, true },  /* a certificate */
+		{ 318, 112, true }, /* audited */
+		{ 97, 98, false },  /* ^C */
+		{ 104, 98, false }, /* eight of them */
+		{ 40, 400, false }, /* many, joined by a slow line */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+		struct ledger_step step;
+
+		for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
+			rekey(&sample, rows[i].in, rows[i].out);
+			assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD,
+						&step));
+			assert_true(step.rekey == (rows[i].rekey && n == LEDGER_REKEY_TRUST));
+		}
 		ledger_deinit(&ledger);
 	}
 }
@@ -481,6 +521,7 @@ int main(void)
 		cmocka_unit_test(the_sizes_of_signatures),
 		cmocka_unit_test(a_rekey_that_terminals_prove),
 		cmocka_unit_test(a_rekey_with_a_signal_key),
+		cmocka_unit_test(a_rekey_of_another_kind),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),

@@ -289,7 +289,7 @@ static void note_held(struct entry *entry, const struct verdict *verdict)
 	entry->held = true;
 	entry->held_since_ns = engine_now_ns();
 	engine->held++;
-	for (size_t i = 0; i < engine->n_entries; i++)
+	for (size_t i = 0; i < engine->n_entries && n <= 1; i++)
 		n += engine->entries[i]->held;
 	duration_format(engine->brake.span_ns, span);
 	if (n == 1)

@@ -41,8 +41,8 @@ void client_free(struct client *client)
 		terminal_read(&client->server->holder->terminal, true);
 	if (client->stalled)
 		event_free(client->stalled);
-	if (client->hung_up)
-		event_free(client->hung_up);
+	if (client->unread)
+		event_free(client->unread);
 	if (client->stream)
 		bufferevent_free(client->stream);
 	client->stream = NULL;
@@ -176,6 +176,7 @@ static void end_soon(struct client *client, int within_s)
 	const struct timeval closing = { .tv_sec = within_s };
 
 	hold_up(client, false);
+	(void)event_del(client->unread);
 	(void)bufferevent_disable(client->stream, EV_READ);
 	(void)bufferevent_set_timeouts(client->stream, NULL, &closing);
 }
@@ -255,6 +256,15 @@ static void take_frame(struct client *client, const struct frame *frame)
 	}
 }
 
+/* Not by EV_CLOSED: a socket that was closed with unread bytes has an error (EPOLLERR), for which libevent 2.1.12 has
+ * no such event, and wakes for ever. */
+static void look_whether_gone(struct client *client)
+{
+	const struct timeval every = { .tv_sec = 1 };
+
+	(void)event_add(client->unread, &every);
+}
+
 /* False: there is no whole frame, or the program has to read first. */
 static bool next_frame(struct client *client)
 {
@@ -269,7 +279,7 @@ static bool next_frame(struct client *client)
 		return false;
 	if (terminal_waiting(&client->server->holder->terminal) > INPUT_HIGH_BYTES) {
 		(void)bufferevent_disable(client->stream, EV_READ);
-		(void)event_add(client->hung_up, NULL);
+		look_whether_gone(client);
 		return false;
 	}
 	length =
@@ -292,7 +302,7 @@ void client_input_taken(struct client *client)
 	if (client->closing || (bufferevent_get_enabled(client->stream) & EV_READ) ||
 	    terminal_waiting(&client->server->holder->terminal) > INPUT_LOW_BYTES)
 		return;
-	(void)event_del(client->hung_up);
+	(void)event_del(client->unread);
 	(void)bufferevent_enable(client->stream, EV_READ);
 	/* Not from within: this may be called while a frame is taken. */
 	bufferevent_trigger(client->stream, EV_READ,
@@ -300,12 +310,16 @@ void client_input_taken(struct client *client)
 }
 
 /* What it has typed is still for the program. */
-static void on_hung_up(int fd, short what, void *argument)
+static void on_unread(int fd, short what, void *argument)
 {
 	struct client *client = argument;
 
 	(void)fd;
 	(void)what;
+	if (!client_has_gone(client)) {
+		look_whether_gone(client);
+		return;
+	}
 	hold_up(client, false);
 	server_left(client->server, client);
 }
@@ -375,14 +389,11 @@ static int start(struct client *client, int *fd)
 	struct event_base *base = client->server->holder->base;
 
 	client->stalled = evtimer_new(base, on_stalled, client);
+	client->unread = evtimer_new(base, on_unread, client);
 	client->stream = bufferevent_socket_new(base, *fd, BEV_OPT_CLOSE_ON_FREE);
-	if (!client->stalled || !client->stream)
+	if (!client->stalled || !client->unread || !client->stream)
 		return -1;
 	*fd = -1;
-	client->hung_up =
-		event_new(base, bufferevent_getfd(client->stream), EV_CLOSED, on_hung_up, client);
-	if (!client->hung_up)
-		return -1;
 	bufferevent_setcb(client->stream, on_read, on_written, on_end, client);
 	bufferevent_setwatermark(client->stream, EV_READ, 0, STREAM_BYTES);
 	bufferevent_setwatermark(client->stream, EV_WRITE, OUTPUT_LOW_BYTES, 0);

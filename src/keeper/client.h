@@ -28,7 +28,7 @@ struct client {
 	struct server *server;
 	struct bufferevent *stream;
 	struct event *stalled;
-	struct event *hung_up; /* while it is not read */
+	struct event *unread; /* runs while it is not read */
 	struct varlink_reader reader;
 	uid_t uid;
 	pid_t pid;
