@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,9 +17,9 @@
 #include "native/file.h"
 #include "native/manager.h"
 #include "native/program.h"
+#include "native/tcp-tables.h"
 #include "observe/process.h"
 #include "server/server.h"
-#include "text/proctcp.h"
 
 #define PATH_BYTES 96
 
@@ -29,15 +30,6 @@ enum { UNSETTLED_MS = 3000, LOOK_EVERY_MS = 20 };
 /* What a process is. */
 enum look { LOOK_OTHER, LOOK_UNSETTLED, LOOK_LISTENER };
 
-static bool owns(const struct process_descriptors *descriptors, uint64_t inode)
-{
-	for (size_t i = 0; i < descriptors->n; i++)
-		if (descriptors->rows[i].target == TARGET_SOCKET &&
-		    descriptors->rows[i].inode == inode)
-			return true;
-	return false;
-}
-
 static bool is_port_of(const struct listener_sockets *sockets, uint16_t port)
 {
 	for (size_t i = 0; i < sockets->n; i++)
@@ -47,12 +39,9 @@ static bool is_port_of(const struct listener_sockets *sockets, uint16_t port)
 }
 
 /* The kernel puts what listens before the connections. */
-static void take_row(const struct proctcp_row *row, const struct process_descriptors *descriptors,
-		     struct listener_sockets *sockets)
+static void take_row(const struct tcp_row *row, struct listener_sockets *sockets)
 {
-	if (row->inode == 0 || !owns(descriptors, row->inode))
-		return;
-	if (row->state != PROCTCP_LISTEN) {
+	if (!row->listens) {
 		if (is_port_of(sockets, row->port))
 			sockets->has_accepted = true;
 		else
@@ -63,44 +52,115 @@ static void take_row(const struct proctcp_row *row, const struct process_descrip
 	}
 }
 
-/* Line by line: on a busy host the table has megabytes. -errno: it could not be read to its end. */
-static int take_table(const char *path, const struct process_descriptors *descriptors,
-		      struct listener_sockets *sockets)
+static int by_place(const void *a, const void *b)
 {
-	auto_free char *line = NULL;
-	auto_fclose FILE *file = fopen(path, "re");
-	struct proctcp_row row;
-	size_t size = 0;
-	ssize_t n;
+	const struct tcp_row *one = *(const struct tcp_row *const *)a;
+	const struct tcp_row *other = *(const struct tcp_row *const *)b;
 
-	/* tcp6 where there is no IPv6 */
-	if (!file)
-		return errno == ENOENT ? 0 : -errno;
-	while ((n = getline(&line, &size, file)) > 0) {
-		const char *at = line;
-
-		if (proctcp_next(&at, line + n, &row))
-			take_row(&row, descriptors, sockets);
-	}
-	return feof(file) ? 0 : -EIO;
+	return (one->place > other->place) - (one->place < other->place);
 }
 
-int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets)
+static bool is_row(const struct tcp_table *table, uint64_t inode, const struct tcp_row **ret_row)
 {
-	static const char *const tables[] = { "tcp", "tcp6" };
+	*ret_row = tcp_table_find(table, inode);
+	return *ret_row != NULL;
+}
+
+static int take_rows(const struct process_descriptors *descriptors, const struct tcp_table *table,
+		     struct listener_sockets *ret_sockets)
+{
+	auto_free const struct tcp_row **rows = calloc(descriptors->n + 1, sizeof(*rows));
+	size_t n = 0;
+
+	if (!rows)
+		return -ENOMEM;
+	memset(ret_sockets, 0, sizeof(*ret_sockets));
+	for (size_t i = 0; i < descriptors->n; i++)
+		if (descriptors->rows[i].target == TARGET_SOCKET)
+			n += is_row(table, descriptors->rows[i].inode, &rows[n]);
+	qsort(rows, n, sizeof(*rows), by_place);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || rows[i] != rows[i - 1])
+			take_row(rows[i], ret_sockets);
+	return 0;
+}
+
+static bool get_option(int fd, int option, int *ret_value)
+{
+	socklen_t size = sizeof(*ret_value);
+
+	return getsockopt(fd, SOL_SOCKET, option, ret_value, &size) == 0;
+}
+
+static bool is_internet(int domain)
+{
+	return domain == AF_INET || domain == AF_INET6;
+}
+
+/* The next socket that is in no row of the table, from `*at` on, which moves behind it. NULL: none. */
+static const struct process_descriptor *next_unknown(const struct tcp_table *table,
+						     const struct process_descriptors *descriptors,
+						     size_t *at)
+{
+	while (*at < descriptors->n) {
+		const struct process_descriptor *row = &descriptors->rows[(*at)++];
+
+		if (row->target == TARGET_SOCKET && !tcp_table_find(table, row->inode))
+			return row;
+	}
+	return NULL;
+}
+
+/* Whether one of its sockets may be younger than the table. Most that are not in it are of unix, and that is known
+ * where they may be borrowed. */
+static bool is_outdated(const struct tcp_table *table, int32_t pid,
+			const struct process_descriptors *descriptors)
+{
+	auto_close int pidfd = -1;
+	const struct process_descriptor *row;
+	size_t at = 0;
+
+	if (process_open(pid, &pidfd) < 0)
+		return true;
+	while ((row = next_unknown(table, descriptors, &at))) {
+		auto_close int fd = -1;
+		int domain;
+
+		if (process_borrow(pidfd, row->fd, &fd) < 0 ||
+		    !get_option(fd, SO_DOMAIN, &domain) || is_internet(domain))
+			return true;
+	}
+	return false;
+}
+
+/* The descriptors first: a socket that is opened later is in none of them. A table of an earlier call is good enough
+ * for processes that are left alone anyway; the host's own get one that is no older than their sockets. */
+static int sockets_of(struct tcp_tables *tables, int32_t pid, const char *executable,
+		      struct listener_sockets *ret_sockets)
+{
 	struct process_descriptors descriptors;
+	const struct tcp_table *table;
+	size_t at = 0;
 	int r = process_descriptors(pid, &descriptors);
 
 	if (r < 0)
 		return r;
-	memset(ret_sockets, 0, sizeof(*ret_sockets));
-	for (int i = 0; i < 2 && r == 0; i++) {
-		char path[PATH_BYTES];
-
-		(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/net/%s", pid, tables[i]);
-		r = take_table(path, &descriptors, ret_sockets);
-	}
+	r = tcp_tables_get(tables, pid, false, &table);
+	if (r == 0 && next_unknown(table, &descriptors, &at) &&
+	    !listener_foreign(pid, executable) && is_outdated(table, pid, &descriptors))
+		r = tcp_tables_get(tables, pid, true, &table);
+	if (r >= 0)
+		r = take_rows(&descriptors, table, ret_sockets);
 	process_descriptors_deinit(&descriptors);
+	return r;
+}
+
+int listener_sockets(int32_t pid, struct listener_sockets *ret_sockets)
+{
+	struct tcp_tables tables = { 0 };
+	int r = sockets_of(&tables, pid, "", ret_sockets);
+
+	tcp_tables_deinit(&tables);
 	return r;
 }
 
@@ -212,13 +272,6 @@ static void take_ports(struct settings_server *server, const struct listener_soc
 			server->ports[server->n_ports++] = sockets->ports[i];
 }
 
-static bool get_option(int fd, int option, int *ret_value)
-{
-	socklen_t size = sizeof(*ret_value);
-
-	return getsockopt(fd, SOL_SOCKET, option, ret_value, &size) == 0;
-}
-
 static bool is_other_listener(int pidfd, const struct process_descriptor *descriptor)
 {
 	auto_close int fd = -1;
@@ -227,7 +280,7 @@ static bool is_other_listener(int pidfd, const struct process_descriptor *descri
 	return descriptor->target == TARGET_SOCKET &&
 	       process_borrow(pidfd, descriptor->fd, &fd) == 0 &&
 	       get_option(fd, SO_ACCEPTCONN, &listens) && listens &&
-	       get_option(fd, SO_DOMAIN, &domain) && domain != AF_INET && domain != AF_INET6;
+	       get_option(fd, SO_DOMAIN, &domain) && !is_internet(domain);
 }
 
 /* Whether it listens on what is in no table of TCP: sockets of unix or of a virtual machine (vsock) that it was
@@ -255,10 +308,11 @@ static enum look look_without_sockets(int32_t pid, const struct settings_server 
 
 /* By its sockets. A connection to a port that it listens on will be handed on; any other one is a session's, but
  * sshd's title has told that it is none: its standard error may be one. -errno: not to be known. */
-static int look_at_sockets(int32_t pid, struct settings_server *server, enum look *ret_look)
+static int look_at_sockets(struct tcp_tables *tables, int32_t pid, struct settings_server *server,
+			   enum look *ret_look)
 {
 	struct listener_sockets sockets;
-	const int r = listener_sockets(pid, &sockets);
+	const int r = sockets_of(tables, pid, server->executable, &sockets);
 
 	if (r < 0) {
 		*ret_look = r == -EACCES || r == -EPERM ? LOOK_LISTENER : LOOK_OTHER;
@@ -318,7 +372,8 @@ static int may_listen(int32_t pid, struct settings_server *server)
 
 /* Fills `server` if the process is a listener. Nobody waits for one that would be left alone, or fails with it:
  * anybody may name a program like a server, and have it do what they like. */
-static int look_at(int32_t pid, struct settings_server *server, enum look *ret_look)
+static int look_at(struct tcp_tables *tables, int32_t pid, struct settings_server *server,
+		   enum look *ret_look)
 {
 	const char *foreign;
 	int r = may_listen(pid, server);
@@ -326,7 +381,7 @@ static int look_at(int32_t pid, struct settings_server *server, enum look *ret_l
 	*ret_look = LOOK_OTHER;
 	if (r <= 0)
 		return r;
-	r = look_at_sockets(pid, server, ret_look);
+	r = look_at_sockets(tables, pid, server, ret_look);
 	if (r == 0 && *ret_look == LOOK_OTHER)
 		return 0;
 	server->pid = pid;
@@ -359,6 +414,7 @@ void listener_add(struct settings_host *host, const struct settings_server *serv
 
 int listener_look(struct settings_host *host)
 {
+	struct tcp_tables tables = { 0 };
 	bool unsettled = false;
 	struct pids pids;
 	int32_t pid;
@@ -371,7 +427,7 @@ int listener_look(struct settings_host *host)
 		struct settings_server server = { 0 };
 		enum look look;
 
-		r = look_at(pid, &server, &look);
+		r = look_at(&tables, pid, &server, &look);
 		if (r < 0)
 			break;
 		if (look == LOOK_LISTENER)
@@ -379,6 +435,7 @@ int listener_look(struct settings_host *host)
 		unsettled = unsettled || look == LOOK_UNSETTLED;
 	}
 	pids_close(&pids);
+	tcp_tables_deinit(&tables);
 	return r < 0 ? r : unsettled;
 }
 
