@@ -8,6 +8,8 @@
 #define RHYTHM_FLOOR_NS	    (800 * NS_PER_MS)
 #define RHYTHM_LEAST_NS	    (50 * NS_PER_MS)
 #define RHYTHM_UNLIMITED_NS (30 * NS_PER_S)
+/* Until the first channel shows: what comes meanwhile may have been for it, and starts its idle time. */
+#define RHYTHM_NEW_NS (200 * NS_PER_MS)
 
 /* A look at which nothing is due is taken at least so often, also of a session at which nothing moves. */
 #define RESTING_NS (600 * NS_PER_S)
@@ -87,7 +89,7 @@ static bool is_new(const struct session *session, int64_t now_ns)
 /* The shortest rhythm of the session's channels: each terminal may have to be ended alone. */
 static int64_t session_rhythm_ns(const struct session *session, int64_t now_ns)
 {
-	int64_t rhythm_ns = is_new(session, now_ns) ? RHYTHM_FLOOR_NS : RHYTHM_UNLIMITED_NS;
+	int64_t rhythm_ns = is_new(session, now_ns) ? RHYTHM_NEW_NS : RHYTHM_UNLIMITED_NS;
 
 	for (size_t i = 0; i < session->n_channels; i++)
 		rhythm_ns = least(rhythm_ns,

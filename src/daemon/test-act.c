@@ -91,8 +91,8 @@ void alive_closed_words(const struct session *session, const struct link_last_wo
 {
 	(void)session;
 	(void)words;
-	(void)text;
-	(void)size;
+	if (size > 0)
+		text[0] = '\0';
 }
 
 void engine_look_soon(struct entry *entry)

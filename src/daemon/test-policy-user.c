@@ -129,10 +129,10 @@ void table_forget_trouble(struct engine *engine, const char *text)
 	engine->n_troubles = 0;
 }
 
-int confine_files(const char *state_file, const struct config_places *places)
+int confine_files(const char *state_file, const struct config_places *config)
 {
 	(void)state_file;
-	(void)places;
+	(void)config;
 	return 0;
 }
 

@@ -84,11 +84,13 @@ static void look(size_t i)
 /* Each is looked at every 15 s, and when its turn has come. */
 static void look_at_all(int64_t until_ns)
 {
-	for (size_t at = 0; now_ns < until_ns; now_ns += S / 4) {
-		for (size_t i = 0; i < scene->engine.n_entries; i++)
+	const size_t n = scene->engine.n_entries;
+
+	for (size_t at = 0; n > 0 && now_ns < until_ns; now_ns += S / 4) {
+		for (size_t i = 0; i < n; i++)
 			if (scene->soon[i])
 				look(i);
-		at = (at + 37) % scene->engine.n_entries;
+		at = (at + 37) % n;
 		look(at);
 	}
 }

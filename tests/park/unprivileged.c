@@ -9,11 +9,11 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-int chown(const char *path, uid_t uid, gid_t gid)
+int chown(const char *file, uid_t owner, gid_t group)
 {
-	if (uid == 0 && strncmp(path, "/dev/pts/", strlen("/dev/pts/")) == 0) {
+	if (owner == 0 && strncmp(file, "/dev/pts/", strlen("/dev/pts/")) == 0) {
 		errno = EPERM;
 		return -1;
 	}
-	return (int)syscall(SYS_fchownat, AT_FDCWD, path, uid, gid, 0);
+	return (int)syscall(SYS_fchownat, AT_FDCWD, file, owner, group, 0);
 }
