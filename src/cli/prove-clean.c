@@ -16,6 +16,7 @@
 #include <ftw.h>
 #include <glob.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +35,8 @@
 enum { LINES_MAX = 64, LINE_BYTES = 512, FDS_KEPT = 8 };
 
 #define TOOL_MS 20000
+
+enum { LOCK_WAIT_MS = 1000, LOCK_LOOK_MS = 20 };
 
 int prove_clean_note(struct prove_run *run, const char *verb, const char *what)
 {
@@ -156,6 +159,17 @@ bool prove_clean_directory(const char *directory)
 	return clean && remove_tree(directory);
 }
 
+/* A run holds it all its life; of one that was killed a child may have it until it executes its program. */
+static bool take_lock(int fd)
+{
+	for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) < 0; waited_ms += LOCK_LOOK_MS) {
+		if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS)
+			return false;
+		(void)poll(NULL, 0, LOCK_LOOK_MS);
+	}
+	return true;
+}
+
 /* Nobody holds the lock of what was left behind. */
 static void clean_leftover(const char *directory)
 {
@@ -170,7 +184,7 @@ static void clean_leftover(const char *directory)
 	/* Killed before its first line: there is nothing in it. */
 	if (fd < 0 && errno == ENOENT)
 		(void)rmdir(directory);
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && prove_clean_directory(directory))
+	if (fd >= 0 && take_lock(fd) && prove_clean_directory(directory))
 		output_error("removed what an earlier run left behind in %s", directory);
 }
 
