@@ -122,11 +122,11 @@ static void decide(struct entry *entry, bool says_nothing)
 	struct session *session = &entry->session;
 	bool brake = brake_on(rules_brake(entry), clock_now_ns());
 
-	/* Nobody stands back for one that cannot be ended now. */
-	entry->waits = false;
 	if (session->phase == PHASE_ENDING || session->n_channels == 0)
 		return;
 	if (clock_now_ns() < entry->retry_at_ns) {
+		/* Nobody stands back for one that cannot be ended now. */
+		entry->waits = false;
 		look_at(entry, entry->retry_at_ns);
 		return;
 	}
