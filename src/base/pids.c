@@ -52,6 +52,23 @@ void pids_close(struct pids *pids)
 	pids->fd = -1;
 }
 
+int pids_each(pids_look_fn *look, void *context)
+{
+	struct pids pids;
+	int32_t pid;
+	int r = pids_open(&pids);
+
+	if (r < 0)
+		return r;
+	while ((r = pids_next(&pids, &pid)) > 0) {
+		r = look(context, pid);
+		if (r != 0)
+			break;
+	}
+	pids_close(&pids);
+	return r;
+}
+
 bool pids_is_nobody(int r)
 {
 	return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM;

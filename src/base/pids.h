@@ -29,6 +29,10 @@ int pids_next(struct pids *pids, int32_t *ret_pid);
 /* Also where none is under way. */
 void pids_close(struct pids *pids);
 
+/* All of them in one go. `look`: 0, go on; anything else ends the walk. Returns that, 0 behind the last, -errno. */
+typedef int pids_look_fn(void *context, int32_t pid);
+int pids_each(pids_look_fn *look, void *context);
+
 /* Of what came of looking at one: it has ended; or is not ours to see, as what has more capabilities than we have in a
  * container. */
 bool pids_is_nobody(int r);

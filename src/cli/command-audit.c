@@ -32,23 +32,22 @@ static int is_multiplexer(int32_t pid)
 	return text_starts(name, "tmux: server") || text_starts(name, "screen");
 }
 
+static int count_multiplexer(void *context, int32_t pid)
+{
+	int64_t *n = context;
+	int r = is_multiplexer(pid);
+
+	if (r > 0)
+		(*n)++;
+	return r < 0 ? r : 0;
+}
+
 /* -errno: they cannot be counted. */
 static int64_t count_multiplexers(void)
 {
-	struct pids pids;
 	int64_t n = 0;
-	int32_t pid;
-	int r = pids_open(&pids);
+	int r = pids_each(count_multiplexer, &n);
 
-	if (r < 0)
-		return r;
-	while ((r = pids_next(&pids, &pid)) > 0) {
-		r = is_multiplexer(pid);
-		if (r < 0)
-			break;
-		n += r;
-	}
-	pids_close(&pids);
 	return r < 0 ? r : n;
 }
 

@@ -49,8 +49,9 @@ static bool read_process(int32_t pid, struct procstat *ret_stat)
 	       ret_stat->state != 'X';
 }
 
-static int add_process(struct prove_snapshot *snapshot, int32_t pid)
+static int add_process(void *context, int32_t pid)
 {
+	struct prove_snapshot *snapshot = context;
 	struct procstat stat, *items;
 
 	if (!read_process(pid, &stat))
@@ -66,18 +67,8 @@ static int add_process(struct prove_snapshot *snapshot, int32_t pid)
 int prove_survey_take(struct prove_snapshot *ret_snapshot)
 {
 	struct prove_snapshot snapshot = { 0 };
-	struct pids pids;
-	int32_t pid;
-	int r = pids_open(&pids);
+	int r = pids_each(add_process, &snapshot);
 
-	if (r < 0)
-		return r;
-	while ((r = pids_next(&pids, &pid)) > 0) {
-		r = add_process(&snapshot, pid);
-		if (r < 0)
-			break;
-	}
-	pids_close(&pids);
 	if (r < 0)
 		prove_survey_free(&snapshot);
 	else

@@ -233,7 +233,7 @@ static uint16_t port_of(const struct server_arguments *arguments, size_t before)
 }
 
 /* -errno: it could not be read. */
-static int look_at_superserver(struct settings_host *host, int32_t pid)
+static int look_at_superserver(void *context, int32_t pid)
 {
 	static const char *const names[] = { "tcpserver", "tcpsvd", "s6-tcpserver", "ipsvd-tcpd" };
 	struct server_arguments arguments;
@@ -258,7 +258,7 @@ static int look_at_superserver(struct settings_host *host, int32_t pid)
 	server.ports[0] = port_of(&arguments, word);
 	server.n_ports = server.ports[0] != 0;
 	server.superserver_pid = pid;
-	listener_add(host, &server);
+	listener_add(context, &server);
 	return 0;
 }
 
@@ -294,18 +294,8 @@ static void find_inetd(struct settings_host *host)
 
 int manager_find_sockets(struct settings_host *host)
 {
-	struct pids pids;
-	int32_t pid;
-	int r = pids_open(&pids);
+	int r = pids_each(look_at_superserver, host);
 
-	if (r < 0)
-		return r;
-	while ((r = pids_next(&pids, &pid)) > 0) {
-		r = look_at_superserver(host, pid);
-		if (r < 0)
-			break;
-	}
-	pids_close(&pids);
 	if (r < 0)
 		return r;
 	find_inetd(host);

@@ -26,25 +26,15 @@ static int family_add(struct family *family, const struct procstat *stat)
 	return 0;
 }
 
-static int family_read(struct family *family)
+static int look_at(void *context, int32_t pid)
 {
 	struct procstat stat;
-	struct pids pids;
-	int32_t pid;
-	int r = pids_open(&pids);
+	int r = process_stat(pid, &stat);
 
-	if (r < 0)
-		return r;
-	while ((r = pids_next(&pids, &pid)) > 0) {
-		r = process_stat(pid, &stat);
-		if (r == 0 && stat.state != 'Z')
-			r = family_add(family, &stat);
-		/* Who is not ours to see is of no terminal that is. */
-		if (r < 0 && !pids_is_nobody(r))
-			break;
-	}
-	pids_close(&pids);
-	return r;
+	if (r == 0 && stat.state != 'Z')
+		r = family_add(context, &stat);
+	/* Who is not ours to see is of no terminal that is. */
+	return pids_is_nobody(r) ? 0 : r;
 }
 
 static bool list_has(const struct process_list *list, int32_t pid)
@@ -88,7 +78,7 @@ int kin_find(const struct kin_leader *leader, struct process_list *list)
 	int r = process_list_push(list, leader->pid);
 
 	if (r == 0)
-		r = family_read(&family);
+		r = pids_each(look_at, &family);
 	/* Afterwards: alive now, it was so while the others were read. */
 	if (r == 0)
 		r = check_leader(leader);
