@@ -363,10 +363,8 @@ static bool look_at_pending(struct finder *finder)
 {
 	struct roster_row *row;
 
-	while ((row = roster_from(&finder->roster, finder->pending_pid)) != NULL) {
+	while ((row = roster_pending_from(&finder->roster, finder->pending_pid)) != NULL) {
 		finder->pending_pid = row->pid + 1;
-		if (row->state != ROSTER_PENDING)
-			continue;
 		examine(finder, row->pid, (enum server_id)row->server);
 		if (is_late(finder))
 			return false;

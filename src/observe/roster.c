@@ -26,18 +26,19 @@ static size_t position(const struct roster *roster, int32_t pid)
 	return low;
 }
 
-struct roster_row *roster_from(const struct roster *roster, int32_t pid)
+struct roster_row *roster_find(const struct roster *roster, int32_t pid)
 {
 	size_t at = position(roster, pid);
 
-	return at < roster->n ? &roster->rows[at] : NULL;
+	return at < roster->n && roster->rows[at].pid == pid ? &roster->rows[at] : NULL;
 }
 
-struct roster_row *roster_find(const struct roster *roster, int32_t pid)
+struct roster_row *roster_pending_from(const struct roster *roster, int32_t pid)
 {
-	struct roster_row *row = roster_from(roster, pid);
-
-	return row && row->pid == pid ? row : NULL;
+	for (size_t at = position(roster, pid); at < roster->n; at++)
+		if (roster->rows[at].state == ROSTER_PENDING)
+			return &roster->rows[at];
+	return NULL;
 }
 
 int roster_add(struct roster *roster, int32_t pid, enum server_id server,

@@ -32,9 +32,11 @@ struct roster {
 
 void roster_deinit(struct roster *roster);
 
-/* The first row with this pid or a higher one; NULL: none. Valid until the next change. */
-struct roster_row *roster_from(const struct roster *roster, int32_t pid);
+/* NULL: none. Valid until the next change. */
 struct roster_row *roster_find(const struct roster *roster, int32_t pid);
+
+/* The first pending row with this pid or a higher one, as above. One call walks over all that are not. */
+struct roster_row *roster_pending_from(const struct roster *roster, int32_t pid);
 
 /* A new pending row, or the one that is there. */
 int roster_add(struct roster *roster, int32_t pid, enum server_id server,

@@ -30,13 +30,30 @@ static void rows_stay_sorted(void **state)
 		roster_remove(&roster, i);
 	assert_int_equal(roster.n, 498);
 	assert_null(roster_find(&roster, 4));
-	assert_int_equal(roster_from(&roster, 4)->pid, 5);
 	assert_int_equal(roster_find(&roster, 5)->pid, 5);
-	assert_null(roster_from(&roster, 997));
+	assert_null(roster_find(&roster, 997));
 	roster_remove(&roster, 4);
 	assert_int_equal(roster.n, 498);
 	roster_deinit(&roster);
-	assert_null(roster_from(&roster, 0));
+	assert_null(roster_find(&roster, 0));
+}
+
+static void only_pending_rows_are_gone_through(void **state)
+{
+	struct roster roster = { 0 };
+
+	(void)state;
+	assert_null(roster_pending_from(&roster, 0));
+	for (int32_t i = 0; i < 100; i++)
+		add(&roster, i, 0, i % 2 ? ROSTER_RESTING : ROSTER_SESSION);
+	assert_null(roster_pending_from(&roster, 0));
+	add(&roster, 200, 0, ROSTER_PENDING);
+	add(&roster, 150, 0, ROSTER_PENDING);
+	assert_int_equal(roster_pending_from(&roster, 0)->pid, 150);
+	assert_int_equal(roster_pending_from(&roster, 150)->pid, 150);
+	assert_int_equal(roster_pending_from(&roster, 151)->pid, 200);
+	assert_null(roster_pending_from(&roster, 201));
+	roster_deinit(&roster);
 }
 
 static void a_known_pid_is_not_added_twice(void **state)
@@ -74,6 +91,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_stay_sorted),
+		cmocka_unit_test(only_pending_rows_are_gone_through),
 		cmocka_unit_test(a_known_pid_is_not_added_twice),
 		cmocka_unit_test(sessions_are_found_by_cookie),
 	};
