@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/launch.h"
 #include "cli/prove.h"
 
 /* Wide enough that nothing that is typed is wrapped. */
@@ -54,36 +54,6 @@ static int open_pair(struct ends *ret_ends)
 	return 0;
 }
 
-static int spawn(const char *const *argv, char *const *environment, int fd, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t all, none;
-	int r;
-
-	(void)sigfillset(&all);
-	(void)sigemptyset(&none);
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return -ENOMEM;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		(void)posix_spawn_file_actions_destroy(&actions);
-		return -ENOMEM;
-	}
-	(void)posix_spawnattr_setsigdefault(&attributes, &all);
-	(void)posix_spawnattr_setsigmask(&attributes, &none);
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-							    POSIX_SPAWN_SETSID);
-	r = posix_spawn_file_actions_adddup2(&actions, fd, 0);
-	r = r ? r : posix_spawn_file_actions_adddup2(&actions, fd, 1);
-	r = r ? r : posix_spawn_file_actions_adddup2(&actions, fd, 2);
-	r = r ? r
-	      : posix_spawn(ret_pid, argv[0], &actions, &attributes, (char *const *)argv,
-			    environment);
-	(void)posix_spawnattr_destroy(&attributes);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return -r;
-}
-
 int prove_client_start(const struct prove_run *run, const struct prove_situation *situation,
 		       const char *const *argv, const char *mark, struct prove_client *ret_client)
 {
@@ -99,7 +69,13 @@ int prove_client_start(const struct prove_run *run, const struct prove_situation
 		return r;
 	(void)snprintf(home, sizeof(home), "HOME=%s", run->directory);
 	(void)snprintf(marked, sizeof(marked), PROVE_MARK "=%s", mark);
-	r = spawn(argv, environment, ends.theirs, &pid);
+	r = launch_program(&(struct launch){ .argv = argv,
+					     .environment = environment,
+					     .in = ends.theirs,
+					     .out = ends.theirs,
+					     .error = ends.theirs,
+					     .session = true },
+			   &pid);
 	(void)close(ends.theirs);
 	if (r < 0) {
 		(void)close(ends.ours);

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -13,6 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
+#include "base/launch.h"
 #include "base/text.h"
 
 /* Nothing of the caller's: no locale, no LD_ variables, no agents. */
@@ -27,38 +27,6 @@ void program_output_deinit(struct program_output *output)
 	free(output->text);
 	free(output->error);
 	*output = (struct program_output){ 0 };
-}
-
-static int spawn(const char *const *argv, int out, int error, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t all, none;
-	int r;
-
-	(void)sigfillset(&all);
-	(void)sigemptyset(&none);
-	if (posix_spawn_file_actions_init(&actions) != 0)
-		return -ENOMEM;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		(void)posix_spawn_file_actions_destroy(&actions);
-		return -ENOMEM;
-	}
-	(void)posix_spawnattr_setsigdefault(&attributes, &all);
-	(void)posix_spawnattr_setsigmask(&attributes, &none);
-	(void)posix_spawnattr_setpgroup(&attributes, 0);
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
-							    POSIX_SPAWN_SETPGROUP);
-	r = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-	r = r ? r : posix_spawn_file_actions_adddup2(&actions, out, 1);
-	r = r ? r : posix_spawn_file_actions_adddup2(&actions, error, 2);
-	r = r ? r : posix_spawn_file_actions_addchdir_np(&actions, "/");
-	r = r ? r
-	      : posix_spawn(ret_pid, argv[0], &actions, &attributes, (char *const *)argv,
-			    environment);
-	(void)posix_spawnattr_destroy(&attributes);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return -r;
 }
 
 static bool is_flooded(int fd)
@@ -144,12 +112,15 @@ int program_run(const char *const *argv, int limit_ms, struct program_output *re
 {
 	struct program_output output = { 0 };
 	auto_close int out = make_output(), err = make_output();
+	const struct launch program = {
+		.argv = argv, .environment = environment, .in = -1, .out = out, .error = err
+	};
 	pid_t pid = -1;
 	int r;
 
 	if (out < 0 || err < 0)
 		return out < 0 ? out : err;
-	r = spawn(argv, out, err, &pid);
+	r = launch_program(&program, &pid);
 	r = r < 0 ? r : attend(pid, limit_ms, (const int[]){ out, err }, &output);
 	r = r < 0 ? r : take_output(out, &output.text, &output.size);
 	r = r < 0 ? r : take_output(err, &output.error, &output.error_size);
