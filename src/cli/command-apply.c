@@ -178,18 +178,14 @@ static json_t *site_json(const struct settings_host *host, const struct apply_si
 
 static enum command_exit print_json(const struct apply_plan *plan)
 {
-	json_t *sites = json_array(), *json;
+	json_t *sites = json_array();
 
 	for (size_t i = 0; i < plan->n; i++)
 		(void)json_array_append_new(sites, site_json(plan->host, &plan->sites[i]));
-	json = json_pack("{ssso}", "config", plan->config_file, "servers", sites);
-	if (!json) {
-		output_error("%s", strerror(ENOMEM));
-		return COMMAND_FAILED;
-	}
-	output_json(json, false);
-	json_decref(json);
-	return COMMAND_OK;
+	return output_new_json(json_pack("{ssso}", "config", plan->config_file, "servers", sites)) <
+			       0
+		       ? COMMAND_FAILED
+		       : COMMAND_OK;
 }
 
 /* ---- all of it ---- */

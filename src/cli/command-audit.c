@@ -66,21 +66,12 @@ static int load_profile(const struct arguments *arguments, const struct config *
 	return r;
 }
 
-static int put_json(json_t *json)
-{
-	if (!json)
-		return -ENOMEM;
-	output_json(json, false);
-	json_decref(json);
-	return 0;
-}
-
 static int put_report(const struct audit_output *output)
 {
 	if (output->arguments->sarif)
-		return put_json(audit_output_sarif(output));
+		return output_new_json(audit_output_sarif(output));
 	if (output->arguments->json)
-		return put_json(audit_output_json(output));
+		return output_new_json(audit_output_json(output));
 	audit_output_text(output);
 	return 0;
 }
@@ -98,22 +89,20 @@ static enum command_exit audit_case(const struct arguments *arguments,
 						     access("/run/systemd/system", F_OK) == 0,
 					   .query = host_case->query };
 	struct audit_report report;
-	enum audit_verdict verdict = AUDIT_UNKNOWN;
+	enum audit_verdict verdict;
 	int r = audit_run(&input, profile, &report);
 
-	if (r == 0) {
-		audit_output_locate(&report);
-		verdict = audit_verdict_of(&report);
-		r = put_report(&(struct audit_output){ arguments, profile, &report });
-		audit_deinit(&report);
-	}
 	if (r < 0) {
 		output_error("%s", strerror(-r));
 		return EXIT_BLIND;
 	}
-	if (verdict == AUDIT_FAIL)
-		return EXIT_FAILED_CHECK;
-	return verdict == AUDIT_UNKNOWN ? EXIT_BLIND : EXIT_PASSED;
+	audit_output_locate(&report);
+	verdict = audit_verdict_of(&report);
+	r = put_report(&(struct audit_output){ arguments, profile, &report });
+	audit_deinit(&report);
+	if (r < 0 || verdict == AUDIT_UNKNOWN)
+		return EXIT_BLIND;
+	return verdict == AUDIT_FAIL ? EXIT_FAILED_CHECK : EXIT_PASSED;
 }
 
 enum command_exit command_audit(const struct arguments *arguments)

@@ -1,5 +1,4 @@
 /* `sshidle explain`: what really ends a session on this host. */
-#include <errno.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -58,20 +57,11 @@ static enum command_exit choose(struct explain *explain, const char *wanted)
 
 static enum command_exit show(const struct explain *explain, bool as_json)
 {
-	json_t *json;
-
 	if (!as_json) {
 		explain_print(explain);
 		return COMMAND_OK;
 	}
-	json = explain_json_new(explain);
-	if (!json) {
-		output_error("%s", strerror(ENOMEM));
-		return COMMAND_FAILED;
-	}
-	output_json(json, false);
-	json_decref(json);
-	return COMMAND_OK;
+	return output_new_json(explain_json_new(explain)) < 0 ? COMMAND_FAILED : COMMAND_OK;
 }
 
 enum command_exit command_explain(const struct arguments *arguments)

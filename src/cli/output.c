@@ -212,6 +212,17 @@ void output_json(const json_t *value, bool one_line)
 		(void)putchar('\n');
 }
 
+int output_new_json(json_t *value)
+{
+	if (!value) {
+		output_error("%s", strerror(ENOMEM));
+		return -ENOMEM;
+	}
+	output_json(value, false);
+	json_decref(value);
+	return 0;
+}
+
 void output_error_list(const char *format, va_list arguments)
 {
 	char text[2048], escaped[4096];

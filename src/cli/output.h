@@ -49,6 +49,10 @@ void output_shorten(char *text, size_t size, size_t columns);
 /* One JSON value and a line end; in one line if asked or if this is no terminal. */
 void output_json(const json_t *value, bool one_line);
 
+/* The same of one that was made just now, which is given up. NULL: there was no memory for it, which is told; returns
+ * -ENOMEM then. */
+int output_new_json(json_t *value);
+
 /* "sshidle: ..." on standard error; foreign parts are made harmless. */
 void output_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void output_error_list(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
