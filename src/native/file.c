@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/read.h"
 
 /* A file in a home may be a link to a device, and there are some that act when they are opened (tapes,
  * watchdogs): first it is only held. */
@@ -28,32 +29,9 @@ static int open_file(const char *path, int *ret_fd)
 int file_read(const char *path, char **ret_text, size_t *ret_size)
 {
 	auto_close int fd = -1;
-	auto_free char *text = NULL;
-	size_t size = 0;
 	int r = open_file(path, &fd);
 
-	if (r < 0)
-		return r;
-	text = malloc(FILE_BYTES_MAX + 1);
-	if (!text)
-		return -ENOMEM;
-	for (;;) {
-		const ssize_t n = read(fd, text + size, FILE_BYTES_MAX + 1 - size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		size += (size_t)n;
-		if (size > FILE_BYTES_MAX)
-			return -EFBIG;
-	}
-	text[size] = '\0';
-	*ret_text = take_ptr(text);
-	*ret_size = size;
-	return 0;
+	return r < 0 ? r : read_all(fd, FILE_BYTES_MAX, ret_text, ret_size);
 }
 
 void file_each(const char *pattern, void (*take)(void *context, const char *path), void *context)

@@ -4,40 +4,14 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/read.h"
 #include "base/text.h"
 #include "text/config-parser.h"
 #include "text/profile.h"
-
-static int read_all(int fd, char **ret_text, size_t *ret_length)
-{
-	auto_free char *text = malloc(CONFIG_FILE_BYTES_MAX + 1);
-	size_t length = 0;
-
-	if (!text)
-		return -ENOMEM;
-	for (;;) {
-		const ssize_t n = read(fd, text + length, CONFIG_FILE_BYTES_MAX + 1 - length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		length += (size_t)n;
-		if (length > CONFIG_FILE_BYTES_MAX)
-			return -EFBIG;
-	}
-	*ret_text = take_ptr(text);
-	*ret_length = length;
-	return 0;
-}
 
 /* O_NONBLOCK and the check of the type: a pipe among the included files must not stop the
  * daemon. */
@@ -54,7 +28,7 @@ int config_file_read(const char *path, char **ret_text, size_t *ret_length)
 		return -EISDIR;
 	if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode))
 		return -EINVAL;
-	return read_all(fd, ret_text, ret_length);
+	return read_all(fd, CONFIG_FILE_BYTES_MAX, ret_text, ret_length);
 }
 
 const char *config_file_error(int error)
