@@ -279,6 +279,12 @@ class Daemon:
     def tail(self, count=4):
         return "\n".join(line.text for line in self.lines[-count:])
 
+    def obituary(self):
+        """How it ended, and its last words; empty while it runs."""
+        if self.process is None or self.process.poll() is None:
+            return ""
+        return f"; {self.name}: sshidled ended with {self.process.returncode}: {self.tail()}"
+
     def find(self, pattern, since=0.0):
         """The lines that match and came after `since`."""
         pattern = re.compile(pattern)

@@ -153,7 +153,7 @@ class Play:
         except Proved:
             self.proved = True
         except BaseException as error:
-            self.failure, self.where = error, where(error)
+            self.failure, self.where = error, where(error) + (self.own.obituary() if self.own else "")
             for client in self.clients:  # whatever becomes of them now is no news
                 self.expect_cut(self.belongs(client))
         finally:
