@@ -178,11 +178,13 @@ class Client:
 
     def write(self, data):
         data = data.encode() if isinstance(data, str) else data
+        end = time.monotonic() + WITHIN_S
         while data:
+            assert time.monotonic() < end, f"{len(data)} bytes are not taken"
             _, writable, _ = select.select([], [self.master], [], 0.02)
             self.pump(0)
             if writable:
-                data = data[os.write(self.master, data[:512]):]
+                data, end = data[os.write(self.master, data[:512]):], time.monotonic() + WITHIN_S
 
     def pump(self, within):
         """Takes what comes within that time; False when there was nothing."""
