@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <termios.h>
@@ -57,14 +56,15 @@ struct attach {
 	uint8_t from[FROM_BYTES];
 };
 
-int attach_size(uint16_t *ret_rows, uint16_t *ret_columns)
+int attach_size(struct winsize *ret_size)
 {
 	struct winsize size;
 
 	if (!isatty(STDIN_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
 		return -ENOTTY;
-	*ret_rows = size.ws_row > 0 ? size.ws_row : 24;
-	*ret_columns = size.ws_col > 0 ? size.ws_col : 80;
+	size.ws_row = size.ws_row > 0 ? size.ws_row : 24;
+	size.ws_col = size.ws_col > 0 ? size.ws_col : 80;
+	*ret_size = size;
 	return 0;
 }
 
@@ -171,6 +171,7 @@ static void take_frame(struct attach *attach, const struct frame *frame)
 	case FRAME_INPUT:
 	case FRAME_WINDOW:
 	case FRAME_DETACH:
+	case FRAME_PIXELS:
 		break;
 	}
 }
@@ -252,12 +253,14 @@ static void read_keys(struct attach *attach)
 
 static void send_size(struct attach *attach)
 {
-	uint16_t rows, columns;
+	struct winsize size;
 	uint8_t bytes[4];
 
-	if (attach_size(&rows, &columns) < 0)
+	if (attach_size(&size) < 0)
 		return;
-	frame_put_window(rows, columns, bytes);
+	frame_put_window(size.ws_ypixel, size.ws_xpixel, bytes);
+	(void)queue(attach, FRAME_PIXELS, bytes, sizeof(bytes));
+	frame_put_window(size.ws_row, size.ws_col, bytes);
 	(void)queue(attach, FRAME_WINDOW, bytes, sizeof(bytes));
 	send_queued(attach);
 }
