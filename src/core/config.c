@@ -214,6 +214,15 @@ int config_join(const struct config *first, const struct config *config, struct 
 	return 0;
 }
 
+bool config_asks(const struct config *config, enum config_criterion_id id)
+{
+	for (size_t i = 0; i < config->n_blocks; i++)
+		for (size_t j = 0; j < config->blocks[i].n_criteria; j++)
+			if (config->blocks[i].criteria[j].id == id)
+				return true;
+	return false;
+}
+
 int64_t config_default(size_t setting)
 {
 	return defaults[setting];
