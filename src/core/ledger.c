@@ -300,8 +300,33 @@ static void rekey_remember(struct ledger *ledger, const struct ledger_step *step
 	(void)ledger_add_rekey(ledger, &new);
 }
 
-/* A known amount in a rekey's shape is no use.  A key in the same step changes the amount, and then
- * the step counts. Where no key can have come, no amount need be known. */
+/*
+ * All of it was asked of the monitor, to the byte.  What that reads besides (for GSSAPI its keytab, for a group
+ * /etc/ssh/moduli) makes the sum too large; then the amounts must tell. So does what it writes besides.
+ */
+static bool asked_all(const struct ledger_step *step)
+{
+	return step->asked_known && step->in_bytes == step->asked_bytes &&
+	       step->answered_bytes <= step->out_bytes;
+}
+
+/* Certainly not all of it is a rekey. */
+static bool has_more_than_asked(const struct ledger_step *step)
+{
+	return step->asked_known && step->in_bytes > step->asked_bytes;
+}
+
+/* Of keys without a trace there are few. */
+static bool has_no_keys(const struct ledger *ledger, const struct ledger_step *step)
+{
+	if (has_more_than_asked(step) &&
+	    step->in_bytes - step->asked_bytes <= TERMINAL_SIGNAL_KEYS_MOST)
+		return false;
+	return may_be_signing(step->in_bytes, step->out_bytes) || is_known_otherwise(ledger, step);
+}
+
+/* A known amount in a rekey's shape is no use, nor is what the monitor has read.  A key in the same step changes the
+ * amount, and then the step counts. Where no key can have come, no amount need be known. */
 static void step_find_rekey(struct ledger *ledger, enum ledger_terminals terminals,
 			    struct ledger_step *step)
 {
@@ -310,10 +335,15 @@ static void step_find_rekey(struct ledger *ledger, enum ledger_terminals termina
 		return;
 	rekey_compare(ledger, step);
 	rekey_remember(ledger, step);
+	if (has_more_than_asked(step))
+		step->rekey = step->rekey_out = false;
 	if (terminals == LEDGER_TERMINALS_UNTOUCHED ||
-	    (terminals == LEDGER_TERMINALS_UNREAD &&
-	     (may_be_signing(step->in_bytes, step->out_bytes) || is_known_otherwise(ledger, step))))
+	    (terminals == LEDGER_TERMINALS_UNREAD && has_no_keys(ledger, step)))
 		step->rekey = true;
+	if (asked_all(step)) {
+		step->rekey = true;
+		step->rekey_out = step->out_bytes == step->answered_bytes;
+	}
 }
 
 void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns)
@@ -373,14 +403,22 @@ static struct ledger_counts counts_of(const struct sample *sample)
 		.forward_read = sample->forward_read,
 		.segments_in = (uint32_t)sample->segments_in,
 		.waiting = (uint32_t)sample->waiting,
+		.parent_rchar = sample->parent_rchar,
+		.parent_wchar = sample->parent_wchar,
 	};
+}
+
+static void ledger_keep(struct ledger *ledger, const struct sample *sample)
+{
+	ledger->last = counts_of(sample);
+	ledger->parent_known = (sample->known & SAMPLE_PARENT) != 0;
 }
 
 static void ledger_prime(struct ledger *ledger, const struct sample *sample)
 {
 	ledger->high_in = ledger_plain_in(sample);
 	ledger->high_out = ledger_plain_out(sample);
-	ledger->last = counts_of(sample);
+	ledger_keep(ledger, sample);
 	ledger->primed = true;
 }
 
@@ -399,6 +437,9 @@ static struct ledger_step step_of(const struct ledger *ledger, const struct samp
 		.forwarded_in_bytes = less(sample->forward_written, last->forward_written),
 		.traffic_bytes = less(sample->forward_written, last->forward_written) +
 				 less(sample->forward_read, last->forward_read),
+		.asked_bytes = sample->parent_rchar - last->parent_rchar,
+		.answered_bytes = sample->parent_wchar - last->parent_wchar,
+		.asked_known = ledger->parent_known && (sample->known & SAMPLE_PARENT),
 		.reaped = (sample->known & SAMPLE_REAPED) != 0,
 	};
 }
@@ -454,7 +495,7 @@ bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
 	step_find_rekey(ledger, terminals, &step);
 	step_take_notice(ledger, traits, sample->at_ns, &step);
 	step_take_padding(traits, &step);
-	ledger->last = counts_of(sample);
+	ledger_keep(ledger, sample);
 	*ret_step = step;
 	return true;
 }

@@ -46,7 +46,7 @@ static void stop(struct fake_session *session, struct watch *watch)
 static void a_session_takes_no_more_than_it_has_to(void **state)
 {
 	(void)state;
-	assert_true(sizeof(struct watch) <= 216 || sizeof(void *) != 8);
+	assert_true(sizeof(struct watch) <= 232 || sizeof(void *) != 8);
 }
 
 static void without_forwards_nothing_is_made_for_them(void **state)
