@@ -334,9 +334,10 @@ static void step_find_rekey(struct ledger *ledger, enum ledger_terminals termina
 	    (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step))
 		return;
 	rekey_compare(ledger, step);
-	rekey_remember(ledger, step);
 	if (has_more_than_asked(step))
 		step->rekey = step->rekey_out = false;
+	if (!has_more_than_asked(step) || terminals == LEDGER_TERMINALS_UNREAD)
+		rekey_remember(ledger, step);
 	if (terminals == LEDGER_TERMINALS_UNTOUCHED ||
 	    (terminals == LEDGER_TERMINALS_UNREAD && has_no_keys(ledger, step)))
 		step->rekey = true;

@@ -313,6 +313,50 @@ static void a_rekey_of_another_kind(void **state)
 }
 
 /* Keepalives in the same step do not blur it, and its halves wait for each other. */
+/* What the monitor was asked tells a rekey at once, and a line that comes with each. */
+static void a_rekey_that_the_monitor_proves(void **state)
+{
+	static const struct {
+		enum ledger_terminals terminals;
+		uint32_t in, out, asked, answered;
+		bool rekey, rekey_out;
+	} rows[] = {
+		{ LEDGER_TERMINALS_UNKNOWN, 316, 112, 316, 112, true, true }, /* with audit */
+		{ LEDGER_TERMINALS_UNKNOWN, 168, 92, 168, 92, true, true },   /* certificate */
+		{ LEDGER_TERMINALS_UNKNOWN, 96, 5000, 96, 92, true, false },
+		{ LEDGER_TERMINALS_UNKNOWN, 115, 92, 96, 92, false,
+		  false }, /* another hash's sum */
+		{ LEDGER_TERMINALS_UNREAD, 97, 157, 96, 92, false,
+		  false }, /* ^C; another key's sum */
+		{ LEDGER_TERMINALS_UNTOUCHED, 97, 92, 96, 92, true, false },
+		{ LEDGER_TERMINALS_TOUCHED, 96, 92, 96, 92, false, false },
+		/* It reads or writes files too. */
+		{ LEDGER_TERMINALS_UNKNOWN, 769, 223, 1433, 239, false, false },
+		{ LEDGER_TERMINALS_UNKNOWN, 769, 223, 769, 239, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+		struct ledger_step step;
+
+		sample.known |= SAMPLE_PARENT;
+		sample.parent_rchar = UINT32_MAX - rows[i].asked;
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		for (int n = 0; n < 4; n++) {
+			rekey(&sample, rows[i].in, rows[i].out);
+			sample.parent_rchar += rows[i].asked;
+			sample.parent_wchar += rows[i].answered;
+			assert_true(
+				ledger_step(&ledger, &plain, &sample, rows[i].terminals, &step));
+			assert_int_equal(step.rekey, rows[i].rekey);
+			assert_int_equal(step.rekey_out, rows[i].rekey_out);
+		}
+		ledger_deinit(&ledger);
+	}
+}
+
 static void a_rekey_under_way(void **state)
 {
 	struct ledger ledger;
@@ -522,6 +566,7 @@ int main(void)
 		cmocka_unit_test(a_rekey_that_terminals_prove),
 		cmocka_unit_test(a_rekey_with_a_signal_key),
 		cmocka_unit_test(a_rekey_of_another_kind),
+		cmocka_unit_test(a_rekey_that_the_monitor_proves),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),
