@@ -301,13 +301,17 @@ static void rekey_remember(struct ledger *ledger, const struct ledger_step *step
 }
 
 /*
- * All of it was asked of the monitor, to the byte.  What that reads besides (for GSSAPI its keytab, for a group
- * /etc/ssh/moduli) makes the sum too large; then the amounts must tell. So does what it writes besides.
+ * All of it was asked of the monitor, to the byte, whatever else passed on the net.  What that reads besides (for GSSAPI
+ * its keytab, for a group /etc/ssh/moduli) makes the sum too large; then the amounts must tell. So does what it
+ * writes besides.
  */
-static bool asked_all(const struct ledger_step *step)
+static void compare_with_monitor(struct ledger_step *step)
 {
-	return step->asked_known && step->in_bytes == step->asked_bytes &&
-	       step->answered_bytes <= step->out_bytes;
+	if (!step->asked_known || (step->asked_bytes == 0 && step->answered_bytes == 0) ||
+	    step->in_bytes != step->asked_bytes || step->answered_bytes > step->out_bytes)
+		return;
+	step->rekey = true;
+	step->rekey_out = step->out_bytes == step->answered_bytes;
 }
 
 /* Certainly not all of it is a rekey. */
@@ -325,14 +329,11 @@ static bool has_no_keys(const struct ledger *ledger, const struct ledger_step *s
 	return may_be_signing(step->in_bytes, step->out_bytes) || is_known_otherwise(ledger, step);
 }
 
-/* A known amount in a rekey's shape is no use, nor is what the monitor has read.  A key in the same step changes the
- * amount, and then the step counts. Where no key can have come, no amount need be known. */
-static void step_find_rekey(struct ledger *ledger, enum ledger_terminals terminals,
-			    struct ledger_step *step)
+/* A known amount in a rekey's shape is no use.  A key in the same step changes the amount, and then
+ * the step counts. Where no key can have come, no amount need be known. */
+static void compare_with_others(struct ledger *ledger, enum ledger_terminals terminals,
+				struct ledger_step *step)
 {
-	if (terminals == LEDGER_TERMINALS_TOUCHED || step->reaped ||
-	    (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step))
-		return;
 	rekey_compare(ledger, step);
 	if (has_more_than_asked(step))
 		step->rekey = step->rekey_out = false;
@@ -341,10 +342,17 @@ static void step_find_rekey(struct ledger *ledger, enum ledger_terminals termina
 	if (terminals == LEDGER_TERMINALS_UNTOUCHED ||
 	    (terminals == LEDGER_TERMINALS_UNREAD && has_no_keys(ledger, step)))
 		step->rekey = true;
-	if (asked_all(step)) {
-		step->rekey = true;
-		step->rekey_out = step->out_bytes == step->answered_bytes;
-	}
+}
+
+static void step_find_rekey(struct ledger *ledger, enum ledger_terminals terminals,
+			    struct ledger_step *step)
+{
+	if (terminals == LEDGER_TERMINALS_TOUCHED || step->reaped ||
+	    (step->in_bytes == 0 && step->out_bytes == 0))
+		return;
+	if (rekey_shaped(step))
+		compare_with_others(ledger, terminals, step);
+	compare_with_monitor(step);
 }
 
 void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns)

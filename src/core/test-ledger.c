@@ -357,6 +357,26 @@ static void a_rekey_that_the_monitor_proves(void **state)
 	}
 }
 
+/* Then none need be whole. */
+static void a_rekey_in_two_parts(void **state)
+{
+	static const uint32_t parts[][2] = { { 5, 5 }, { 91, 91 }, { 5, 0 } };
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	sample.known |= SAMPLE_PARENT;
+	ledger.parent_known = true;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		sample.wchar += parts[i][0];
+		sample.parent_rchar += parts[i][1];
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_int_equal(step.rekey, parts[i][1] > 0);
+	}
+	ledger_deinit(&ledger);
+}
+
 static void a_rekey_under_way(void **state)
 {
 	struct ledger ledger;
@@ -567,6 +587,7 @@ int main(void)
 		cmocka_unit_test(a_rekey_with_a_signal_key),
 		cmocka_unit_test(a_rekey_of_another_kind),
 		cmocka_unit_test(a_rekey_that_the_monitor_proves),
+		cmocka_unit_test(a_rekey_in_two_parts),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),
