@@ -16,8 +16,10 @@
 /* The question to the monitor and its answer: a key and a signature, 3,380 bytes at most (tinyssh). More
  * is a user whose small packets were joined on the way, as those of a slow line are. */
 #define REKEY_PLAIN_MOST 8192
-/* So many samples in a row may find a rekey under way, 20 ms apart. */
+/* So many samples in a row may find a rekey under way, 20 ms apart ... */
 #define REKEY_LOOKS_MOST 50
+/* ... and so many a question or an answer that one side has written and the other not yet read. */
+#define REKEY_ANSWER_LOOKS_MOST 3
 
 /* So many samples in a row with data on the socket that the io counters did not see: the server
  * moves its data with recv(2) and send(2), which the kernel does not count. */
@@ -465,19 +467,27 @@ static uint64_t rekey_least(const struct ledger *ledger)
 	return least_bytes == UINT64_MAX ? 1 : least_bytes;
 }
 
+/* What goes between the monitor and the server's process has arrived. */
+static bool is_answered(const struct ledger_step *step)
+{
+	return !step->asked_known ||
+	       (step->in_bytes <= step->asked_bytes && step->out_bytes >= step->answered_bytes);
+}
+
 bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)
 {
 	struct ledger_step step;
+	bool complete;
 
 	if (!ledger->primed || ledger->unusable)
 		return false;
 	step = step_of(ledger, sample);
-	if (rekey_protocol(&step) < REKEY_NET_BYTES ||
-	    (step.net_out_bytes >= REKEY_NET_BYTES && step.in_bytes >= rekey_least(ledger))) {
+	complete = step.net_out_bytes >= REKEY_NET_BYTES && step.in_bytes >= rekey_least(ledger);
+	if (rekey_protocol(&step) < REKEY_NET_BYTES || (complete && is_answered(&step))) {
 		ledger->mid_rekey = 0;
 		return false;
 	}
-	if (++ledger->mid_rekey <= REKEY_LOOKS_MOST)
+	if (++ledger->mid_rekey <= (complete ? REKEY_ANSWER_LOOKS_MOST : REKEY_LOOKS_MOST))
 		return true;
 	ledger->mid_rekey = 0;
 	return false;

@@ -18,7 +18,7 @@
  *                        connection. An amount is believed when it has been seen
  *                        LEDGER_REKEY_TRUST times, each of which counted as use unless
  *                        the terminals proved that it was none.  Where the monitor's own counters can be
- *                        read no amount need be known: it is what the monitor was asked, or it is not
+ *                        read no amount need be known: it is what the monitor was asked (decision 0005)
  *   our own notices      what the daemon writes to the terminals comes out of them as output
  *   tinyssh's padding    32 bytes of /dev/urandom read for each packet sent
  *
