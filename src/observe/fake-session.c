@@ -102,6 +102,7 @@ static int describe(pid_t pid, int server, struct connection *connection)
 	connection->facts.local_port = socket.local_port;
 	connection->inode = st.st_ino;
 	connection->fd = server;
+	connection->parent = getpid();
 	return 0;
 }
 

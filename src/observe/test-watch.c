@@ -46,7 +46,7 @@ static void stop(struct fake_session *session, struct watch *watch)
 static void a_session_takes_no_more_than_it_has_to(void **state)
 {
 	(void)state;
-	assert_true(sizeof(struct watch) <= 216 || sizeof(void *) != 8);
+	assert_true(sizeof(struct watch) <= 232 || sizeof(void *) != 8);
 }
 
 static void without_forwards_nothing_is_made_for_them(void **state)
@@ -111,6 +111,28 @@ static void without_memory_for_a_forward_nothing_is_idle(void **state)
 	stop(&session, watch);
 }
 
+/* Somebody else's counters, as of who has got its pid since, are nobody's. */
+static void the_parent_is_read_as_long_as_it_is(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, false);
+	struct sample first, second;
+	bool changed;
+
+	(void)state;
+	assert_int_equal(watch_sample(watch, &first, &changed), 0);
+	assert_true(first.known & SAMPLE_PARENT);
+	watch->last_known = 0; /* more may have moved */
+	assert_int_equal(watch_sample(watch, &second, &changed), 0);
+	assert_true(second.parent_rchar > first.parent_rchar);
+	watch->last_known = 0;
+	watch->parent = getppid();
+	assert_int_equal(watch_sample(watch, &second, &changed), 0);
+	assert_false(second.known & SAMPLE_PARENT);
+	assert_int_equal(watch->parent, 0);
+	stop(&session, watch);
+}
+
 static void keep(struct watch *watch, int32_t first, size_t n)
 {
 	struct process_list list = { 0 }, kept;
@@ -149,6 +171,7 @@ int main(void)
 		cmocka_unit_test(without_forwards_nothing_is_made_for_them),
 		cmocka_unit_test(a_forward_is_counted),
 		cmocka_unit_test(without_memory_for_a_forward_nothing_is_idle),
+		cmocka_unit_test(the_parent_is_read_as_long_as_it_is),
 		cmocka_unit_test(children_are_kept),
 	};
 

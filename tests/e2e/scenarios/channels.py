@@ -147,19 +147,40 @@ def exec_output(play):
     play.ends(client, used=(client.said_before, client.said_at))
 
 
+SILENT = "echo up-$((40+2)) -; cat >/dev/null"
+
+
 @scenario()
 def exec_input(play):
     """A script that feeds a silent command a line now and then."""
-    client = play.command("echo up-$((40+2)) -; cat >/dev/null")
+    client = play.command(SILENT)
     play.lives([client], act=lambda: feed(client), every=0.6 * play.limit)
     play.ends(client)
 
 
-def feed(client):
+def feed(client, size=5):
     """A line without an echo: the use is within the next moment."""
     before = time.monotonic()
-    client.send("line\n")
+    client.send("x" * (size - 1) + "\n")
     client.used = (before, time.monotonic() + 0.2)
+
+
+@scenario(needs=["rekey"], listen={"RekeyLimit": "default 2s"})
+def exec_rekeys(play):
+    """New keys every two seconds are no use, also where no terminal proves that there was none."""
+    client = play.command(SILENT, program="ssh", keepalive=1)
+    used = client.used
+    if play.stage.restarts:  # what the monitor was asked before is not known then
+        used = (used[0], used[1] + 6)
+    play.ends(client, used=used)
+
+
+@scenario(needs=["rekey"], listen={"RekeyLimit": "default 2s"})
+def exec_input_with_rekeys(play):
+    """A line that makes one signature's question look like another's, with each exchange of keys."""
+    client = play.command(SILENT, program="ssh")
+    play.lives([client], act=lambda: feed(client, 19), every=0.45 * play.limit)
+    play.ends(client)
 
 
 @scenario()
