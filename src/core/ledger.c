@@ -16,6 +16,9 @@
 /* The question to the monitor and its answer: a key and a signature, 3,380 bytes at most (tinyssh). More
  * is a user whose small packets were joined on the way, as those of a slow line are. */
 #define REKEY_PLAIN_MOST 8192
+/* RSA's question is Ed25519's and a byte: with ^C and the prompt after it one may be taken for the other. With seven
+ * or eight keys nearly any may be, and no rekey beside output would be told from a use. */
+#define DOUBTFUL_KEYS_MOST 6
 /* So many samples in a row may find a rekey under way, 20 ms apart. */
 #define REKEY_LOOKS_MOST 50
 
@@ -229,12 +232,19 @@ static bool may_be_certified(const struct ledger_step *step)
 }
 
 /* Few keys without a trace may be in it: it is a signature and so many bytes. */
-static bool may_have_keys(const struct ledger_step *step)
+static bool may_have_keys(const struct ledger_step *step, uint64_t most)
 {
-	for (uint64_t n = 1; n <= TERMINAL_SIGNAL_KEYS_MOST && n < step->in_bytes; n++)
+	for (uint64_t n = 1; n <= most && n < step->in_bytes; n++)
 		if (may_be_signing(step->in_bytes - n, step->out_bytes))
 			return true;
 	return false;
+}
+
+/* No amount need be known. */
+static bool is_proved(const struct ledger_step *step)
+{
+	return may_be_signing(step->in_bytes, step->out_bytes) &&
+	       !may_have_keys(step, DOUBTFUL_KEYS_MOST);
 }
 
 /* Certificates, and what vendors let the monitor do besides (the audit of Fedora's and its kin). */
@@ -243,7 +253,7 @@ static bool is_known_otherwise(const struct ledger *ledger, const struct ledger_
 	/* Fewer are no question, but keys that a slow line has joined. */
 	if (step->in_bytes <= QUESTION_BYTES + hashes[0] ||
 	    step->out_bytes < signings[0].least_bytes ||
-	    (may_have_keys(step) && !may_be_certified(step)))
+	    (may_have_keys(step, TERMINAL_SIGNAL_KEYS_MOST) && !may_be_certified(step)))
 		return false;
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
 		if (ledger->rekeys[i].in_bytes == step->in_bytes &&
@@ -312,7 +322,7 @@ static void step_find_rekey(struct ledger *ledger, enum ledger_terminals termina
 	rekey_remember(ledger, step);
 	if (terminals == LEDGER_TERMINALS_UNTOUCHED ||
 	    (terminals == LEDGER_TERMINALS_UNREAD &&
-	     (may_be_signing(step->in_bytes, step->out_bytes) || is_known_otherwise(ledger, step))))
+	     (is_proved(step) || is_known_otherwise(ledger, step))))
 		step->rekey = true;
 }
 

@@ -265,9 +265,23 @@ static void a_rekey_with_a_signal_key(void **state)
 	static const struct {
 		uint32_t in, out;
 		bool rekey;
-	} rows[] = { { 96, 92, true },	 { 96, 300, true },   { 97, 92, false },
-		     { 97, 150, false }, { 504, 500, true },  { 505, 500, false },
-		     { 81, 1132, true }, { 84, 1132, false }, { 96, 80, false } };
+	} rows[] = {
+		{ 96, 92, true },
+		{ 96, 300, true },
+		{ 97, 92, false },
+		{ 97, 150, false },
+		{ 504, 500, true },
+		{ 505, 500, false },
+		{ 80, 1132, true },
+		{ 84, 1132, false },
+		{ 96, 80, false },
+		/* RSA's, or Ed25519's and ^C with a prompt after it. */
+		{ 97, 180, false },
+		{ 81, 413, false },
+		{ 65, 157, false },
+		/* The same with a group and SHA-256, or without and with SHA-384. */
+		{ 132, 364, false },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
