@@ -16,9 +16,6 @@
 /* The question to the monitor and its answer: a key and a signature, 3,380 bytes at most (tinyssh). More
  * is a user whose small packets were joined on the way, as those of a slow line are. */
 #define REKEY_PLAIN_MOST 8192
-/* RSA's question is Ed25519's and a byte: with ^C and the prompt after it one may be taken for the other. With seven
- * or eight keys nearly any may be, and no rekey beside output would be told from a use. */
-#define DOUBTFUL_KEYS_MOST 6
 /* So many samples in a row may find a rekey under way, 20 ms apart. */
 #define REKEY_LOOKS_MOST 50
 
@@ -222,8 +219,12 @@ static bool may_be_signing(uint64_t in_bytes, uint64_t out_bytes)
 	return false;
 }
 
-static bool may_be_certified(const struct ledger_step *step)
+/* Not where the question has come without a certificate. */
+static bool may_be_certified(const struct ledger *ledger, const struct ledger_step *step)
 {
+	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
+		if (is_signing(&ledger->rekeys[i]))
+			return false;
 	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++)
 		if (step->out_bytes >= signings[i].least_bytes &&
 		    is_question(&signings[i], step->in_bytes, CERTIFICATE_BYTES))
@@ -232,19 +233,20 @@ static bool may_be_certified(const struct ledger_step *step)
 }
 
 /* Few keys without a trace may be in it: it is a signature and so many bytes. */
-static bool may_have_keys(const struct ledger_step *step, uint64_t most)
+static bool may_have_keys(const struct ledger_step *step)
 {
-	for (uint64_t n = 1; n <= most && n < step->in_bytes; n++)
+	for (uint64_t n = 1; n <= TERMINAL_SIGNAL_KEYS_MOST && n < step->in_bytes; n++)
 		if (may_be_signing(step->in_bytes - n, step->out_bytes))
 			return true;
 	return false;
 }
 
-/* No amount need be known. */
+/* No amount need be known. RSA's question is Ed25519's and a byte, ECDSA's is it and eight: beside the output of a
+ * prompt ^C makes the one of the other. Ed25519's own, which most have, is only another's and exactly eight. */
 static bool is_proved(const struct ledger_step *step)
 {
 	return may_be_signing(step->in_bytes, step->out_bytes) &&
-	       !may_have_keys(step, DOUBTFUL_KEYS_MOST);
+	       (is_question(&signings[0], step->in_bytes, 0) || !may_have_keys(step));
 }
 
 /* Certificates, and what vendors let the monitor do besides (the audit of Fedora's and its kin). */
@@ -253,7 +255,7 @@ static bool is_known_otherwise(const struct ledger *ledger, const struct ledger_
 	/* Fewer are no question, but keys that a slow line has joined. */
 	if (step->in_bytes <= QUESTION_BYTES + hashes[0] ||
 	    step->out_bytes < signings[0].least_bytes ||
-	    (may_have_keys(step, TERMINAL_SIGNAL_KEYS_MOST) && !may_be_certified(step)))
+	    (may_have_keys(step) && !may_be_certified(ledger, step)))
 		return false;
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
 		if (ledger->rekeys[i].in_bytes == step->in_bytes &&

@@ -279,6 +279,8 @@ static void a_rekey_with_a_signal_key(void **state)
 		{ 97, 180, false },
 		{ 81, 413, false },
 		{ 65, 157, false },
+		/* ECDSA's, or Ed25519's and eight. */
+		{ 104, 250, false },
 		/* The same with a group and SHA-256, or without and with SHA-384. */
 		{ 132, 364, false },
 	};
@@ -324,6 +326,24 @@ static void a_rekey_of_another_kind(void **state)
 		}
 		ledger_deinit(&ledger);
 	}
+}
+
+/* Five keys are what a certificate's name has more than its hash has less. */
+static void a_rekey_without_a_certificate(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	rekey(&sample, 81, 413);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+	for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
+		rekey(&sample, 86, 1143);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+		assert_false(step.rekey);
+	}
+	ledger_deinit(&ledger);
 }
 
 /* Keepalives in the same step do not blur it, and its halves wait for each other. */
@@ -536,6 +556,7 @@ int main(void)
 		cmocka_unit_test(a_rekey_that_terminals_prove),
 		cmocka_unit_test(a_rekey_with_a_signal_key),
 		cmocka_unit_test(a_rekey_of_another_kind),
+		cmocka_unit_test(a_rekey_without_a_certificate),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(padding_is_no_output),
 		cmocka_unit_test(a_notice_is_no_output),
