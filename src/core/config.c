@@ -328,10 +328,9 @@ static bool alive_spares(size_t setting, int64_t number, int64_t than)
 /* More is longer, or more that is kept. */
 static bool more_spares(size_t setting)
 {
-	return setting < SETTING_IDLE_TIMEOUT + KIND_N || setting == SETTING_IDLE_WARNING ||
-	       setting == SETTING_AFTER_CUT || setting == SETTING_WORK_MAX ||
-	       setting == SETTING_KEEP_MAX || setting == SETTING_PARK_LIFETIME ||
-	       setting == SETTING_PARK_MAX;
+	return setting < SETTING_IDLE_TIMEOUT + KIND_N || setting == SETTING_AFTER_CUT ||
+	       setting == SETTING_WORK_MAX || setting == SETTING_KEEP_MAX ||
+	       setting == SETTING_PARK_LIFETIME || setting == SETTING_PARK_MAX;
 }
 
 /* What keeps more of the session: nothing done, its work kept, nothing kept. */

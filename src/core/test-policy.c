@@ -164,7 +164,6 @@ static void an_unknown_user_loses_least(void **state)
 		enum config_setting setting;
 		int64_t spares, less;
 	} rows[] = {
-		{ SETTING_IDLE_WARNING, 60 * NS_PER_S, 0 },
 		{ SETTING_AFTER_CUT, AFTER_LEAVE, AFTER_HANGUP },
 		{ SETTING_KEEP_MAX, 60 * NS_PER_S, 0 },
 		{ SETTING_PARK_LIFETIME, TIME_NEVER, 60 * NS_PER_S },
