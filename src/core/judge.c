@@ -243,12 +243,13 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 	if (now_ns >= verdict.end_at_ns) {
 		bool done = session_channel_notes(channel)->hung_up_at_ns >= verdict.end_at_ns;
 
-		verdict.rule = brake ? RULE_HELD : RULE_TERMINAL_HANGUP;
-		verdict.held = RULE_TERMINAL_HANGUP;
+		verdict.rule = verdict.held = RULE_TERMINAL_HANGUP;
 		if (action == ACTION_REPORT)
 			verdict.action = done ? VERDICT_NONE : VERDICT_REPORT;
-		else if (!brake)
-			verdict.action = done ? VERDICT_NONE : VERDICT_HANGUP_TERMINAL;
+		else if (!done && brake)
+			verdict.rule = RULE_HELD;
+		else if (!done)
+			verdict.action = VERDICT_HANGUP_TERMINAL;
 	}
 	*ret_verdict = verdict;
 	return true;

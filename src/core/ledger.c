@@ -221,8 +221,12 @@ static bool may_be_signing(uint64_t in_bytes, uint64_t out_bytes)
 	return false;
 }
 
-static bool may_be_certified(const struct ledger_step *step)
+/* Not where the question has come without a certificate. */
+static bool may_be_certified(const struct ledger *ledger, const struct ledger_step *step)
 {
+	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
+		if (is_signing(&ledger->rekeys[i]))
+			return false;
 	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++)
 		if (step->out_bytes >= signings[i].least_bytes &&
 		    is_question(&signings[i], step->in_bytes, CERTIFICATE_BYTES))
@@ -239,13 +243,21 @@ static bool may_have_keys(const struct ledger_step *step)
 	return false;
 }
 
+/* No amount need be known. RSA's question is Ed25519's and a byte, ECDSA's is it and eight: beside the output of a
+ * prompt ^C makes the one of the other. Ed25519's own, which most have, is only another's and exactly eight. */
+static bool is_proved(const struct ledger_step *step)
+{
+	return may_be_signing(step->in_bytes, step->out_bytes) &&
+	       (is_question(&signings[0], step->in_bytes, 0) || !may_have_keys(step));
+}
+
 /* Certificates, and what vendors let the monitor do besides (the audit of Fedora's and its kin). */
 static bool is_known_otherwise(const struct ledger *ledger, const struct ledger_step *step)
 {
 	/* Fewer are no question, but keys that a slow line has joined. */
 	if (step->in_bytes <= QUESTION_BYTES + hashes[0] ||
 	    step->out_bytes < signings[0].least_bytes ||
-	    (may_have_keys(step) && !may_be_certified(step)))
+	    (may_have_keys(step) && !may_be_certified(ledger, step)))
 		return false;
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
 		if (ledger->rekeys[i].in_bytes == step->in_bytes &&
@@ -328,7 +340,7 @@ static bool has_no_keys(const struct ledger *ledger, const struct ledger_step *s
 	if (has_more_than_asked(step) &&
 	    step->in_bytes - step->asked_bytes <= TERMINAL_SIGNAL_KEYS_MOST)
 		return false;
-	return may_be_signing(step->in_bytes, step->out_bytes) || is_known_otherwise(ledger, step);
+	return is_proved(step) || is_known_otherwise(ledger, step);
 }
 
 /* A known amount in a rekey's shape is no use.  A key in the same step changes the amount, and then

@@ -218,7 +218,7 @@ static bool input_has_place(const struct session *session, const struct sample *
 	}
 	if (step->reaped)
 		return true;
-	return (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
+	return !few && (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
 	       step->out_bytes >= AGENT_MESSAGE_BYTES;
 }
 

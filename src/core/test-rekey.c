@@ -155,9 +155,25 @@ static void a_rekey_with_a_signal_key(void **state)
 	static const struct {
 		uint32_t in, out;
 		bool rekey;
-	} rows[] = { { 96, 92, true },	 { 96, 300, true },   { 97, 92, false },
-		     { 97, 150, false }, { 504, 500, true },  { 505, 500, false },
-		     { 81, 1132, true }, { 84, 1132, false }, { 96, 80, false } };
+	} rows[] = {
+		{ 96, 92, true },
+		{ 96, 300, true },
+		{ 97, 92, false },
+		{ 97, 150, false },
+		{ 504, 500, true },
+		{ 505, 500, false },
+		{ 80, 1132, true },
+		{ 84, 1132, false },
+		{ 96, 80, false },
+		/* RSA's, or Ed25519's and ^C with a prompt after it. */
+		{ 97, 180, false },
+		{ 81, 413, false },
+		{ 65, 157, false },
+		/* ECDSA's, or Ed25519's and eight. */
+		{ 104, 250, false },
+		/* The same with a group and SHA-256, or without and with SHA-384. */
+		{ 132, 364, false },
+	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -200,6 +216,24 @@ static void a_rekey_of_another_kind(void **state)
 		}
 		ledger_deinit(&ledger);
 	}
+}
+
+/* Five keys are what a certificate's name has more than its hash has less. */
+static void a_rekey_without_a_certificate(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	rekey(&sample, 81, 413);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+	for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
+		rekey(&sample, 86, 1143);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+		assert_false(step.rekey);
+	}
+	ledger_deinit(&ledger);
 }
 
 /* Keepalives in the same step do not blur it, and its halves wait for each other. */
@@ -338,6 +372,7 @@ int main(void)
 		cmocka_unit_test(a_rekey_that_terminals_prove),
 		cmocka_unit_test(a_rekey_with_a_signal_key),
 		cmocka_unit_test(a_rekey_of_another_kind),
+		cmocka_unit_test(a_rekey_without_a_certificate),
 		cmocka_unit_test(a_rekey_that_the_monitor_proves),
 		cmocka_unit_test(a_rekey_in_two_parts),
 		cmocka_unit_test(a_rekey_under_way),

@@ -257,7 +257,7 @@ static void say_report(struct entry *entry, const struct verdict *verdict)
 	record_name(session, who);
 	record_tags(session, tags);
 	record_lack(session, verdict, reason, sizeof(reason));
-	if (verdict->rule != RULE_HELD && verdict->rule != RULE_TERMINAL_HANGUP) {
+	if (verdict->rule != RULE_TERMINAL_HANGUP) {
 		if (record_is_unresponsive(verdict))
 			session->notes->unresponsive_reported_at_ns =
 				session->liveness.looked_at_ns;

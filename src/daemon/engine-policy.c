@@ -225,6 +225,8 @@ void policy_forget_warnings(struct session *session, int64_t now_ns)
 
 		if (channel->notes && now_ns >= channel->notes->warned_at_ns + for_ns)
 			channel->notes->warned_at_ns = 0;
+		if (channel->notes && policy_terminal_action(channel->policy) != ACTION_REPORT)
+			channel->notes->hung_up_at_ns = 0;
 		if (for_ns > longest_ns)
 			longest_ns = for_ns;
 	}
