@@ -225,6 +225,9 @@ static void use_input(struct session *session, const struct sample *sample,
 		untouched[i] = terminal_untouched(&session->channels[i], &sample->channels[i],
 						  from_realtime_ns);
 	bounds_use(&session->uses[USE_INPUT], from_ns, sample->at_ns);
+	/* A forwarded connection that was open between two looks got it. */
+	if (!input_has_place(session, sample, step, untouched, false))
+		bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
 
