@@ -84,6 +84,8 @@ enum sample_known {
 	SAMPLE_DESCRIPTORS = 1 << 7, /* n_descriptors */
 	SAMPLE_SETTLED = 1 << 8,     /* not a lack: all that the kernel has sent is acknowledged */
 	SAMPLE_PARENT = 1 << 9,	     /* parent_rchar, parent_wchar */
+	SAMPLE_UNMEASURED = 1 << 10, /* not a lack: a forwarded connection is open on which the
+				      kernel counts nothing (a unix socket) */
 };
 
 /* What a sample must know for a reading of the ledger. */

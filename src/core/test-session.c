@@ -505,6 +505,30 @@ static void a_channel_that_is_older_than_the_look_before(void **state)
 	session_deinit(&session);
 }
 
+/* What it moved last is seen when it has gone. */
+static void a_forward_without_counts_that_closes(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 110 * S);
+	sample.known |= SAMPLE_UNMEASURED;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_TRAFFIC].latest_ns == 100 * S);
+	later(&sample, 120 * S);
+	sample.known = ALL;
+	sample.rchar++;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_TRAFFIC].latest_ns == 120 * S);
+	later(&sample, 130 * S);
+	sample.rchar++;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_TRAFFIC].latest_ns == 120 * S);
+	session_deinit(&session);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -526,6 +550,7 @@ int main(void)
 		cmocka_unit_test(work_that_nobody_measured),
 		cmocka_unit_test(work_of_a_new_channel),
 		cmocka_unit_test(a_channel_that_is_older_than_the_look_before),
+		cmocka_unit_test(a_forward_without_counts_that_closes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,7 +146,7 @@ static int stop(void **state)
 static struct monitored *add(struct monitor *monitor, struct fake_session *session)
 {
 	struct monitored *monitored = NULL;
-	struct watch *watch = fake_session_start(session, false);
+	struct watch *watch = fake_session_start(session, FORWARD_NONE);
 
 	assert_int_equal(monitored_new(monitor, watch, &monitored), 0);
 	return monitored;

@@ -408,10 +408,10 @@ static void sample_forwards(struct watch *watch, struct sample *sample, const st
 	/* One that has gone since the list was read: what it moved last counts as input. */
 	if (r < 0)
 		watch->listed = false;
-	/* Nothing was counted on a unix socket, but nothing moved there either if the ledger stands
-	 * still. */
-	if (!watch->forwards_unread && (!watch->unmeasured || !moves->plain))
+	if (!watch->forwards_unread)
 		sample->known |= SAMPLE_FORWARDS;
+	if (watch->unmeasured)
+		sample->known |= SAMPLE_UNMEASURED;
 }
 
 static size_t count_terminals(const struct watch *watch)

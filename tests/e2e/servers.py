@@ -233,7 +233,7 @@ class Dropbear(Server):
     program = "dbclient"
     packages = {DROPBEAR: "dropbear-bin", "/usr/bin/dbclient": "dropbear-bin",
                 "/usr/bin/dropbearconvert": "dropbear-bin"}
-    cannot = {"rekey": NO_REKEY}
+    cannot = {"rekey": NO_REKEY, "unix-forward": "dbclient forwards no unix sockets"}
 
     @property
     def shows_user(self):
@@ -278,6 +278,7 @@ class Tinyssh(Server):
     packages = {TINYSSHD: "tinysshd", "/usr/bin/tcpserver": "ucspi-tcp"}
     cannot = {
         "forward": "tinysshd forwards nothing",
+        "unix-forward": "tinysshd forwards nothing",
         "agent": "tinysshd forwards no agent",
         "mux": "tinysshd has one channel in a connection",
         "none": NOT_PROVED,

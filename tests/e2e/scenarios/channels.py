@@ -298,6 +298,26 @@ def shell_with_busy_forward(play):
     play.ends(term, warned=False)
 
 
+@scenario(needs=["unix-forward"])
+def shell_with_silent_unix_forward(play):
+    """A connection to a forwarded unix socket, on which nothing is counted: our own lines are not its traffic."""
+    listener = socket.create_server(play.world.path("unix", play.name), family=socket.AF_UNIX)
+    play.later(listener.close)
+    os.chmod(listener.getsockname(), 0o666)
+    port = play.world.port()
+    term = play.shell(forward=[f"127.0.0.1:{port}:{listener.getsockname()}"])
+    wait_until(lambda: listens(term.pid, port), 10, f"{term} listens")
+    inner = socket.create_connection(("127.0.0.1", port), timeout=10)
+    play.later(inner.close)
+    far, _ = listener.accept()
+    play.later(far.close)
+    before = time.monotonic()
+    inner.sendall(b"b")
+    assert far.recv(1) == b"b"
+    term.used = (before, time.monotonic())
+    play.ends(term)
+
+
 # -- several channels -----------------------------------------------------------------------
 
 
