@@ -88,6 +88,29 @@ static int print_case(const struct config *config, const char *spec)
 	return 0;
 }
 
+/* The engine reads it, and what is included, as another user than who checks it. */
+static int check_as_engine(const struct options *options)
+{
+	struct config_problems problems = { 0 };
+	struct config *config = NULL;
+	struct privilege_user user;
+	int r;
+
+	if (geteuid() != 0 || privilege_find_user(options->user, &user) < 0 ||
+	    privilege_engine(&user) < 0)
+		return 0;
+	r = config_load(options->config_file, &config, &problems);
+	if (r < 0) {
+		print_problems(&problems);
+		(void)fprintf(stderr,
+			      "sshidled: root can read it, but the daemon reads it as user %s\n",
+			      options->user);
+	}
+	config_problems_deinit(&problems);
+	config_free(config);
+	return r;
+}
+
 static int check_config(const struct options *options)
 {
 	struct config_problems problems = { 0 };
@@ -101,6 +124,8 @@ static int check_config(const struct options *options)
 	else if (r == 0 && options->print)
 		config_print(config, stdout);
 	config_free(config);
+	if (r == 0 && options->test)
+		r = check_as_engine(options);
 	return r < 0 ? 1 : 0;
 }
 
