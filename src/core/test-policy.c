@@ -166,6 +166,8 @@ static void an_unknown_user_loses_least(void **state)
 	} rows[] = {
 		{ SETTING_AFTER_CUT, AFTER_LEAVE, AFTER_HANGUP },
 		{ SETTING_KEEP_MAX, 60 * NS_PER_S, 0 },
+		{ SETTING_WORK_MAX, 60 * NS_PER_S, 1 * NS_PER_S },
+		{ SETTING_WORK_THRESHOLD, 1000, 3000 },
 		{ SETTING_PARK_LIFETIME, TIME_NEVER, 60 * NS_PER_S },
 		{ SETTING_PARK_MAX, 9, 1 },
 	};

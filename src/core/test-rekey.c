@@ -251,11 +251,16 @@ static void a_rekey_that_the_monitor_proves(void **state)
 		  false }, /* another hash's sum */
 		{ LEDGER_TERMINALS_UNREAD, 97, 157, 96, 92, false,
 		  false }, /* ^C; another key's sum */
+		/* Eight of them; another hash's sum. Then a question that is on its way, and more than keys. */
+		{ LEDGER_TERMINALS_UNREAD, 96, 200, 88, 106, false, false },
+		{ LEDGER_TERMINALS_UNREAD, 96, 200, 0, 0, true, false },
+		{ LEDGER_TERMINALS_UNREAD, 96, 200, 87, 106, true, false },
 		{ LEDGER_TERMINALS_UNTOUCHED, 97, 92, 96, 92, true, false },
 		{ LEDGER_TERMINALS_TOUCHED, 96, 92, 96, 92, false, false },
 		/* It reads or writes files too. */
 		{ LEDGER_TERMINALS_UNKNOWN, 769, 223, 1433, 239, false, false },
 		{ LEDGER_TERMINALS_UNKNOWN, 769, 223, 769, 239, false, false },
+		{ LEDGER_TERMINALS_UNKNOWN, 769, 239, 1433, 223, false, false },
 	};
 
 	(void)state;
@@ -276,6 +281,64 @@ static void a_rekey_that_the_monitor_proves(void **state)
 			assert_int_equal(step.rekey, rows[i].rekey);
 			assert_int_equal(step.rekey_out, rows[i].rekey_out);
 		}
+		ledger_deinit(&ledger);
+	}
+}
+
+static void step_as(struct ledger *ledger, struct sample *sample, enum ledger_terminals terminals,
+		    bool rekey_expected)
+{
+	struct ledger_step step;
+
+	rekey(sample, 115, 92);
+	assert_true(ledger_step(ledger, &plain, sample, terminals, &step));
+	assert_int_equal(step.rekey, rekey_expected);
+}
+
+/* Of a monitor that could not be read before, or cannot be read now, nobody knows what it was asked. */
+static void a_monitor_that_was_not_read(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+
+	(void)state;
+	sample.known |= SAMPLE_PARENT;
+	sample.parent_rchar = 115;
+	sample.parent_wchar = 92;
+	step_as(&ledger, &sample, LEDGER_TERMINALS_UNKNOWN, false);
+	sample.parent_rchar += 115;
+	sample.parent_wchar += 92;
+	step_as(&ledger, &sample, LEDGER_TERMINALS_UNKNOWN, true);
+	sample.known &= ~(uint32_t)SAMPLE_PARENT;
+	sample.parent_rchar += 115;
+	sample.parent_wchar += 92;
+	ledger.n_rekeys = 0;
+	step_as(&ledger, &sample, LEDGER_TERMINALS_UNKNOWN, false);
+	ledger_deinit(&ledger);
+}
+
+/* Amounts that were more than it was asked are believed where terminals vouch for them (what the server logs is in
+ * them), and nowhere else. */
+static void more_than_the_monitor_was_asked(void **state)
+{
+	static const struct {
+		enum ledger_terminals terminals;
+		bool rekey;
+	} rows[] = { { LEDGER_TERMINALS_UNKNOWN, false }, { LEDGER_TERMINALS_UNREAD, true } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+
+		sample.known |= SAMPLE_PARENT;
+		ledger.parent_known = true;
+		for (int n = 0; n < LEDGER_REKEY_TRUST; n++) {
+			sample.parent_rchar += 96;
+			step_as(&ledger, &sample, rows[i].terminals, rows[i].rekey);
+		}
+		sample.known &= ~(uint32_t)SAMPLE_PARENT;
+		step_as(&ledger, &sample, LEDGER_TERMINALS_UNKNOWN, rows[i].rekey);
 		ledger_deinit(&ledger);
 	}
 }
@@ -393,6 +456,8 @@ int main(void)
 		cmocka_unit_test(a_rekey_of_another_kind),
 		cmocka_unit_test(a_rekey_without_a_certificate),
 		cmocka_unit_test(a_rekey_that_the_monitor_proves),
+		cmocka_unit_test(a_monitor_that_was_not_read),
+		cmocka_unit_test(more_than_the_monitor_was_asked),
 		cmocka_unit_test(a_rekey_in_two_parts),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(a_question_on_its_way),

@@ -505,7 +505,7 @@ static void a_channel_that_is_older_than_the_look_before(void **state)
 	session_deinit(&session);
 }
 
-/* What it moved last is seen when it has gone. */
+/* What it moved first is seen when it is there, and what it moved last when it has gone. */
 static void a_forward_without_counts_that_closes(void **state)
 {
 	struct session session;
@@ -526,6 +526,11 @@ static void a_forward_without_counts_that_closes(void **state)
 	sample.rchar++;
 	assert_true(session_observe(&session, &sample));
 	assert_true(session.uses[USE_TRAFFIC].latest_ns == 120 * S);
+	later(&sample, 140 * S);
+	sample.known |= SAMPLE_UNMEASURED;
+	sample.rchar++;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_TRAFFIC].latest_ns == 140 * S);
 	session_deinit(&session);
 }
 
