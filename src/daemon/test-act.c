@@ -267,6 +267,29 @@ static void a_terminal_that_was_used_is_looked_at_again(void **state)
 	end(&scene);
 }
 
+/* Each of them once, and the session itself is not reported for that. */
+static void a_terminal_that_is_only_reported(void **state)
+{
+	struct policy reported;
+	struct scene scene;
+
+	(void)state;
+	begin_terminals(&scene);
+	reported = *scene.entry.session.channels[0].policy;
+	reported.idle_action = ACTION_REPORT;
+	for (size_t i = 0; i < 3; i++)
+		scene.entry.session.channels[i].policy = &reported;
+	for (now_ns = 1900 * S; now_ns < 1903 * S; now_ns += S) {
+		act_in_use(&scene);
+		assert_int_equal(scene.entry.verdict.action,
+				 now_ns < 1902 * S ? VERDICT_REPORT : VERDICT_NONE);
+	}
+	assert_true(session_notes(&scene.entry.session)->reported_at_ns == 0);
+	assert_int_equal(orders, 0);
+	brake_deinit(&scene.engine.brake);
+	end(&scene);
+}
+
 static void fail_twice(struct scene *scene)
 {
 	const struct order_cut_done done = { .result = -ETIMEDOUT };
@@ -348,6 +371,7 @@ int main(void)
 		cmocka_unit_test(a_late_warning_stands_its_time),
 		cmocka_unit_test(a_terminal_that_cannot_be_hung_up),
 		cmocka_unit_test(a_terminal_that_was_used_is_looked_at_again),
+		cmocka_unit_test(a_terminal_that_is_only_reported),
 		cmocka_unit_test(an_end_that_fails_is_told),
 		cmocka_unit_test(one_that_is_asked_anew_keeps_its_place),
 	};
