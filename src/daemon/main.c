@@ -20,6 +20,7 @@
 #include "base/cleanup.h"
 #include "base/groups.h"
 #include "base/log.h"
+#include "base/standard.h"
 #include "config.h"
 #include "daemon/confine.h"
 #include "daemon/engine.h"
@@ -416,8 +417,10 @@ static int start_daemon(struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
-	int r = options_parse(argc, argv, &options);
+	int r;
 
+	standard_fill();
+	r = options_parse(argc, argv, &options);
 	if (r != 0)
 		return r < 0 ? 2 : 0;
 	log_open("sshidled", !options.syslog, LOG_LEVEL_INFO);
