@@ -35,6 +35,13 @@ def test_sshidled(config, tmp_path, broken):
     assert checked(config, **broken).stderr == ""
 
 
+def test_many(config, tmp_path):
+    """As many as the daemon knows."""
+    (tmp_path / "conf").write_text("IdleTimeout 1h\nMatch Group g299\n\tIdleTimeout 5m\n")
+    done = checked(config, **BROKEN, MANY_GROUPS="1")
+    assert "IdleTimeout 5m  # " in done.stdout and (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("broken", [BROKEN, NO_NAMES])
 def test_sshidle(config, tmp_path, broken):
     asked = SSHIDLE, "explain", "-r", str(tmp_path), "--user", "root", "-f"
