@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -12,6 +13,7 @@
 
 #define DEFAULT_FILE "/etc/default/dropbear"
 #define UCI_FILE     "/etc/config/dropbear"
+#define UCI_STAGED   "/tmp/.uci/dropbear"
 #define VARIABLE     "DROPBEAR_EXTRA_ARGS"
 
 #define ARGUMENTS_BYTES 1024
@@ -167,6 +169,19 @@ static int plan_uci(const struct translate_dropbear *options, struct apply_site 
 	return text ? 0 : -ENOMEM;
 }
 
+/* Init scripts of OpenWrt also read what `uci set` has noted and no `uci commit` has put into the file. */
+static void look_for_staged(struct apply_site *site)
+{
+	struct stat status;
+
+	if (site->state != APPLY_DIFFERS || stat(UCI_STAGED, &status) < 0 || status.st_size == 0)
+		return;
+	site->state = APPLY_CANNOT;
+	(void)snprintf(site->told, sizeof(site->told),
+		       "a reload would bring changes into force that nobody has committed: "
+		       "see `uci changes dropbear`, then uci commit or uci revert");
+}
+
 static void say_why(int r, struct apply_site *site)
 {
 	const char *why = strerror(-r);
@@ -208,5 +223,7 @@ int apply_dropbear(const struct apply_plan *plan, const struct config *config,
 	site->count = options.alive.count;
 	site->ends_after_s = options.alive.ends_after_s;
 	site->state = change_is_none(&site->change) ? APPLY_SAME : APPLY_DIFFERS;
+	if (place == PLACE_UCI)
+		look_for_staged(site);
 	return 0;
 }

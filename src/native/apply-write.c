@@ -302,6 +302,7 @@ static int reload(const struct before *before, struct settings_server *ret_now, 
 		(void)snprintf(ret_complaint, size, "nothing is known that could tell it");
 	if (r < 0)
 		return r;
+	anew = anew && !manager_has_left(&here.server, &here.arguments);
 	if (wait_for(&here, anew, ret_now))
 		return 0;
 	(void)snprintf(ret_complaint, size, "it did not come back on its port");

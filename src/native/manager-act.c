@@ -12,6 +12,7 @@
 #include "native/file.h"
 #include "native/program.h"
 #include "observe/process.h"
+#include "text/procd.h"
 
 #define SYSTEMCTL "/usr/bin/systemctl"
 
@@ -115,6 +116,22 @@ int manager_do(const struct settings_server *server, enum manager_act act, char 
 	}
 	}
 	return do_by_hand(server, act, ret_complaint, size);
+}
+
+bool manager_has_left(const struct settings_server *server,
+		      const struct server_arguments *arguments)
+{
+	char script[128];
+	const char *const argv[] = { script, "info", NULL };
+	struct program_output output;
+	bool has_left;
+
+	(void)snprintf(script, sizeof(script), "/etc/init.d/%s", server->unit);
+	if (server->manager != MANAGER_PROCD || program_run(argv, ACT_MS, &output) < 0)
+		return false;
+	has_left = output.status == 0 && procd_has_command(output.text, server->pid, arguments) > 0;
+	program_output_deinit(&output);
+	return has_left;
 }
 
 /* Whether an init script stops more than the process in its pid file: sessions have the same name and

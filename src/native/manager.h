@@ -4,6 +4,7 @@
 #pragma once
 
 #include "core/settings.h"
+#include "text/server-arguments.h"
 
 /* "systemd", "OpenRC" ...; for MANAGER_NONE "nothing that is known". */
 const char *manager_name(enum settings_manager manager);
@@ -27,6 +28,10 @@ enum manager_act { MANAGER_RELOAD, MANAGER_RESTART, MANAGER_START };
  */
 int manager_do(const struct settings_server *server, enum manager_act act, char *ret_complaint,
 	       size_t size);
+
+/* Whether procd, told to reload, has left a listener with these arguments as it is: they are what it shall have. */
+bool manager_has_left(const struct settings_server *server,
+		      const struct server_arguments *arguments);
 
 /* Why a restart would end sessions that are open, or NULL. */
 const char *manager_restart_harm(const struct settings_server *server);

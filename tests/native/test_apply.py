@@ -4,6 +4,7 @@ Needs root and SSHIDLE_BUILD with the build directory.
 """
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -582,32 +583,60 @@ config dropbear main
 \toption Port '2001'
 """
 
-# What OpenWrt's own makes of its file, as far as it matters here.
+# OpenWrt's script with its rc.common and procd, as far as it matters here: an instance for each section; reload has
+# those started anew, in a moment, that would have other arguments, and leaves the others; `info` tells at once what
+# they shall have.
 UCI_SCRIPT = """\
 #!/bin/sh
-get() { sed -n "s/.*option $1 '\\(.*\\)'/\\1/p" /etc/config/dropbear; }
-start() {
-	keep=$(get SSHKeepAlive)
-	/usr/sbin/dropbear -P /var/run/dropbear.main.pid -p "$(get Port)" -r /etc/test/dropbear-key \\
-		-K "${keep:-300}"
+get() { sed -n "/^config dropbear $1/,/^$/s/.*option $2 '\\(.*\\)'/\\1/p" /etc/config/dropbear; }
+pid() { cat /var/run/dropbear.$1.pid 2>/dev/null; }
+begin() {
+	start-stop-daemon --stop --oknodo --retry 5 --pidfile /var/run/dropbear.$1.pid
+	/usr/sbin/dropbear $(cat /run/arguments.$1)
 }
+instance() {
+	keep=$(get $1 SSHKeepAlive); keep=${keep:-300}; [ $keep -ne 0 ] || keep=
+	echo -P /var/run/dropbear.$1.pid -p "$(get $1 Port)" -r /etc/test/dropbear-key ${keep:+-K $keep} >/run/wanted
+	cmp -s /run/wanted /run/arguments.$1 && kill -0 $(pid $1) && return
+	mv /run/wanted /run/arguments.$1
+	begin $1 </dev/null >/dev/null 2>&1 &
+}
+info() {
+	printf '"%s": {"pid": %d, "command": ["/usr/sbin/dropbear"' $1 $(pid $1)
+	printf ', "%s"' $(cat /run/arguments.$1)
+	echo ']}'
+}
+names=$(sed -n 's/^config dropbear //p' /etc/config/dropbear)
 case $1 in
-start) start ;;
-reload) start-stop-daemon --stop --retry 5 --pidfile /var/run/dropbear.main.pid; start ;;
+start|reload) for name in $names; do instance $name; done ;;
+info)
+	comma='{"dropbear": {"instances": {'
+	for name in $names; do echo "$comma"; info $name; comma=,; done
+	echo '}}}' ;;
 *) exit 1 ;;
 esac
 """
 
 
-def test_dropbear_of_openwrt(dropbear):
-    stage = dropbear
-    stage.run("sh", "-c", 'kill "$(cat /run/dropbear.pid)"; rm -f /etc/default/dropbear')
-    stage.write("/usr/sbin/procd", "", "755")
-    stage.write("/etc/config/dropbear", UCI)
-    stage.write("/etc/init.d/dropbear", UCI_SCRIPT, "755")
-    stage.wait(lambda: ":2001" not in stage.listeners(), "the other one has gone")
-    stage.run("/etc/init.d/dropbear", "start")
-    stage.wait_port(2001)
+@pytest.fixture
+def openwrt(dropbear):
+    """Starts what the file says in place of Debian's."""
+    def start(text):
+        dropbear.write("/etc/config/dropbear", text)
+        dropbear.run("/etc/init.d/dropbear", "start")
+        for port in re.findall("Port '(.*)'", text):
+            dropbear.wait_port(int(port))
+        return dropbear
+
+    dropbear.run("sh", "-c", 'kill "$(cat /run/dropbear.pid)"; rm -f /etc/default/dropbear')
+    dropbear.write("/usr/sbin/procd", "", "755")
+    dropbear.write("/etc/init.d/dropbear", UCI_SCRIPT, "755")
+    dropbear.wait(lambda: ":2001" not in dropbear.listeners(), "the other one has gone")
+    return start
+
+
+def test_dropbear_of_openwrt(openwrt):
+    stage = openwrt(UCI)
     stage.write(CONF, "ClientAliveInterval 15\n")
     before, session = stage.tree(), stage.log_in("alice", 2001)
     assert dropbear_settings(stage)[0] == 300
@@ -634,44 +663,48 @@ config dropbear cfg014dd4
 \toption Port '2004'
 """
 
-# One service with two instances: as procd does, reload starts anew all that would have other arguments, and
-# those only, all of them at once.
-UCI_TWO_SCRIPT = """\
-#!/bin/sh
-get() { sed -n "/^config dropbear $1/,/^$/s/.*option $2 '\\(.*\\)'/\\1/p" /etc/config/dropbear; }
-each() {
-	keep=$(get $1 SSHKeepAlive)
-	set -- $1 -P /var/run/dropbear.$1.pid -p "$(get $1 Port)" -r /etc/test/dropbear-key -K "${keep:-300}"
-	[ "$*" = "$(cat /run/arguments.$1 2>/dev/null)" ] && return
-	echo "$*" >/run/arguments.$1
-	start-stop-daemon --stop --oknodo --retry 5 --pidfile /var/run/dropbear.$1.pid
-	shift
-	/usr/sbin/dropbear "$@"
-}
-each main
-each cfg014dd4
-"""
 
-
-def test_two_dropbears_of_openwrt(dropbear):
-    """The first one that is told has both started anew; the second one does not leave off once more."""
-    stage = dropbear
-    stage.run("sh", "-c", 'kill "$(cat /run/dropbear.pid)"; rm -f /etc/default/dropbear')
-    stage.write("/usr/sbin/procd", "", "755")
-    stage.write("/etc/config/dropbear", UCI_TWO)
-    stage.write("/etc/init.d/dropbear", UCI_TWO_SCRIPT, "755")
-    stage.wait(lambda: ":2001" not in stage.listeners(), "the other one has gone")
-    stage.run("/etc/init.d/dropbear", "start")
-    stage.wait_port(2001)
-    stage.wait_port(2004)
+@pytest.mark.parametrize("text", [UCI_TWO, UCI_TWO.replace("'2001'\n", "'2001'\n\toption SSHKeepAlive '15'\n")],
+                         ids=["both", "one"])
+def test_two_dropbears_of_openwrt(openwrt, text):
+    """The first one that is told has both started anew, and the second one does not leave off once more; one that
+    has the arguments already does not leave off at all."""
+    stage = openwrt(text)
     stage.write(CONF, "ClientAliveInterval 15\n")
     began = time.monotonic()
     stage.apply("--write")
     assert stage.read("/etc/config/dropbear").count("\toption SSHKeepAlive '15'\n") == 2
     assert "as wanted" in stage.apply("--write")
     stage.apply("--undo")
-    assert stage.read("/etc/config/dropbear") == UCI_TWO
+    assert stage.read("/etc/config/dropbear") == text
     assert time.monotonic() - began < 12  # nothing was waited for in vain, which takes 15 s
+
+
+def test_what_openwrt_starts_it_with_anyway(openwrt):
+    """Another file and the same arguments: procd has nothing to start."""
+    stage = openwrt(UCI)
+    stage.write(CONF, "ClientAliveInterval 300\n")
+    listener = stage.pid_of("/var/run/dropbear.main.pid")
+    began = time.monotonic()
+    assert "in force" in stage.apply("--write")
+    assert "\toption SSHKeepAlive '300'\n" in stage.read("/etc/config/dropbear")
+    stage.apply("--undo")
+    assert stage.read("/etc/config/dropbear") == UCI and time.monotonic() - began < 12
+    assert stage.pid_of("/var/run/dropbear.main.pid") == listener
+
+
+def test_changes_that_nobody_has_committed(openwrt):
+    """`uci set` has noted another port, which the next reload would bring into force."""
+    stage = openwrt(UCI)
+    stage.write(CONF, "ClientAliveInterval 15\n")
+    before = stage.tree()
+    stage.run("mkdir", "/run/upper", "/run/work")
+    stage.run("mount", "-t", "overlay", "overlay", "-o", "lowerdir=/tmp,upperdir=/run/upper,workdir=/run/work", "/tmp")
+    stage.write("/tmp/.uci/dropbear", "dropbear.main.Port='2222'\n")
+    assert "uci changes dropbear" in stage.apply("--write", status=1)
+    assert stage.tree() == before
+    stage.write("/tmp/.uci/dropbear", "")  # as `uci revert` leaves it
+    assert "in force" in stage.apply("--write")
 
 
 def test_tinysshd_is_left_alone(stage):

@@ -20,18 +20,34 @@ SCRIPTS = {"openrc": "packaging/openrc/sshidle.in", "procd": "packaging/openwrt/
 OPENRC_STATE = ("daemons exclusive failed hotplugged inactive options scheduled started starting "
                 "stopping tmp wasinactive").split()
 
-# As OpenWrt's: the script is read by this one, and procd is told what to run.  Here it is run at once.
+# As OpenWrt's: the script is read by this one, which tells procd of a service.  Here procd is what comes after
+# start_service(): it leaves a command as it is that runs already, and ends one that the service has no more.
 RC_COMMON = """\
 script=$1
+restart() { stop "$@"; start "$@"; }
+. "$script"
 procd_open_instance() { command=; }
 procd_set_param() {
-	echo "$@" >>/tmp/procd
+	echo "$@" >>/tmp/procd.new
 	[ "$1" != command ] || { shift; command=$*; }
 }
-procd_close_instance() { setsid $command </dev/null >/dev/null 2>&1 & }
-start() { start_service "$@"; }
+procd_close_instance() { instance=$command; }
+start() {
+	instance=
+	: >/tmp/procd.new
+	start_service "$@"
+	cmp -s /tmp/procd /tmp/procd.new && kill -0 "$(cat /tmp/procd.pid)" 2>/dev/null && return
+	stop
+	[ -n "$instance" ] || return 0
+	mv /tmp/procd.new /tmp/procd
+	setsid $instance </dev/null >/dev/null 2>&1 &
+	echo $! >/tmp/procd.pid
+}
+stop() {
+	[ ! -e /tmp/procd ] || kill "$(cat /tmp/procd.pid)"
+	rm -f /tmp/procd
+}
 reload() { reload_service "$@"; }
-. "$script"
 "$2"
 """
 
@@ -140,16 +156,28 @@ def test_procd(machine, tmp_path):
     told = machine.run("cat", "/tmp/procd").stdout.splitlines()
     assert "command /usr/sbin/sshidled -D" in told and "respawn 3600 1 0" in told
     check_reload(machine)
+    before = machine.run("cat", "/run/sshidle/sshidled.pid").stdout
     machine.write_config("IdleTimeoot 5s\n")
-    assert "IdleTimeoot" in script(machine, "reload", 1)
-    machine.run("pkill", "-o", "-x", "sshidled")
+    for word in ("reload", "start", "restart"):
+        assert "IdleTimeoot" in script(machine, word, 1)
+    assert answers(machine) and machine.run("cat", "/run/sshidle/sshidled.pid").stdout == before
+    machine.write_config(CONFIG)
+    script(machine, "restart")
+    wait_until(lambda: answers(machine) and before != machine.run(
+        "cat", "/run/sshidle/sshidled.pid").stdout, 5, "another one has taken over")
+    script(machine, "stop")
+    wait_until(lambda: not answers(machine), 5, "it has ended")
 
 
 def test_the_package_for_openwrt():
     """As far as it can be told without OpenWrt's build system: it speaks of what there is."""
-    text = (ROOT / "packaging/openwrt/Makefile").read_text()
+    text = (ROOT / "packaging/openwrt/sshidle/Makefile").read_text()
     meson = (ROOT / "meson.build").read_text()
     assert re.search(r"PKG_VERSION:=(.*)", text)[1] == re.search(r"version: '(.*)'", meson)[1]
     options = (ROOT / "meson_options.txt").read_text()
     for name in re.findall(r"-D(\w+)=", text):
         assert f"option('{name}'" in options
+    # What another package left in the staging directory is not linked, or there would be a dependency more.
+    for name in re.findall(r"option\('(\w+)', type: 'feature', value: 'auto'", options):
+        assert f"-D{name}=disabled" in text
+    assert "INSTALL_CONF" not in text  # 0600: the engine could not read it
