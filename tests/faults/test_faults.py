@@ -35,7 +35,7 @@ ANSWER_S = 30
 CANNOT_FAIL = set("""
 __assert_fail __ctype_b_loc __errno_location __stack_chk_fail clock_gettime close closedir dirfd fclose free getenv
 getpid inet_ntop localtime_r memchr memcmp memcpy memmove memset munmap openlog pthread_cancel pthread_join
-pthread_sigmask sigfillset snprintf strchr strcmp strcspn strerror strftime strlen strncmp strnlen strrchr strspn
+pthread_sigmask qsort sigfillset snprintf strchr strcmp strcspn strerror strftime strlen strncmp strnlen strrchr strspn
 strstr strtol sysconf syslog vsnprintf _GLOBAL_OFFSET_TABLE_ bufferevent_disable bufferevent_free
 bufferevent_get_input bufferevent_get_output bufferevent_setcb evbuffer_add evbuffer_copyout evbuffer_drain
 evbuffer_get_length evbuffer_remove event_base_dispatch event_base_free event_base_loopbreak event_del event_free
