@@ -124,7 +124,7 @@ static void not_known_is_an_error(void **state)
 	refused_path = NULL;
 }
 
-static void all_in_the_order_of_their_birth(void **state)
+static void all_of_them_zombies_too(void **state)
 {
 	struct process_list list, parents = { 0 };
 	pid_t family[FAMILY];
@@ -253,6 +253,28 @@ static int read_by_script(pid_t parent)
 	return r;
 }
 
+/* Whatever order /proc has them in: pids begin anew some day. */
+static void the_order_is_that_of_their_birth(void **state)
+{
+	pid_t family[2] = { start(), start() };
+	struct process_list list = { 0 };
+
+	(void)state;
+	memset(&script, 0, sizeof(script));
+	script.pids[0] = family[1];
+	script.pids[1] = family[0];
+	script.pids[2] = getpid();
+	fake_proc_list(next_of_script);
+	assert_int_equal(children_read(getpid(), 1, &list), 0);
+	fake_proc_list(NULL);
+	assert_int_equal(list.n, 2);
+	assert_int_equal(list.pids[0], family[0]);
+	assert_int_equal(list.pids[1], family[1]);
+	process_list_deinit(&list);
+	end(family[0]);
+	end(family[1]);
+}
+
 /* Then its children are no longer its own, and the rest of the walk finds none. */
 static void a_parent_that_ends_has_none(void **state)
 {
@@ -321,18 +343,27 @@ static void half_a_walk_is_not_held(void **state)
 	end(child);
 }
 
-/* Others come and go all the time. */
+/* Others come and go all the time; an assertion that fails is for the test's own process. */
+static _Noreturn void come_and_go(void)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		const pid_t pid = fork();
+
+		if (pid <= 0)
+			_exit(0);
+		(void)waitpid(pid, NULL, 0);
+	}
+}
+
 static void who_stays_is_always_there(void **state)
 {
 	pid_t family[FAMILY], busy = fork();
 
 	(void)state;
 	assert_true(busy >= 0);
-	if (busy == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			end(start());
-	}
+	if (busy == 0)
+		come_and_go();
 	for (size_t i = 0; i < FAMILY; i++)
 		family[i] = start();
 	for (int round = 0; round < CHURN_ROUNDS; round++) {
@@ -352,10 +383,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(not_known_is_an_error),
-		cmocka_unit_test(all_in_the_order_of_their_birth),
+		cmocka_unit_test(all_of_them_zombies_too),
 		cmocka_unit_test(those_of_other_threads_too),
 		cmocka_unit_test(half_a_walk_is_none),
 		cmocka_unit_test(who_cannot_be_read_is_not_left_out),
+		cmocka_unit_test(the_order_is_that_of_their_birth),
 		cmocka_unit_test(a_parent_that_ends_has_none),
 		cmocka_unit_test(one_walk_for_all_who_ask),
 		cmocka_unit_test(half_a_walk_is_not_held),

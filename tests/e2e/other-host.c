@@ -86,9 +86,9 @@ int fstat(int fd, struct stat *ret_status)
 
 static int ends_with(const char *path, const char *end)
 {
-	const size_t length = strlen(path), wanted = end ? strlen(end) : length + 1;
+	const size_t length = strlen(path);
 
-	return length >= wanted && strcmp(path + length - wanted, end) == 0;
+	return end && length >= strlen(end) && strcmp(path + length - strlen(end), end) == 0;
 }
 
 static int is_missing(const char *path)
