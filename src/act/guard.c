@@ -43,9 +43,13 @@ static bool output_moved(const struct sample *sample, const struct order_guard *
 
 static bool traffic_moved(const struct sample *sample, const struct order_guard *guard)
 {
-	return !(sample->known & SAMPLE_FORWARDS) ||
-	       sample->forward_written + sample->forward_read > guard->traffic ||
-	       sample->forward_opened != guard->forward_opened;
+	if (!(sample->known & SAMPLE_FORWARDS) ||
+	    sample->forward_written + sample->forward_read > guard->traffic ||
+	    sample->forward_opened != guard->forward_opened)
+		return true;
+	/* What is not counted is input or output in the ledger. */
+	return (sample->known & SAMPLE_UNMEASURED) &&
+	       (output_moved(sample, guard) || ledger_plain_in(sample) != guard->plain_in);
 }
 
 /* See enum order_alive. */

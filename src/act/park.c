@@ -41,6 +41,8 @@ struct park {
 	struct watch *watch;
 	struct order_cut order;
 	struct park_setup setup;
+	struct park *next_starting;
+	bool starting; /* is in that list */
 	struct cut *cut;
 	struct park_drain drain;
 	struct park_terminal terminals[FACTS_CHANNELS_MAX];
@@ -53,6 +55,35 @@ struct park {
 	bool drained, settled; /* the terminals: nothing is left to be done for them */
 	char why[ORDER_WHY_BYTES], alarm[ORDER_WHY_BYTES];
 };
+
+/* --- one start of a user at a time --- */
+
+static bool may_start(struct park *park)
+{
+	const uint32_t uid = watch_facts(park->watch)->uid;
+
+	if (park->starting)
+		return true;
+	for (const struct park *one = *park->setup.starting; one; one = one->next_starting)
+		if (watch_facts(one->watch)->uid == uid)
+			return false;
+	park->next_starting = *park->setup.starting;
+	*park->setup.starting = park;
+	park->starting = true;
+	return true;
+}
+
+static void has_started(struct park *park)
+{
+	struct park **at = park->setup.starting;
+
+	if (!park->starting)
+		return;
+	while (*at != park)
+		at = &(*at)->next_starting;
+	*at = park->next_starting;
+	park->starting = false;
+}
 
 /* --- ends --- */
 
@@ -67,6 +98,7 @@ static void cancel_all(struct park *park)
 
 static int64_t give_up(struct park *park, int result)
 {
+	has_started(park);
 	cancel_all(park);
 	park->result = result;
 	park->stage = STAGE_DONE;
@@ -90,6 +122,7 @@ void park_free(struct park *park)
 {
 	if (!park)
 		return;
+	has_started(park);
 	park_stop_end(&park->stop);
 	for (size_t i = 0; i < park->n; i++) {
 		/* After the cut it is for the keeper to let output go on. */
@@ -188,6 +221,8 @@ static int64_t step_start(struct park *park, int64_t now_ns)
 	struct park_terminal *terminal = &park->terminals[park->at];
 	int r;
 
+	if (!may_start(park))
+		return now_ns + START_LOOK_NS;
 	if (terminal->state == PARK_NEW) {
 		r = park_terminal_ask(terminal, park->watch, &park->order.park, &park->setup);
 		if (r < 0)
@@ -199,8 +234,10 @@ static int64_t step_start(struct park *park, int64_t now_ns)
 		r = -ETIMEDOUT;
 	if (r < 0)
 		return failed_start(park, r);
-	if (r == 1 && ++park->at == park->n)
+	if (r == 1 && ++park->at == park->n) {
+		has_started(park);
 		park->stage = STAGE_NOTICE;
+	}
 	return r == 1 ? now_ns : now_ns + START_LOOK_NS;
 }
 

@@ -1,7 +1,8 @@
 /*
  * Ends one connection and keeps what runs in its terminals, step by step.
  *
- *   start    a keeper (keeper/keeper.h) for each terminal, one after the other.  A keeper that holds
+ *   start    a keeper (keeper/keeper.h) for each terminal, one after the other, and one park of a user after
+ *            the other: ParkMax counts the keepers that listen, and they do when they have started.  A keeper that holds
  *            a terminal releases its output when this process is killed: so nothing is stopped
  *            before all of them hold theirs
  *   notice   a line on the terminals
@@ -28,7 +29,8 @@ struct park;
 struct park_setup {
 	int starter; /* of act/helper.h; borrowed */
 	const char *runtime_dir;
-	int64_t realtime_ns; /* CLOCK_REALTIME, now */
+	int64_t realtime_ns;	/* CLOCK_REALTIME, now */
+	struct park **starting; /* the first of all parks in that stage; one for all of them */
 };
 
 /* `watch` and `setup` (but its time) are borrowed for as long as the park lives. -EBUSY: the session

@@ -66,6 +66,32 @@ static void what_cannot_be_read(void **state)
 	}
 }
 
+/* On a forwarded unix socket nothing is counted: what moves there is input or output in the ledger. Our own line is
+ * neither. */
+static void a_forward_without_counts(void **state)
+{
+	const struct order_guard guard = { .plain_in = 100,
+					   .plain_out = 50,
+					   .observed_at_ns = VERDICT_NS,
+					   .uses = USE_BIT(USE_INPUT) | USE_BIT(USE_TRAFFIC),
+					   .notice_bytes = 30 };
+	struct sample sample = sample_of(0, -5 * NS_PER_S);
+
+	(void)state;
+	sample.known |= SAMPLE_UNMEASURED;
+	sample.rchar = 80;
+	assert_int_equal(guard_judge(&sample, false, &guard), 0);
+	sample.rchar = 81;
+	assert_int_equal(guard_judge(&sample, false, &guard), -EBUSY);
+	sample.known &= ~(uint32_t)SAMPLE_UNMEASURED;
+	assert_int_equal(guard_judge(&sample, false, &guard), 0);
+	sample = sample_of(1, -5 * NS_PER_S);
+	sample.rchar = 50;
+	assert_int_equal(guard_judge(&sample, false, &guard), 0);
+	sample.known |= SAMPLE_UNMEASURED;
+	assert_int_equal(guard_judge(&sample, false, &guard), -EBUSY);
+}
+
 static void a_host_answers(void **state)
 {
 	const struct order_guard host = { .observed_at_ns = VERDICT_NS, .alive = ORDER_ALIVE_HOST };
@@ -127,9 +153,13 @@ static void a_signal_key_in_a_terminal(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_came),	       cmocka_unit_test(a_key_comes),
-		cmocka_unit_test(what_cannot_be_read), cmocka_unit_test(a_host_answers),
-		cmocka_unit_test(a_terminal_is_read),  cmocka_unit_test(a_signal_key_in_a_terminal),
+		cmocka_unit_test(nothing_came),
+		cmocka_unit_test(a_key_comes),
+		cmocka_unit_test(what_cannot_be_read),
+		cmocka_unit_test(a_host_answers),
+		cmocka_unit_test(a_forward_without_counts),
+		cmocka_unit_test(a_terminal_is_read),
+		cmocka_unit_test(a_signal_key_in_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

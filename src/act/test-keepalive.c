@@ -22,7 +22,7 @@ static void what_was_there_comes_back(void **state)
 	struct order_keepalive before, now;
 	struct order_tuned done = { .handle = 7 };
 	struct fake_session session;
-	struct watch *watch = fake_session_start(&session, false);
+	struct watch *watch = fake_session_start(&session, FORWARD_NONE);
 
 	(void)state;
 	assert_int_equal(keepalive_read(watch, &before), 0);
@@ -46,7 +46,7 @@ static void nothing_is_forgotten_when_nothing_can_be_read(void **state)
 	struct order_keepalive before;
 	struct order_tuned done = { .handle = 7 };
 	struct fake_session session;
-	struct watch *watch = fake_session_start(&session, false);
+	struct watch *watch = fake_session_start(&session, FORWARD_NONE);
 
 	(void)state;
 	assert_int_equal(keepalive_read(watch, &before), 0);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <termios.h>
@@ -22,7 +21,10 @@
 enum {
 	KEYS_BYTES = 4096, /* what a terminal gives at once */
 	FROM_BYTES = 2 * (FRAME_HEAD_BYTES + FRAME_MOST_BYTES),
-	TO_BYTES = 64 * 1024, /* keys are not read while the keeper does not take more than this */
+	TO_BYTES =
+		64 * 1024, /* keys are not read while this much is on its way to the keeper ... */
+	STUCK_MS = 1000,   /* ... unless it takes nothing for so long: one may be the escape */
+	TO_MOST_BYTES = 64 << 20, /* what comes then is lost, and the bell says so */
 	LEAVE_WITHIN_MS =
 		1000, /* or without the keeper: it has a slow line or unread keys before it */
 };
@@ -44,38 +46,65 @@ struct attach {
 	bool ended;
 	bool alone;	       /* it ended without a last word of the keeper */
 	int64_t leave_ms;      /* when it was told to leave; 0: not yet */
+	int64_t sent_ms;       /* when the keeper has last taken something */
 	const uint8_t *output; /* of the current frame, not written yet */
 	size_t n_output;
 	size_t from_at, from_n; /* of `from`: taken, there */
 	size_t to_at, to_n;	/* of `to`: sent, there */
+	size_t to_size;
+	uint8_t *to; /* owned */
 	uint8_t from[FROM_BYTES];
-	uint8_t to[TO_BYTES + KEYS_BYTES + 64];
 };
 
-int attach_size(uint16_t *ret_rows, uint16_t *ret_columns)
+int attach_size(struct winsize *ret_size)
 {
 	struct winsize size;
 
 	if (!isatty(STDIN_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
 		return -ENOTTY;
-	*ret_rows = size.ws_row > 0 ? size.ws_row : 24;
-	*ret_columns = size.ws_col > 0 ? size.ws_col : 80;
+	size.ws_row = size.ws_row > 0 ? size.ws_row : 24;
+	size.ws_col = size.ws_col > 0 ? size.ws_col : 80;
+	*ret_size = size;
 	return 0;
 }
 
-static void queue(struct attach *attach, enum frame_type type, const void *bytes, size_t n)
+static size_t to_waiting(const struct attach *attach)
 {
-	if (attach->to_at > 0) {
-		memmove(attach->to, attach->to + attach->to_at, attach->to_n - attach->to_at);
-		attach->to_n -= attach->to_at;
+	return attach->to_n - attach->to_at;
+}
+
+/* Moves what waits only when more than that has been sent. */
+static bool make_room(struct attach *attach, size_t n)
+{
+	const size_t waiting = to_waiting(attach);
+	const size_t size = attach->to_size > 0 ? 2 * attach->to_size : 2 * TO_BYTES;
+	uint8_t *more;
+
+	if (attach->to_at > waiting) {
+		memmove(attach->to, attach->to + attach->to_at, waiting);
+		attach->to_n = waiting;
 		attach->to_at = 0;
 	}
-	if (sizeof(attach->to) - attach->to_n < FRAME_HEAD_BYTES + n)
-		return;
+	if (attach->to_size - attach->to_n >= n)
+		return true;
+	more = waiting + n <= TO_MOST_BYTES ? realloc(attach->to, size) : NULL;
+	if (!more)
+		return false;
+	attach->to = more;
+	attach->to_size = size;
+	return true;
+}
+
+/* False: there is no room for it. */
+static bool queue(struct attach *attach, enum frame_type type, const void *bytes, size_t n)
+{
+	if (!make_room(attach, FRAME_HEAD_BYTES + n))
+		return false;
 	frame_head(type, n, attach->to + attach->to_n);
 	if (n > 0)
 		memcpy(attach->to + attach->to_n + FRAME_HEAD_BYTES, bytes, n);
 	attach->to_n += FRAME_HEAD_BYTES + n;
+	return true;
 }
 
 static void finish(struct attach *attach, int how, int32_t status)
@@ -89,12 +118,13 @@ static void finish(struct attach *attach, int how, int32_t status)
 
 static void send_queued(struct attach *attach)
 {
-	const ssize_t n = send(attach->fd, attach->to + attach->to_at, attach->to_n - attach->to_at,
+	const ssize_t n = send(attach->fd, attach->to + attach->to_at, to_waiting(attach),
 			       MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	if (n >= 0)
+	if (n >= 0) {
 		attach->to_at += (size_t)n;
-	else if (errno != EAGAIN && errno != EINTR && errno != EPIPE && errno != ECONNRESET)
+		attach->sent_ms = clock_now_ms();
+	} else if (errno != EAGAIN && errno != EINTR && errno != EPIPE && errno != ECONNRESET)
 		finish(attach, ATTACH_LOST, -1);
 	/* Its last words may still be there to read: their end is the end. */
 	else if (errno == EPIPE || errno == ECONNRESET)
@@ -141,6 +171,7 @@ static void take_frame(struct attach *attach, const struct frame *frame)
 	case FRAME_INPUT:
 	case FRAME_WINDOW:
 	case FRAME_DETACH:
+	case FRAME_PIXELS:
 		break;
 	}
 }
@@ -209,10 +240,10 @@ static void read_keys(struct attach *attach)
 		return;
 	}
 	wish = escape_take(&attach->escape, keys, (size_t)n, passed, &n_passed);
-	if (n_passed > 0)
-		queue(attach, FRAME_INPUT, passed, n_passed);
+	if (n_passed > 0 && !queue(attach, FRAME_INPUT, passed, n_passed))
+		(void)!write(STDOUT_FILENO, "\a", 1);
 	if (wish == ESCAPE_LEAVE && attach->leave_ms == 0) {
-		queue(attach, FRAME_DETACH, NULL, 0);
+		(void)queue(attach, FRAME_DETACH, NULL, 0);
 		attach->leave_ms = clock_now_ms();
 	} else if (wish == ESCAPE_HELP) {
 		print_help(attach->escape.character);
@@ -222,13 +253,15 @@ static void read_keys(struct attach *attach)
 
 static void send_size(struct attach *attach)
 {
-	uint16_t rows, columns;
+	struct winsize size;
 	uint8_t bytes[4];
 
-	if (attach_size(&rows, &columns) < 0)
+	if (attach_size(&size) < 0)
 		return;
-	frame_put_window(rows, columns, bytes);
-	queue(attach, FRAME_WINDOW, bytes, sizeof(bytes));
+	frame_put_window(size.ws_ypixel, size.ws_xpixel, bytes);
+	(void)queue(attach, FRAME_PIXELS, bytes, sizeof(bytes));
+	frame_put_window(size.ws_row, size.ws_col, bytes);
+	(void)queue(attach, FRAME_WINDOW, bytes, sizeof(bytes));
 	send_queued(attach);
 }
 
@@ -271,31 +304,31 @@ static void leave(struct attach *attach)
 	finish(attach, ATTACH_LET_GO, 0);
 }
 
-/* For poll(2). */
-static int patience(const struct attach *attach)
+/* For poll(2): until so long after that. */
+static int left_ms(int64_t since_ms, int64_t for_ms)
 {
-	const int64_t left_ms = attach->leave_ms + LEAVE_WITHIN_MS - clock_now_ms();
+	const int64_t ms = since_ms + for_ms - clock_now_ms();
 
-	if (attach->leave_ms == 0)
-		return -1;
-	return left_ms > 0 ? (int)left_ms : 0;
+	return ms > 0 ? (int)ms : 0;
 }
 
 static void turn(struct attach *attach)
 {
-	const int wait_ms = patience(attach);
+	const int stuck_ms = to_waiting(attach) < TO_BYTES ? 0 : left_ms(attach->sent_ms, STUCK_MS);
+	int wait_ms = stuck_ms > 0 ? stuck_ms : -1;
 	const int terminal = attach->terminal >= 0 ? attach->terminal : STDOUT_FILENO;
 	const short if_output = attach->n_output > 0 ? POLLOUT : 0;
-	const short if_queued = attach->to_n > attach->to_at ? POLLOUT : 0;
+	const short if_queued = to_waiting(attach) > 0 ? POLLOUT : 0;
 	struct pollfd fds[] = {
 		{ .fd = attach->fd,
 		  .events = (short)((attach->n_output == 0 ? POLLIN : 0) | if_queued) },
-		{ .fd = attach->to_n - attach->to_at < TO_BYTES ? STDIN_FILENO : -1,
-		  .events = POLLIN },
+		{ .fd = stuck_ms == 0 ? STDIN_FILENO : -1, .events = POLLIN },
 		{ .fd = attach->signals, .events = POLLIN },
 		{ .fd = if_output ? terminal : -1, .events = if_output },
 	};
 
+	if (attach->leave_ms != 0)
+		wait_ms = left_ms(attach->leave_ms, LEAVE_WITHIN_MS);
 	if (wait_ms == 0) {
 		leave(attach);
 		return;
@@ -369,5 +402,6 @@ int attach_run(int fd, int escape_character, struct attach_end *ret_end)
 	while (!attach->ended)
 		turn(attach);
 	put_back(attach);
+	free(attach->to);
 	return 0;
 }

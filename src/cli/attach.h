@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/ioctl.h>
 
 struct attach_end {
 	enum { ATTACH_ENDED, ATTACH_LET_GO, ATTACH_LOST, ATTACH_SIGNAL } how;
@@ -14,8 +15,9 @@ struct attach_end {
 	char reason[256]; /* LET_GO: foreign text */
 };
 
-/* The size of the terminal, and whether there is one on standard input and output. -ENOTTY. */
-int attach_size(uint16_t *ret_rows, uint16_t *ret_columns);
+/* The size of the terminal, with rows and columns always, and whether there is one on standard input and
+ * output. -ENOTTY. */
+int attach_size(struct winsize *ret_size);
 
 /* Until one side ends. `fd` stays the caller's; the reply to Attach has been taken from it.
  * Negative errno when the terminal cannot be used. */

@@ -16,6 +16,7 @@ struct search {
 	struct audit_detail *detail;
 	unsigned depth;
 	bool found;
+	bool lost; /* what could not be listed may hold it */
 };
 
 static void search_file(void *context, const char *path);
@@ -27,11 +28,12 @@ static void search_included(struct search *search, const struct audit_detail *de
 	char pattern[SSHD_FILE_VALUE_BYTES], full[SSHD_FILE_VALUE_BYTES + 16];
 
 	(void)detail;
-	while (!search->found && sshd_file_argument(&value, pattern, sizeof(pattern))) {
+	while (!search->found && !search->lost &&
+	       sshd_file_argument(&value, pattern, sizeof(pattern))) {
 		full[0] = '\0';
 		if (text_append(full, sizeof(full), "%s%s", pattern[0] == '/' ? "" : "/etc/ssh/",
 				pattern))
-			file_each(full, search_file, search);
+			search->lost = file_each(full, search_file, search) < 0 || search->lost;
 	}
 }
 
@@ -41,7 +43,7 @@ static void search_text(struct search *search, const char *path, const char *tex
 	struct sshd_file_cursor cursor = { .at = text, .end = text + size };
 	struct sshd_file_line line;
 
-	while (!search->found && sshd_file_next(&cursor, &line)) {
+	while (!search->found && !search->lost && sshd_file_next(&cursor, &line)) {
 		if (strcasecmp(line.keyword, "include") == 0) {
 			search_included(search, search->detail, line.value);
 			continue;

@@ -72,7 +72,9 @@ static bool has(const json_t *array, const json_t *wanted)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(array, i, one) if (json_equal(one, wanted)) return true;
+	json_array_foreach (array, i, one)
+		if (json_equal(one, wanted))
+			return true;
 	return false;
 }
 

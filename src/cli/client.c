@@ -157,7 +157,7 @@ static void say_lines(const json_t *parameters)
 	const json_t *problem;
 	size_t i;
 
-	json_array_foreach(json_object_get(parameters, "problems"), i, problem)
+	json_array_foreach (json_object_get(parameters, "problems"), i, problem)
 		output_error("%s", json_string_value(problem) ? json_string_value(problem) : "?");
 }
 

@@ -5,12 +5,10 @@
 #include <unistd.h>
 
 #include "audit/audit.h"
-#include "base/cleanup.h"
-#include "base/pids.h"
-#include "base/text.h"
 #include "cli/audit-output.h"
 #include "cli/command.h"
 #include "cli/host-case.h"
+#include "cli/multiplexers.h"
 #include "cli/output.h"
 #include "config.h"
 
@@ -18,38 +16,6 @@
 #define EXIT_PASSED	  COMMAND_OK
 #define EXIT_FAILED_CHECK COMMAND_FAILED
 #define EXIT_BLIND	  COMMAND_USAGE
-
-/* 1: a server of tmux or screen; names as the kernel keeps them (the first 15 bytes). */
-static int is_multiplexer(int32_t pid)
-{
-	char path[64], name[32] = "";
-	auto_fclose FILE *file = NULL;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	file = fopen(path, "re");
-	if (!file || !fgets(name, sizeof(name), file))
-		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
-	return text_starts(name, "tmux: server") || text_starts(name, "screen");
-}
-
-static int count_multiplexer(void *context, int32_t pid)
-{
-	int64_t *n = context;
-	int r = is_multiplexer(pid);
-
-	if (r > 0)
-		(*n)++;
-	return r < 0 ? r : 0;
-}
-
-/* -errno: they cannot be counted. */
-static int64_t count_multiplexers(void)
-{
-	int64_t n = 0;
-	int r = pids_each(count_multiplexer, &n);
-
-	return r < 0 ? r : n;
-}
 
 static int load_profile(const struct arguments *arguments, const struct config *config,
 			struct profile **ret_profile)
@@ -84,7 +50,7 @@ static enum command_exit audit_case(const struct arguments *arguments,
 					   .config = host_case->config,
 					   .running = host_case->running,
 					   .stale = host_case->stale,
-					   .multiplexers = count_multiplexers(),
+					   .multiplexers = multiplexers_count(),
 					   .scopes = HAVE_SYSTEMD &&
 						     access("/run/systemd/system", F_OK) == 0,
 					   .query = host_case->query };

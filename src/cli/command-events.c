@@ -34,8 +34,9 @@ static void put_event(const json_t *event)
 		(void)printf(" session %lld", (long long)json_integer_value(id));
 	put_with(" of ", string_of(event, "user"));
 	put_with(" from ", string_of(event, "from"));
-	json_array_foreach(json_object_get(event, "tty"), i, tty) put_with(
-		i == 0 ? " on " : ",", json_string_value(tty) ? json_string_value(tty) : "");
+	json_array_foreach (json_object_get(event, "tty"), i, tty)
+		put_with(i == 0 ? " on " : ",",
+			 json_string_value(tty) ? json_string_value(tty) : "");
 	put_with(": ", string_of(event, "reason"));
 	if (json_is_integer(rule))
 		(void)printf(" (rule %lld)", (long long)json_integer_value(rule));

@@ -54,8 +54,8 @@ static void join_ttys(const json_t *ttys, char *text, size_t size)
 	size_t i;
 
 	text[0] = '\0';
-	json_array_foreach(ttys, i, tty)(void)
-		text_append(text, size, "%s%s", i > 0 ? "," : "", json_string_value(tty));
+	json_array_foreach (ttys, i, tty)
+		(void)text_append(text, size, "%s%s", i > 0 ? "," : "", json_string_value(tty));
 	if (text[0] == '\0')
 		(void)text_append(text, size, "-");
 }
@@ -173,8 +173,7 @@ static int take_sessions(struct listing *listing, json_t *sessions)
 
 	if (listing->whole)
 		return json_array_extend(listing->whole, sessions) < 0 ? -ENOMEM : 0;
-	json_array_foreach(sessions, i, session)
-	{
+	json_array_foreach (sessions, i, session) {
 		r = list_session(listing, session);
 		if (r < 0)
 			break;

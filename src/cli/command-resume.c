@@ -130,12 +130,12 @@ static enum command_exit resume(const struct parked *parked, bool steal, int esc
 	enum command_exit result = COMMAND_FAILED;
 	const char *term = getenv("TERM");
 	struct attach_end end = { .how = ATTACH_LOST };
-	uint16_t rows, columns;
+	struct winsize size;
 	json_t *reply = NULL;
 	auto_close int fd = -1;
 	int r;
 
-	if (attach_size(&rows, &columns) < 0) {
+	if (attach_size(&size) < 0) {
 		output_error("resume needs a terminal on standard input and output");
 		return result;
 	}
@@ -148,8 +148,10 @@ static enum command_exit resume(const struct parked *parked, bool steal, int esc
 	}
 	say_begin(parked, escape);
 	result = parked_call(fd, "io.sshidle.keeper.Attach",
-			     json_pack("{s:i,s:i,s:b,s:s}", "rows", (int)rows, "cols", (int)columns,
-				       "steal", steal, "term", term ? term : ""),
+			     json_pack("{s:i,s:i,s:i,s:i,s:b,s:s}", "rows", (int)size.ws_row,
+				       "cols", (int)size.ws_col, "xpixel", (int)size.ws_xpixel,
+				       "ypixel", (int)size.ws_ypixel, "steal", steal, "term",
+				       term ? term : ""),
 			     &reply);
 	json_decref(reply);
 	if (result != COMMAND_OK)

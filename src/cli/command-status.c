@@ -38,15 +38,13 @@ static void put_status(const json_t *status)
 		"so far          %lld warned, %lld ended, %lld parked, %lld held back by MaxCuts\n",
 		integer_of(status, "warnings"), integer_of(status, "cuts"),
 		integer_of(status, "parks"), integer_of(status, "held"));
-	json_array_foreach(json_object_get(status, "temporary_rules"), i, trouble)
-	{
+	json_array_foreach (json_object_get(status, "temporary_rules"), i, trouble) {
 		(void)printf("%sin force%s        ", output_style(STYLE_ATTENTION),
 			     output_style_end());
 		output_put(json_string_value(trouble) ? json_string_value(trouble) : "?");
 		(void)putchar('\n');
 	}
-	json_array_foreach(json_object_get(status, "troubles"), i, trouble)
-	{
+	json_array_foreach (json_object_get(status, "troubles"), i, trouble) {
 		(void)printf("%strouble%s         ", output_style(STYLE_ATTENTION),
 			     output_style_end());
 		output_put(json_string_value(trouble) ? json_string_value(trouble) : "?");

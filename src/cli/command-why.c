@@ -118,7 +118,8 @@ static void put_channel(const json_t *channel)
 		put_span(channel, "ends_in_s");
 	}
 	(void)putchar('\n');
-	json_array_foreach(json_object_get(channel, "uses"), i, use) put_use(use);
+	json_array_foreach (json_object_get(channel, "uses"), i, use)
+		put_use(use);
 }
 
 static void put_explanation(const json_t *explanation)
@@ -131,11 +132,11 @@ static void put_explanation(const json_t *explanation)
 	put_verdict(explanation, session);
 	put_heading("  open in it:");
 	(void)putchar('\n');
-	json_array_foreach(json_object_get(explanation, "channels"), i, item) put_channel(item);
+	json_array_foreach (json_object_get(explanation, "channels"), i, item)
+		put_channel(item);
 	put_heading("  facts:");
 	(void)putchar('\n');
-	json_array_foreach(json_object_get(explanation, "facts"), i, item)
-	{
+	json_array_foreach (json_object_get(explanation, "facts"), i, item) {
 		(void)fputs("    ", stdout);
 		output_put(json_string_value(item) ? json_string_value(item) : "");
 		(void)putchar('\n');

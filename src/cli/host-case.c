@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <time.h>
 
 #include "base/cleanup.h"
+#include "base/groups.h"
 #include "base/text.h"
 #include "cli/client.h"
 #include "cli/output.h"
@@ -22,23 +22,14 @@
 
 static enum command_exit load_user(const char *name, struct host_case *host_case)
 {
-	struct passwd *user = getpwnam(name);
-	gid_t gids[HOST_CASE_GROUPS_MAX];
-	int n = HOST_CASE_GROUPS_MAX;
+	int r = groups_read(name, &host_case->groups);
 
-	if (!user)
+	if (r == -ENOENT)
 		return command_usage(NULL, "there is no user \"%s\"", name);
-	if (getgrouplist(name, user->pw_gid, gids, &n) < 0)
-		n = HOST_CASE_GROUPS_MAX;
-	for (int i = 0; i < n; i++) {
-		const struct group *group = getgrgid(gids[i]);
-		char *copy = group ? strdup(group->gr_name) : NULL;
-
-		if (copy)
-			host_case->groups[host_case->query.n_groups++] = copy;
-	}
 	host_case->query.user = name;
-	host_case->query.groups = (const char *const *)host_case->groups;
+	host_case->query.groups = (const char *const *)host_case->groups.names;
+	host_case->query.n_groups = host_case->groups.n;
+	host_case->query.groups_unknown = r < 0;
 	return COMMAND_OK;
 }
 
@@ -124,6 +115,11 @@ static void load_sshidle(const struct arguments *arguments, struct host_case *ho
 	(void)text_copy(path, host_case->config_path, sizeof(host_case->config_path));
 	if (load_config(path, host_case) < 0)
 		host_case->config = NULL;
+	if (host_case->config && host_case->query.groups_unknown &&
+	    config_asks(host_case->config, CRITERION_GROUP))
+		output_error("the groups of %s cannot be told; of the rules that ask for a group "
+			     "the most lenient hold",
+			     host_case->query.user);
 	if (host_case->running && host_case->config)
 		host_case->stale = !used || !same_file(path, used) || changed_since(path, loaded) ||
 				   any_changed_since(host_case->config, loaded);
@@ -160,8 +156,7 @@ void host_case_left_out(const struct settings_host *host)
 
 void host_case_deinit(struct host_case *host_case)
 {
-	for (size_t i = 0; i < host_case->query.n_groups; i++)
-		free(host_case->groups[i]);
+	groups_deinit(&host_case->groups);
 	config_free(host_case->config);
 	free(host_case->host);
 	memset(host_case, 0, sizeof(*host_case));

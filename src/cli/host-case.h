@@ -6,12 +6,11 @@
 
 #include <stdbool.h>
 
+#include "base/groups.h"
 #include "cli/command.h"
 #include "core/config.h"
 #include "core/policy.h"
 #include "core/settings.h"
-
-#define HOST_CASE_GROUPS_MAX 256
 
 struct host_case {
 	struct settings_host *host; /* owned */
@@ -20,7 +19,7 @@ struct host_case {
 	bool running;		    /* sshidled answers */
 	bool stale;		    /* ... but has read another file, or an older state of it */
 	struct policy_query query;  /* user, groups and address; NULL without --user and --from */
-	char *groups[HOST_CASE_GROUPS_MAX]; /* owned each */
+	struct groups groups;	    /* those of the query */
 };
 
 /*

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <glob.h>
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
@@ -27,6 +26,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/prove-private.h"
@@ -190,12 +190,12 @@ static void clean_leftover(const char *directory)
 
 void prove_clean_leftovers(void)
 {
-	glob_t found = { 0 };
+	struct files found = { 0 };
 
-	if (glob(PROVE_BASE PROVE_PREFIX "??????", GLOB_NOSORT, NULL, &found) == 0)
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			clean_leftover(found.gl_pathv[i]);
-	globfree(&found);
+	(void)files_find(PROVE_BASE PROVE_PREFIX "??????", &found);
+	for (size_t i = 0; i < found.n; i++)
+		clean_leftover(found.paths[i]);
+	files_deinit(&found);
 }
 
 /* Out of reach of the terminal's signals; nothing but the end of the pipe ends the wait. */

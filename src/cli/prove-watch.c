@@ -205,8 +205,7 @@ static bool learn_pid(const struct loop *loop, struct prove_case *one)
 
 	if (client_call(loop->watch->arguments, "io.sshidle.List", NULL, &reply) != COMMAND_OK)
 		return false;
-	json_array_foreach(json_object_get(reply, "sessions"), i, session)
-	{
+	json_array_foreach (json_object_get(reply, "sessions"), i, session) {
 		const char *from = json_string_value(json_object_get(session, "from"));
 
 		if (from && text_equal(from, one->address))

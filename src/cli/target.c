@@ -39,9 +39,9 @@ static bool has_tty(const json_t *session, const char *tty)
 	const json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(session, "tty"), i,
-			   one) if (json_string_value(one) &&
-				    text_equal(json_string_value(one), tty)) return true;
+	json_array_foreach (json_object_get(session, "tty"), i, one)
+		if (json_string_value(one) && text_equal(json_string_value(one), tty))
+			return true;
 	return false;
 }
 
@@ -71,8 +71,7 @@ static json_int_t find_by_ancestors(const json_t *sessions)
 	for (pid_t pid = getppid(); pid > 1 && n < ANCESTORS_MAX; pid = parent_of(pid))
 		ancestors[n++] = pid;
 	nearest = n;
-	json_array_foreach(sessions, i, session)
-	{
+	json_array_foreach (sessions, i, session) {
 		const json_int_t pid = json_integer_value(json_object_get(session, "pid"));
 
 		for (size_t j = 0; j < nearest; j++) {
@@ -105,7 +104,9 @@ static json_int_t find_by_connection(const json_t *sessions)
 	const json_t *session;
 	size_t i;
 
-	json_array_foreach(sessions, i, session) if (is_connection(session)) return id_of(session);
+	json_array_foreach (sessions, i, session)
+		if (is_connection(session))
+			return id_of(session);
 	return 0;
 }
 
@@ -157,8 +158,7 @@ static enum command_exit find_by_terminal(const json_t *sessions, const char *tt
 	int best = 1;
 
 	*ret_id = 0;
-	json_array_foreach(sessions, i, session)
-	{
+	json_array_foreach (sessions, i, session) {
 		const int like = likeness(session, tty, here, named);
 
 		if (like < best)

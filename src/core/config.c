@@ -214,6 +214,15 @@ int config_join(const struct config *first, const struct config *config, struct 
 	return 0;
 }
 
+bool config_asks(const struct config *config, enum config_criterion_id id)
+{
+	for (size_t i = 0; i < config->n_blocks; i++)
+		for (size_t j = 0; j < config->blocks[i].n_criteria; j++)
+			if (config->blocks[i].criteria[j].id == id)
+				return true;
+	return false;
+}
+
 int64_t config_default(size_t setting)
 {
 	return defaults[setting];
@@ -325,11 +334,12 @@ static bool alive_spares(size_t setting, int64_t number, int64_t than)
 	return than != 0 && (number == 0 || number > than);
 }
 
-/* Work keeps a session longer, and less of it is needed. */
-static bool work_spares(size_t setting, int64_t number, int64_t than)
+/* More is longer, or more that is kept. */
+static bool more_spares(size_t setting)
 {
-	return (setting == SETTING_WORK_MAX && number > than) ||
-	       (setting == SETTING_WORK_THRESHOLD && number < than);
+	return setting < SETTING_IDLE_TIMEOUT + KIND_N || setting == SETTING_AFTER_CUT ||
+	       setting == SETTING_WORK_MAX || setting == SETTING_KEEP_MAX ||
+	       setting == SETTING_PARK_LIFETIME || setting == SETTING_PARK_MAX;
 }
 
 /* What keeps more of the session: nothing done, its work kept, nothing kept. */
@@ -345,15 +355,14 @@ static void merge_lenient(const struct config_block *block, struct config_value 
 {
 	for (size_t i = 0; i < SETTING_N; i++) {
 		const struct config_value *value = &block->values[i];
-		bool is_limit = i < SETTING_IDLE_TIMEOUT + KIND_N;
 		bool is_use = i >= SETTING_COUNTS_AS_USE && i < SETTING_COUNTS_AS_USE + KIND_N;
 
 		if (!value->source)
 			continue;
-		if ((is_limit && value->number > values[i].number) ||
+		if ((more_spares(i) && value->number > values[i].number) ||
+		    (i == SETTING_WORK_THRESHOLD && value->number < values[i].number) ||
 		    action_spares(i, value->number, values[i].number) ||
-		    alive_spares(i, value->number, values[i].number) ||
-		    work_spares(i, value->number, values[i].number))
+		    alive_spares(i, value->number, values[i].number))
 			values[i] = *value;
 		if (is_use)
 			values[i].number |= value->number;

@@ -89,6 +89,9 @@ int config_add_criterion(struct config *config, size_t block, enum config_criter
 /* Keeps a source text for the life of the configuration. -ENOMEM. */
 int config_add_source(struct config *config, const char *source, const char **ret_source);
 
+/* Whether any Match asks for it. */
+bool config_asks(const struct config *config, enum config_criterion_id id);
+
 /* Sets a value unless the block has one already: then false. */
 bool config_set(struct config *config, size_t block, size_t setting, int64_t number,
 		const char *source);

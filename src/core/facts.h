@@ -83,6 +83,9 @@ enum sample_known {
 	SAMPLE_NO_PING = 1 << 6,  /* a ping was asked for and could not be sent */
 	SAMPLE_DESCRIPTORS = 1 << 7, /* n_descriptors */
 	SAMPLE_SETTLED = 1 << 8,     /* not a lack: all that the kernel has sent is acknowledged */
+	SAMPLE_PARENT = 1 << 9,	     /* parent_rchar, parent_wchar */
+	SAMPLE_UNMEASURED = 1 << 10, /* not a lack: a forwarded connection is open on which the
+				      kernel counts nothing (a unix socket) */
 };
 
 /* What a sample must know for a reading of the ledger. */
@@ -132,8 +135,12 @@ struct sample {
 	uint64_t forward_written;
 	uint64_t forward_read;
 	uint32_t forward_opened; /* forwarded sockets first seen so far */
-	uint32_t reserved;	 /* 0 */
-	uint32_t known;		 /* enum sample_known */
+	/* The lower half of the same two of the process that the ledger process asks to sign (OpenSSH's
+	 * monitor), read before io.  As of the last time that more moved than the server's own protocol:
+	 * it moves for nothing else that the ledger process does. */
+	uint32_t parent_rchar, parent_wchar;
+	uint32_t reserved; /* 0 */
+	uint32_t known;	   /* enum sample_known */
 	uint32_t n_channels;
 	struct channel_sample channels[FACTS_CHANNELS_MAX];
 };

@@ -14,6 +14,9 @@
 /* A look at which nothing is due is taken at least so often, also of a session at which nothing moves. */
 #define RESTING_NS (600 * NS_PER_S)
 
+/* The line of a warning is told from output for 2 s (core/ledger.c): it is looked for within these. */
+#define WARNED_LOOK_NS (1 * NS_PER_S)
+
 /* So long a connection without a channel is looked at as often as possible. */
 #define NEW_FOR_NS (10 * NS_PER_S)
 
@@ -243,12 +246,13 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 	if (now_ns >= verdict.end_at_ns) {
 		bool done = session_channel_notes(channel)->hung_up_at_ns >= verdict.end_at_ns;
 
-		verdict.rule = brake ? RULE_HELD : RULE_TERMINAL_HANGUP;
-		verdict.held = RULE_TERMINAL_HANGUP;
+		verdict.rule = verdict.held = RULE_TERMINAL_HANGUP;
 		if (action == ACTION_REPORT)
 			verdict.action = done ? VERDICT_NONE : VERDICT_REPORT;
-		else if (!brake)
-			verdict.action = done ? VERDICT_NONE : VERDICT_HANGUP_TERMINAL;
+		else if (!done && brake)
+			verdict.rule = RULE_HELD;
+		else if (!done)
+			verdict.action = VERDICT_HANGUP_TERMINAL;
 	}
 	*ret_verdict = verdict;
 	return true;
@@ -422,5 +426,7 @@ struct verdict judge(const struct session *session, int64_t now_ns, bool brake)
 		verdict.quiet_every_ns = rhythm_ns;
 	else
 		verdict.next_look_ns = least(verdict.next_look_ns, add(now_ns, rhythm_ns));
+	if (verdict.action == VERDICT_WARN || verdict.action == VERDICT_WARN_TERMINAL)
+		verdict.next_look_ns = least(verdict.next_look_ns, add(now_ns, WARNED_LOOK_NS));
 	return verdict;
 }

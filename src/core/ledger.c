@@ -16,8 +16,10 @@
 /* The question to the monitor and its answer: a key and a signature, 3,380 bytes at most (tinyssh). More
  * is a user whose small packets were joined on the way, as those of a slow line are. */
 #define REKEY_PLAIN_MOST 8192
-/* So many samples in a row may find a rekey under way, 20 ms apart. */
+/* So many samples in a row may find a rekey under way, 20 ms apart ... */
 #define REKEY_LOOKS_MOST 50
+/* ... and so many a question or an answer that one side has written and the other not yet read. */
+#define REKEY_ANSWER_LOOKS_MOST 3
 
 /* So many samples in a row with data on the socket that the io counters did not see: the server
  * moves its data with recv(2) and send(2), which the kernel does not count. */
@@ -219,8 +221,12 @@ static bool may_be_signing(uint64_t in_bytes, uint64_t out_bytes)
 	return false;
 }
 
-static bool may_be_certified(const struct ledger_step *step)
+/* Not where the question has come without a certificate. */
+static bool may_be_certified(const struct ledger *ledger, const struct ledger_step *step)
 {
+	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
+		if (is_signing(&ledger->rekeys[i]))
+			return false;
 	for (size_t i = 0; i < sizeof(signings) / sizeof(signings[0]); i++)
 		if (step->out_bytes >= signings[i].least_bytes &&
 		    is_question(&signings[i], step->in_bytes, CERTIFICATE_BYTES))
@@ -237,13 +243,21 @@ static bool may_have_keys(const struct ledger_step *step)
 	return false;
 }
 
+/* No amount need be known. RSA's question is Ed25519's and a byte, ECDSA's is it and eight: beside the output of a
+ * prompt ^C makes the one of the other. Ed25519's own, which most have, is only another's and exactly eight. */
+static bool is_proved(const struct ledger_step *step)
+{
+	return may_be_signing(step->in_bytes, step->out_bytes) &&
+	       (is_question(&signings[0], step->in_bytes, 0) || !may_have_keys(step));
+}
+
 /* Certificates, and what vendors let the monitor do besides (the audit of Fedora's and its kin). */
 static bool is_known_otherwise(const struct ledger *ledger, const struct ledger_step *step)
 {
 	/* Fewer are no question, but keys that a slow line has joined. */
 	if (step->in_bytes <= QUESTION_BYTES + hashes[0] ||
 	    step->out_bytes < signings[0].least_bytes ||
-	    (may_have_keys(step) && !may_be_certified(step)))
+	    (may_have_keys(step) && !may_be_certified(ledger, step)))
 		return false;
 	for (uint32_t i = 0; i < ledger->n_rekeys; i++)
 		if (ledger->rekeys[i].in_bytes == step->in_bytes &&
@@ -300,20 +314,59 @@ static void rekey_remember(struct ledger *ledger, const struct ledger_step *step
 	(void)ledger_add_rekey(ledger, &new);
 }
 
+/*
+ * All of it was asked of the monitor, to the byte, whatever else passed on the net.  What that reads besides (for GSSAPI
+ * its keytab, for a group /etc/ssh/moduli) makes the sum too large; then the amounts must tell. So does what it
+ * writes besides.
+ */
+static void compare_with_monitor(struct ledger_step *step)
+{
+	if (!step->asked_known || (step->asked_bytes == 0 && step->answered_bytes == 0) ||
+	    step->in_bytes != step->asked_bytes || step->answered_bytes > step->out_bytes)
+		return;
+	step->rekey = true;
+	step->rekey_out = step->out_bytes == step->answered_bytes;
+}
+
+/* Certainly not all of it is a rekey. */
+static bool has_more_than_asked(const struct ledger_step *step)
+{
+	return step->asked_known && step->in_bytes > step->asked_bytes;
+}
+
+/* Of keys without a trace there are few. */
+static bool has_no_keys(const struct ledger *ledger, const struct ledger_step *step)
+{
+	if (has_more_than_asked(step) &&
+	    step->in_bytes - step->asked_bytes <= TERMINAL_SIGNAL_KEYS_MOST)
+		return false;
+	return is_proved(step) || is_known_otherwise(ledger, step);
+}
+
 /* A known amount in a rekey's shape is no use.  A key in the same step changes the amount, and then
  * the step counts. Where no key can have come, no amount need be known. */
+static void compare_with_others(struct ledger *ledger, enum ledger_terminals terminals,
+				struct ledger_step *step)
+{
+	rekey_compare(ledger, step);
+	if (has_more_than_asked(step))
+		step->rekey = step->rekey_out = false;
+	if (!has_more_than_asked(step) || terminals == LEDGER_TERMINALS_UNREAD)
+		rekey_remember(ledger, step);
+	if (terminals == LEDGER_TERMINALS_UNTOUCHED ||
+	    (terminals == LEDGER_TERMINALS_UNREAD && has_no_keys(ledger, step)))
+		step->rekey = true;
+}
+
 static void step_find_rekey(struct ledger *ledger, enum ledger_terminals terminals,
 			    struct ledger_step *step)
 {
 	if (terminals == LEDGER_TERMINALS_TOUCHED || step->reaped ||
-	    (step->in_bytes == 0 && step->out_bytes == 0) || !rekey_shaped(step))
+	    (step->in_bytes == 0 && step->out_bytes == 0))
 		return;
-	rekey_compare(ledger, step);
-	rekey_remember(ledger, step);
-	if (terminals == LEDGER_TERMINALS_UNTOUCHED ||
-	    (terminals == LEDGER_TERMINALS_UNREAD &&
-	     (may_be_signing(step->in_bytes, step->out_bytes) || is_known_otherwise(ledger, step))))
-		step->rekey = true;
+	if (rekey_shaped(step))
+		compare_with_others(ledger, terminals, step);
+	compare_with_monitor(step);
 }
 
 void ledger_expect_notice(struct ledger *ledger, uint64_t bytes, int64_t now_ns)
@@ -373,14 +426,22 @@ static struct ledger_counts counts_of(const struct sample *sample)
 		.forward_read = sample->forward_read,
 		.segments_in = (uint32_t)sample->segments_in,
 		.waiting = (uint32_t)sample->waiting,
+		.parent_rchar = sample->parent_rchar,
+		.parent_wchar = sample->parent_wchar,
 	};
+}
+
+static void ledger_keep(struct ledger *ledger, const struct sample *sample)
+{
+	ledger->last = counts_of(sample);
+	ledger->parent_known = (sample->known & SAMPLE_PARENT) != 0;
 }
 
 static void ledger_prime(struct ledger *ledger, const struct sample *sample)
 {
 	ledger->high_in = ledger_plain_in(sample);
 	ledger->high_out = ledger_plain_out(sample);
-	ledger->last = counts_of(sample);
+	ledger_keep(ledger, sample);
 	ledger->primed = true;
 }
 
@@ -399,6 +460,9 @@ static struct ledger_step step_of(const struct ledger *ledger, const struct samp
 		.forwarded_in_bytes = less(sample->forward_written, last->forward_written),
 		.traffic_bytes = less(sample->forward_written, last->forward_written) +
 				 less(sample->forward_read, last->forward_read),
+		.asked_bytes = sample->parent_rchar - last->parent_rchar,
+		.answered_bytes = sample->parent_wchar - last->parent_wchar,
+		.asked_known = ledger->parent_known && (sample->known & SAMPLE_PARENT),
 		.reaped = (sample->known & SAMPLE_REAPED) != 0,
 	};
 }
@@ -415,19 +479,27 @@ static uint64_t rekey_least(const struct ledger *ledger)
 	return least_bytes == UINT64_MAX ? 1 : least_bytes;
 }
 
+/* What goes between the monitor and the server's process has arrived. */
+static bool is_answered(const struct ledger_step *step)
+{
+	return !step->asked_known ||
+	       (step->in_bytes <= step->asked_bytes && step->out_bytes >= step->answered_bytes);
+}
+
 bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)
 {
 	struct ledger_step step;
+	bool complete;
 
 	if (!ledger->primed || ledger->unusable)
 		return false;
 	step = step_of(ledger, sample);
-	if (rekey_protocol(&step) < REKEY_NET_BYTES ||
-	    (step.net_out_bytes >= REKEY_NET_BYTES && step.in_bytes >= rekey_least(ledger))) {
+	complete = step.net_out_bytes >= REKEY_NET_BYTES && step.in_bytes >= rekey_least(ledger);
+	if (rekey_protocol(&step) < REKEY_NET_BYTES || (complete && is_answered(&step))) {
 		ledger->mid_rekey = 0;
 		return false;
 	}
-	if (++ledger->mid_rekey <= REKEY_LOOKS_MOST)
+	if (++ledger->mid_rekey <= (complete ? REKEY_ANSWER_LOOKS_MOST : REKEY_LOOKS_MOST))
 		return true;
 	ledger->mid_rekey = 0;
 	return false;
@@ -454,7 +526,7 @@ bool ledger_step(struct ledger *ledger, const struct ledger_traits *traits,
 	step_find_rekey(ledger, terminals, &step);
 	step_take_notice(ledger, traits, sample->at_ns, &step);
 	step_take_padding(traits, &step);
-	ledger->last = counts_of(sample);
+	ledger_keep(ledger, sample);
 	*ret_step = step;
 	return true;
 }

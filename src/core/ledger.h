@@ -17,7 +17,8 @@
  *   a rekey              the privileged monitor's signature; the same amount each time for one
  *                        connection. An amount is believed when it has been seen
  *                        LEDGER_REKEY_TRUST times, each of which counted as use unless
- *                        the terminals proved that it was none
+ *                        the terminals proved that it was none.  Where the monitor's own counters can be
+ *                        read no amount need be known: it is what the monitor was asked (decision 0005)
  *   our own notices      what the daemon writes to the terminals comes out of them as output
  *   tinyssh's padding    32 bytes of /dev/urandom read for each packet sent
  *
@@ -61,6 +62,7 @@ struct ledger_counts {
 	uint64_t wchar, rchar, sent, received;
 	uint64_t forward_written, forward_read;
 	uint32_t segments_in, waiting; /* the kernel's have no more bits */
+	uint32_t parent_rchar, parent_wchar;
 };
 
 struct ledger_step {
@@ -68,6 +70,9 @@ struct ledger_step {
 	uint64_t net_in_bytes, net_out_bytes, segments_in;
 	uint64_t traffic_bytes;	     /* on forwarded sockets, both ways */
 	uint64_t forwarded_in_bytes; /* those that came from the client */
+	uint32_t asked_bytes;	     /* at most so many of `in` are questions to the monitor ... */
+	uint32_t answered_bytes;     /* ... and so many of `out` its answers */
+	bool asked_known;	     /* these two are */
 	bool reaped;		     /* in and out are no counts in this step */
 	bool renewed;		     /* it has the shape of a rekey */
 	bool rekey;		     /* all of `in` was one */
@@ -87,7 +92,8 @@ struct ledger {
 	uint8_t behind;	   /* samples in a row that were behind */
 	uint8_t mid_rekey; /* samples in a row that met a rekey under way */
 	uint8_t restarts;  /* times that it began anew after too many that were behind */
-	bool primed;	   /* `last` is valid */
+	bool primed;	   /* `last` is valid ... */
+	bool parent_known; /* ... and what it has of the parent */
 	bool unusable;	   /* from now on: this server's I/O is not counted by the kernel */
 };
 

@@ -44,9 +44,10 @@ struct policy {
  * `*` or a negation: NULL, no groups, port 0, SERVER_N, KIND_N.  An empty command is none.
  *
  * As long as the user is not known (dropbear and tinyssh without a child show none), every block
- * that asks for a user or a group may be meant: of the limits that are possible the longest holds,
- * all that may count as use does, and report goes before park, park before disconnect.  The same
- * holds for blocks that ask for a group as long as the groups are not known.
+ * that asks for a user or a group may be meant: of the values that are possible the one holds that
+ * spares the session most: the longest limit, all that may count as use, report before park, park
+ * before disconnect, what runs left alone, what is parked kept longer.  The same holds for blocks that
+ * ask for a group as long as the groups are not known.
  */
 struct policy_query {
 	const char *user;

@@ -1,7 +1,8 @@
 /*
  * Random histories of random sessions, against what must always hold:
  *
- *   - no end before the true last use + the limit
+ *   - no end before the true last use + the limit, and no sample that passes a use over: not ^C in the step of a
+ *     rekey either
  *   - no end of a session with a terminal before its warning stood for its time
  *   - the verdict stays the same until next_look when nothing happens
  *   - removing evidence (a sample that knows less) never makes a session more idle
@@ -23,6 +24,7 @@
 #include "core/fake-copy.h"
 #include "core/judge.h"
 #include "core/session.h"
+#include "core/terminal.h"
 
 #define HISTORIES 3000
 #define STEPS	  400
@@ -46,22 +48,37 @@ struct world {
 	int64_t limit_ns;
 	int64_t next_look_ns, quiet_every_ns, still_ns;
 	uint64_t looked_received, looked_sent; /* of the last sample */
-	bool keepalives, cooked, ended, settled, clear;
+	uint32_t question, answer, prompt;     /* bytes of a rekey, and of what follows a ^C */
+	bool keepalives, cooked, signals, exact, ended, settled, clear;
 };
+
+/* Of host keys, as they were measured: docs/decisions/0005. */
+static const uint32_t rekeys[][2] = { { 96, 92 },   { 147, 92 },  { 97, 413 }, { 504, 413 },
+				      { 104, 108 }, { 208, 108 }, { 80, 92 },  { 81, 413 },
+				      { 64, 92 },   { 117, 92 },  { 318, 112 } };
 
 static void world_start(struct world *world, int64_t now_ns)
 {
 	struct session_facts facts = { .started_at_ns = now_ns, .server = SERVER_OPENSSH };
 	struct channel_facts channel = { .kind = KIND_SHELL, .tty = 3, .pid = 1, .start_ticks = 1 };
+	const uint32_t *row;
 	struct policy *policy;
 
 	*world = (struct world){ .used_at_ns = now_ns, .data_at_ns = now_ns };
 	world->keepalives = dice(2);
 	world->cooked = dice(2);
+	world->exact = dice(2);
+	world->signals = !world->cooked && dice(2);
+	row = rekeys[dice(sizeof(rekeys) / sizeof(rekeys[0]))];
+	world->question = row[0];
+	world->answer = row[1];
+	world->prompt = dice(400);
 	world->limit_ns = (1 + dice(900)) * NS_PER_S;
 	world->terminal = (struct channel_sample){ .tty = 3, .known = TERMINAL_KNOWN };
 	if (!world->cooked)
 		world->terminal.known |= TERMINAL_RAW;
+	if (world->signals || world->cooked)
+		world->terminal.known |= TERMINAL_SIGNALS;
 	session_init(&world->session, &facts, now_ns);
 	assert_int_equal(session_set_channels(&world->session, &channel, 1, now_ns, now_ns), 0);
 	policy = &world->policy;
@@ -70,6 +87,16 @@ static void world_start(struct world *world, int64_t now_ns)
 	policy->idle_warning_ns = dice(3) * world->limit_ns / 4;
 	policy->counts = USE_BIT(USE_INPUT);
 	policy->idle_action = ACTION_DISCONNECT;
+}
+
+/* As the kernel does: see core/terminal.h. */
+static void world_read(struct world *world, int64_t now_ns)
+{
+	const int64_t now_s = (now_ns + WALL_NS) / NS_PER_S;
+
+	if (now_s >= terminal_window_end_s(world->terminal.atime_s))
+		world->terminal.atime_s = now_s;
+	world->terminal.known &= ~(uint32_t)TERMINAL_PENDING;
 }
 
 static void world_type(struct world *world, int64_t now_ns)
@@ -81,9 +108,12 @@ static void world_type(struct world *world, int64_t now_ns)
 	world->counters.segments_in += n;
 	world->counters.wchar += n;
 	world->used_at_ns = world->data_at_ns = now_ns;
+	/* ^C: nobody reads it. */
+	if (world->signals && dice(2))
+		world->counters.rchar += n * (4 + world->prompt);
 	/* In a cooked terminal half a line is neither read nor readable. */
-	if (dice(2))
-		world->terminal.atime_s = (now_ns + WALL_NS) / NS_PER_S;
+	else if (dice(2))
+		world_read(world, now_ns);
 	else if (!world->cooked)
 		world->terminal.known |= TERMINAL_PENDING;
 }
@@ -100,11 +130,13 @@ static void world_noise(struct world *world, int64_t now_ns)
 	}
 	if (dice(3) == 0)
 		world->counters.rchar += dice(10000); /* output, most of it still to be sent */
+	if (dice(8) == 0 && (world->terminal.known & TERMINAL_PENDING))
+		world_read(world, now_ns);
 	if (dice(10) == 0) {
 		world->counters.received += 2780;
-		world->counters.rchar += 2780 + 92;
+		world->counters.rchar += 2780 + world->answer;
 		world->counters.sent += 2372;
-		world->counters.wchar += 2372 + 96;
+		world->counters.wchar += 2372 + world->question;
 		world->counters.segments_in += 3;
 		world->data_at_ns = now_ns;
 	}
@@ -125,7 +157,7 @@ static struct sample world_sample(const struct world *world, int64_t now_ns)
 	if (world->clear)
 		return sample;
 	/* Now and then one is taken inside a system call, or something cannot be read. */
-	if (dice(20) == 0 && sample.wchar > 1000)
+	if (!world->exact && dice(20) == 0 && sample.wchar > 1000)
 		sample.wchar -= dice(1000);
 	if (dice(30) == 0)
 		sample.known &= ~(1u << dice(4));
@@ -185,6 +217,7 @@ static int64_t world_take(struct world *world, const struct sample *sample)
 {
 	int64_t now_ns = sample->from_ns;
 	struct verdict verdict;
+	struct bounds last;
 
 	world->still_ns = 0;
 	world->looked_received = world->counters.received;
@@ -194,6 +227,8 @@ static int64_t world_take(struct world *world, const struct sample *sample)
 	world->next_look_ns = now_ns + 20 * NS_PER_MS;
 	if (!session_observe(&world->session, sample))
 		return world->next_look_ns;
+	last = session_channel_last_use(&world->session, world->session.channels);
+	assert_true(!world->exact || last.latest_ns >= world->used_at_ns);
 	verdict = judge(&world->session, now_ns, false);
 	check_constant(&world->session, &verdict, now_ns);
 	world_act(world, &verdict, now_ns);

@@ -1,7 +1,9 @@
 /* What most sessions never have, made when it is needed. */
 #include "core/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct session_keepalive *session_need_keepalive(struct session *session)
 {
@@ -36,4 +38,20 @@ const struct channel_notes *session_channel_notes(const struct channel *channel)
 	static const struct channel_notes none;
 
 	return channel->notes ? channel->notes : &none;
+}
+
+int session_set_command(struct channel *channel, const char *command)
+{
+	char *copy = NULL;
+
+	if (channel->command && strcmp(channel->command, command) == 0)
+		return 0;
+	if (*command != '\0') {
+		copy = strdup(command);
+		if (!copy)
+			return -ENOMEM;
+	}
+	free(channel->command);
+	channel->command = copy;
+	return 0;
 }

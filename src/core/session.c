@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/terminal.h"
 
@@ -139,22 +138,6 @@ int session_set_channels(struct session *session, const struct channel_facts *fa
 	return 0;
 }
 
-int session_set_command(struct channel *channel, const char *command)
-{
-	char *copy = NULL;
-
-	if (channel->command && strcmp(channel->command, command) == 0)
-		return 0;
-	if (*command != '\0') {
-		copy = strdup(command);
-		if (!copy)
-			return -ENOMEM;
-	}
-	free(channel->command);
-	channel->command = copy;
-	return 0;
-}
-
 static bool has_child(const struct channel *channel)
 {
 	return channel->facts.kind == KIND_SHELL || channel->facts.kind == KIND_SFTP ||
@@ -218,7 +201,7 @@ static bool input_has_place(const struct session *session, const struct sample *
 	}
 	if (step->reaped)
 		return true;
-	return (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
+	return !few && (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
 	       step->out_bytes >= AGENT_MESSAGE_BYTES;
 }
 
@@ -242,6 +225,9 @@ static void use_input(struct session *session, const struct sample *sample,
 		untouched[i] = terminal_untouched(&session->channels[i], &sample->channels[i],
 						  from_realtime_ns);
 	bounds_use(&session->uses[USE_INPUT], from_ns, sample->at_ns);
+	/* A forwarded connection that was open between two looks got it. */
+	if (!input_has_place(session, sample, step, untouched, false))
+		bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 	for (size_t i = 0; i < session->n_channels; i++) {
 		struct channel *channel = &session->channels[i];
 
@@ -320,6 +306,15 @@ static void observe_late_key(struct session *session, const struct sample *sampl
 	session->rekey_from_ns = 0;
 }
 
+/* What moves on a forwarded connection that the kernel counts nothing on is input or output in the ledger; which
+ * of that it is cannot be told. */
+static bool may_be_unmeasured(const struct session *session, const struct sample *sample,
+			      const struct ledger_step *step)
+{
+	return ((session->known | sample->known) & SAMPLE_UNMEASURED) &&
+	       (step->in_bytes > 0 || step->out_bytes > 0 || step->reaped);
+}
+
 static void observe_ledger(struct session *session, const struct sample *sample, int64_t from_ns)
 {
 	enum ledger_terminals terminals = look_at_terminals(session, sample, from_ns);
@@ -340,7 +335,7 @@ static void observe_ledger(struct session *session, const struct sample *sample,
 		use_input(session, sample, &step, from_ns);
 	if (step.unusable || step.reaped || (step.out_bytes > 0 && !step.rekey_out))
 		bounds_use(&session->uses[USE_OUTPUT], from_ns, sample->at_ns);
-	if (step.traffic_bytes > 0 || step.unusable)
+	if (step.traffic_bytes > 0 || step.unusable || may_be_unmeasured(session, sample, &step))
 		bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 }
 

@@ -186,6 +186,27 @@ static void one_terminal_of_two(void **state)
 	assert_int_equal(verdict.action, VERDICT_NONE);
 }
 
+/* The brake holds only what it would let go: others stand back for whoever is held. */
+static void nothing_to_be_ended_is_not_held(void **state)
+{
+	struct channel channels[2];
+	struct session session = two_terminals(channels);
+	struct verdict verdict;
+
+	(void)state;
+	channels[1].input = (struct bounds){ USED_AT + 55 * S, USED_AT + 55 * S };
+	policies[0].idle_action = ACTION_REPORT;
+	verdict = judge(&session, USED_AT + 60 * S, true);
+	assert_int_equal(verdict.rule, RULE_TERMINAL_HANGUP);
+	assert_int_equal(verdict.action, VERDICT_REPORT);
+	policies[0].idle_action = ACTION_DISCONNECT;
+	channels[0].notes->warned_at_ns = USED_AT + 50 * S;
+	channels[0].notes->hung_up_at_ns = USED_AT + 60 * S;
+	verdict = judge(&session, USED_AT + 61 * S, true);
+	assert_int_equal(verdict.rule, RULE_TERMINAL_HANGUP);
+	assert_int_equal(verdict.action, VERDICT_NONE);
+}
+
 static void both_idle_ends_the_connection(void **state)
 {
 	struct channel channels[2];
@@ -475,6 +496,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_row_of_the_ladder),
 		cmocka_unit_test(one_terminal_of_two),
+		cmocka_unit_test(nothing_to_be_ended_is_not_held),
 		cmocka_unit_test(both_idle_ends_the_connection),
 		cmocka_unit_test(no_hangup_without_company),
 		cmocka_unit_test(each_row_of_the_client),

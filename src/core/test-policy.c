@@ -157,6 +157,40 @@ static void an_unknown_user_is_rather_parked(void **state)
 	}
 }
 
+/* What the end spares counts too, in whichever of the two it stands. */
+static void an_unknown_user_loses_least(void **state)
+{
+	static const struct {
+		enum config_setting setting;
+		int64_t spares, less;
+	} rows[] = {
+		{ SETTING_AFTER_CUT, AFTER_LEAVE, AFTER_HANGUP },
+		{ SETTING_KEEP_MAX, 60 * NS_PER_S, 0 },
+		{ SETTING_PARK_LIFETIME, TIME_NEVER, 60 * NS_PER_S },
+		{ SETTING_PARK_MAX, 9, 1 },
+	};
+	const struct policy_query query = { .user = "alice", .groups_unknown = true };
+
+	(void)state;
+	for (size_t i = 0; i < 2 * sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config_value values[SETTING_N];
+		struct config *config;
+		size_t block;
+
+		assert_int_equal(config_new(&config), 0);
+		assert_int_equal(config_add_block(config, 0, &block), 0);
+		assert_int_equal(config_add_criterion(config, block, CRITERION_GROUP, "a"), 0);
+		(void)config_set(config, i % 2 ? block : 0, rows[i / 2].setting, rows[i / 2].spares,
+				 "f:1");
+		(void)config_set(config, i % 2 ? 0 : block, rows[i / 2].setting, rows[i / 2].less,
+				 "f:2");
+		config_merge(config, &query, values);
+		if (values[rows[i / 2].setting].number != rows[i / 2].spares)
+			fail_msg("row %zu, %s", i / 2, i % 2 ? "in the block" : "outside");
+		config_free(config);
+	}
+}
+
 /* One block with one criterion: does it fit? */
 static bool fits(enum config_criterion_id id, const char *list, const struct policy_query *query)
 {
@@ -276,6 +310,7 @@ int main(void)
 		cmocka_unit_test(an_unknown_user_is_spared_longest),
 		cmocka_unit_test(an_unknown_user_is_rather_parked),
 		cmocka_unit_test(an_unknown_client_may_be_silent_longest),
+		cmocka_unit_test(an_unknown_user_loses_least),
 		cmocka_unit_test(each_criterion_fits),
 		cmocka_unit_test(match_overrides_and_the_first_of_them_decides),
 		cmocka_unit_test(criteria_are_anded_and_inherited),

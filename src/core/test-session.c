@@ -403,6 +403,35 @@ static void a_key_without_a_trace(void **state)
 	session_deinit(&session);
 }
 
+/* Nor is it an agent's answer: the shortest that says anything has more bytes. */
+static void a_key_without_a_trace_beside_an_agent(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	sample.known |= SAMPLE_AGENT;
+	sample.channels[0].known |= TERMINAL_SIGNALS;
+	for (uint32_t n = 5; n <= TERMINAL_SIGNAL_KEYS_MOST + 1; n++) {
+		later(&sample, (200 + n) * S);
+		sample.wchar += n;
+		sample.rchar += n * 40;
+		assert_true(session_observe(&session, &sample));
+		assert_true((session.channels[0].input.latest_ns == (200 + n) * S) ==
+			    (n <= TERMINAL_SIGNAL_KEYS_MOST));
+	}
+	later(&sample, 300 * S);
+	sample.received += 2780;
+	sample.rchar += 2780 + 92 + 40;
+	sample.sent += 2372;
+	sample.wchar += 2372 + 96 + 1;
+	sample.segments_in += 3;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].input.latest_ns == 300 * S);
+	session_deinit(&session);
+}
+
 /* What it did before its work counted is unknown; what it does from then on is measured. */
 static void work_that_nobody_measured(void **state)
 {
@@ -476,6 +505,30 @@ static void a_channel_that_is_older_than_the_look_before(void **state)
 	session_deinit(&session);
 }
 
+/* What it moved last is seen when it has gone. */
+static void a_forward_without_counts_that_closes(void **state)
+{
+	struct session session;
+	struct sample sample;
+
+	(void)state;
+	sample = start(&session, 1);
+	later(&sample, 110 * S);
+	sample.known |= SAMPLE_UNMEASURED;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_TRAFFIC].latest_ns == 100 * S);
+	later(&sample, 120 * S);
+	sample.known = ALL;
+	sample.rchar++;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_TRAFFIC].latest_ns == 120 * S);
+	later(&sample, 130 * S);
+	sample.rchar++;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.uses[USE_TRAFFIC].latest_ns == 120 * S);
+	session_deinit(&session);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -493,9 +546,11 @@ int main(void)
 		cmocka_unit_test(the_window_of_the_access_time),
 		cmocka_unit_test(a_rekey_and_a_late_key),
 		cmocka_unit_test(a_key_without_a_trace),
+		cmocka_unit_test(a_key_without_a_trace_beside_an_agent),
 		cmocka_unit_test(work_that_nobody_measured),
 		cmocka_unit_test(work_of_a_new_channel),
 		cmocka_unit_test(a_channel_that_is_older_than_the_look_before),
+		cmocka_unit_test(a_forward_without_counts_that_closes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -493,8 +493,7 @@ static const char *find_invalid(const struct method *method, const json_t *param
 	json_t *value;
 
 	/* Iterating does not change it. */
-	json_object_foreach((json_t *)(uintptr_t)parameters, name, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)parameters, name, value) {
 		const struct parameter *parameter = find_parameter(method, name);
 
 		if (!parameter || (json_typeof(value) != parameter->type &&

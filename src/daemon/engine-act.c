@@ -257,7 +257,7 @@ static void say_report(struct entry *entry, const struct verdict *verdict)
 	record_name(session, who);
 	record_tags(session, tags);
 	record_lack(session, verdict, reason, sizeof(reason));
-	if (verdict->rule != RULE_HELD && verdict->rule != RULE_TERMINAL_HANGUP) {
+	if (verdict->rule != RULE_TERMINAL_HANGUP) {
 		if (record_is_unresponsive(verdict))
 			session->notes->unresponsive_reported_at_ns =
 				session->liveness.looked_at_ns;
@@ -273,6 +273,14 @@ static void say_report(struct entry *entry, const struct verdict *verdict)
 	engine_tell(entry, EVENT_REPORTED, verdict->rule, channel->facts.tty, reason);
 }
 
+/* Before the end of one whose program does not answer its machine is asked anew, every few seconds while it is held:
+ * that is no sign of life, and it keeps its place among those that wait. */
+static bool is_asked_anew(const struct entry *entry, const struct verdict *verdict)
+{
+	return entry->held && verdict->action == VERDICT_NONE &&
+	       verdict->alive_end_at_ns <= entry->session.liveness.looked_at_ns;
+}
+
 /* The alarm is given once for each time that the brake gets hold of sessions. */
 static void note_held(struct entry *entry, const struct verdict *verdict)
 {
@@ -281,7 +289,7 @@ static void note_held(struct entry *entry, const struct verdict *verdict)
 	size_t n = 0;
 
 	if (verdict->rule != RULE_HELD) {
-		entry->held = false;
+		entry->held = is_asked_anew(entry, verdict);
 		return;
 	}
 	if (entry->held)

@@ -1,11 +1,10 @@
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/groups.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "core/config.h"
@@ -18,9 +17,6 @@
 #define LOOK_EVERY_MOST_NS  (1 * NS_PER_S)
 #define LOOK_EVERY_LEAST_NS (100 * NS_PER_MS)
 
-#define GROUPS_FIRST 64
-#define GROUPS_MOST  32768
-
 /* A database of users that does not answer is asked again after so long ... */
 #define ASK_AGAIN_NS (60 * NS_PER_S)
 /* ... and for any session only after so many times what the last answer took, as all sessions wait for it. */
@@ -29,15 +25,6 @@
 /* Who has logged in has a name.  Some databases that are out of reach say that there is nobody; after so
  * long it is believed, as of the users of a container. */
 #define NAMELESS_AFTER_NS (600 * NS_PER_S)
-
-static bool config_asks(const struct config *config, enum config_criterion_id id)
-{
-	for (size_t i = 0; i < config->n_blocks; i++)
-		for (size_t j = 0; j < config->blocks[i].n_criteria; j++)
-			if (config->blocks[i].criteria[j].id == id)
-				return true;
-	return false;
-}
 
 /* The first time for each session, and then from time to time. */
 static bool may_ask(const struct entry *entry)
@@ -60,84 +47,20 @@ static void forget_groups(struct entry *entry)
 	entry->groups_known = false;
 }
 
-/* What is left in errno by a module of NSS that could not answer, and not by one that found nothing. */
-static bool is_failure(int error)
-{
-	static const int failures[] = { EAGAIN,	  ECONNREFUSED, ECONNRESET,   ENOTCONN,
-					EPIPE,	  EIO,		ETIMEDOUT,    EHOSTDOWN,
-					ENETDOWN, ENETUNREACH,	EHOSTUNREACH, EMFILE,
-					ENFILE,	  ENOMEM };
-
-	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++)
-		if (error == failures[i])
-			return true;
-	return false;
-}
-
-/* glibc leaves out the groups of a module that fails, whatever others found, and tells nothing but its errno
- * (measured with 2.36 and systemd's module: ECONNREFUSED, EIO, EHOSTDOWN, ETIMEDOUT; ESRCH where it answers).
- * The last module's: one that is asked after it covers it. */
-static int list_groups(const struct passwd *user, gid_t **ret_gids, int *ret_n)
-{
-	for (int size = GROUPS_FIRST; size <= GROUPS_MOST; size *= 2) {
-		gid_t *gids = calloc((size_t)size, sizeof(*gids));
-		int n = size, found, error;
-
-		if (!gids)
-			return -ENOMEM;
-		errno = 0;
-		found = getgrouplist(user->pw_name, user->pw_gid, gids, &n);
-		error = errno;
-		if (found >= 0 && !is_failure(error)) {
-			*ret_gids = gids;
-			*ret_n = n;
-			return 0;
-		}
-		free(gids);
-		if (is_failure(error))
-			return -error;
-	}
-	return -E2BIG;
-}
-
-/* One that has no name fits no pattern; one whose name nobody tells now might. */
-static int add_group(struct entry *entry, gid_t gid)
-{
-	const struct group *group;
-
-	errno = 0;
-	group = getgrgid(gid);
-	if (!group)
-		return -errno;
-	entry->groups[entry->n_groups] = strdup(group->gr_name);
-	if (!entry->groups[entry->n_groups])
-		return -ENOMEM;
-	entry->n_groups++;
-	return 0;
-}
-
 /* Asked of the system once for each session, and only when the configuration has a Match Group: it
  * may have to ask a directory server. */
 static void learn_groups(struct entry *entry)
 {
-	auto_free gid_t *gids = NULL;
-	const struct passwd *user;
-	int n = 0, r;
+	struct groups groups;
 
 	if (entry->groups_known || !may_ask(entry))
 		return;
 	forget_groups(entry);
-	user = getpwnam(entry->session.user);
-	r = user ? list_groups(user, &gids, &n) : -ENOENT;
-	if (r == 0)
-		entry->groups = calloc((size_t)n, sizeof(char *));
-	if (r == 0 && !entry->groups)
-		r = -ENOMEM;
-	for (int i = 0; r == 0 && i < n; i++)
-		r = add_group(entry, gids[i]);
-	entry->groups_known = r == 0;
-	if (r < 0)
-		forget_groups(entry);
+	if (groups_read(entry->session.user, &groups) < 0)
+		return;
+	entry->groups = groups.names;
+	entry->n_groups = (uint16_t)groups.n;
+	entry->groups_known = true;
 }
 
 static bool is_nameless(const struct entry *entry, int error)
@@ -302,6 +225,8 @@ void policy_forget_warnings(struct session *session, int64_t now_ns)
 
 		if (channel->notes && now_ns >= channel->notes->warned_at_ns + for_ns)
 			channel->notes->warned_at_ns = 0;
+		if (channel->notes && policy_terminal_action(channel->policy) != ACTION_REPORT)
+			channel->notes->hung_up_at_ns = 0;
 		if (for_ns > longest_ns)
 			longest_ns = for_ns;
 	}

@@ -143,7 +143,7 @@ void policy_ask_again(struct entry *entry);
 /* After the end of a session of which something was not known. */
 void policy_forget_unknown(struct engine *engine);
 /* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
- * the warning is given again. */
+ * the warning is given again; so is a hang-up ordered again of which nobody has heard. */
 void policy_forget_warnings(struct session *session, int64_t now_ns);
 /* Once it is known where the configuration is, and before anything is read that others have a hand
  * in. */

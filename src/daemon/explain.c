@@ -315,6 +315,10 @@ static void say_unknown(const struct explain *explain)
 	for (size_t i = 0; i < sizeof(lacks) / sizeof(lacks[0]); i++)
 		if (!(session->known & lacks[i].known))
 			say(explain, "%s: what is not known counts as use", lacks[i].what);
+	if (session->known & SAMPLE_UNMEASURED)
+		say(explain,
+		    "a forwarded connection is open on which the kernel counts nothing (a unix socket): "
+		    "all input and output counts as its traffic too");
 	if (session->ledger.unusable)
 		say(explain,
 		    "the ledger cannot be used: the kernel does not count this server's I/O, "

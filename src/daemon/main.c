@@ -7,8 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/groups.h"
 #include "base/log.h"
 #include "config.h"
 #include "daemon/confine.h"
@@ -32,8 +31,7 @@
 #include "daemon/starter.h"
 #include "text/config-file.h"
 
-#define CASE_GROUPS 256
-#define NICE	    (-10)
+#define NICE (-10)
 
 struct start {
 	const struct options *options;
@@ -53,20 +51,17 @@ static void print_problems(const struct config_problems *problems)
 }
 
 /* The groups that the system knows of the user, as a session of that user would have them. */
-static void add_system_groups(struct config_case *config_case)
+static int add_system_groups(struct config_case *config_case)
 {
-	struct passwd *user = config_case->query.user ? getpwnam(config_case->query.user) : NULL;
-	gid_t gids[CASE_GROUPS];
-	int n = CASE_GROUPS;
+	struct groups groups;
+	int r = groups_read(config_case->query.user, &groups);
 
-	if (!user || getgrouplist(user->pw_name, user->pw_gid, gids, &n) < 0)
-		return;
-	for (int i = 0; i < n; i++) {
-		struct group *group = getgrgid(gids[i]);
-
-		if (group)
-			(void)config_case_add_group(config_case, group->gr_name);
-	}
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	for (size_t i = 0; r == 0 && i < groups.n; i++)
+		r = config_case_add_group(config_case, groups.names[i]);
+	groups_deinit(&groups);
+	return r;
 }
 
 static int print_case(const struct config *config, const char *spec)
@@ -80,10 +75,40 @@ static int print_case(const struct config *config, const char *spec)
 			      r == -EINVAL ? problem : strerror(-r));
 		return r;
 	}
-	add_system_groups(&config_case);
+	if (config_case.query.user && config_asks(config, CRITERION_GROUP) &&
+	    add_system_groups(&config_case) < 0) {
+		config_case.query.groups_unknown = true;
+		(void)fprintf(stderr,
+			      "sshidled: the groups of %s cannot be told; of the rules that ask "
+			      "for a group the most lenient hold\n",
+			      config_case.query.user);
+	}
 	config_print_case(config, &config_case.query, stdout);
 	config_case_deinit(&config_case);
 	return 0;
+}
+
+/* The engine reads it, and what is included, as another user than who checks it. */
+static int check_as_engine(const struct options *options)
+{
+	struct config_problems problems = { 0 };
+	struct config *config = NULL;
+	struct privilege_user user;
+	int r;
+
+	if (geteuid() != 0 || privilege_find_user(options->user, &user) < 0 ||
+	    privilege_engine(&user) < 0)
+		return 0;
+	r = config_load(options->config_file, &config, &problems);
+	if (r < 0) {
+		print_problems(&problems);
+		(void)fprintf(stderr,
+			      "sshidled: root can read it, but the daemon reads it as user %s\n",
+			      options->user);
+	}
+	config_problems_deinit(&problems);
+	config_free(config);
+	return r;
 }
 
 static int check_config(const struct options *options)
@@ -99,6 +124,8 @@ static int check_config(const struct options *options)
 	else if (r == 0 && options->print)
 		config_print(config, stdout);
 	config_free(config);
+	if (r == 0 && options->test)
+		r = check_as_engine(options);
 	return r < 0 ? 1 : 0;
 }
 

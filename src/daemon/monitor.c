@@ -222,6 +222,7 @@ static int begin_park(struct monitored *monitored, const struct order_cut *order
 		.starter = options->starter_fd,
 		.runtime_dir = options->runtime_dir,
 		.realtime_ns = clock_now_ns() + clock_realtime_offset_ns(),
+		.starting = &monitored->monitor->parks_starting,
 	};
 
 	return park_new(monitored->watch, order, &setup, &monitored->acts->park);

@@ -295,10 +295,14 @@ static void finish_cut(struct monitored *monitored)
 	park_free(acts->park);
 	acts->cut = NULL;
 	acts->park = NULL;
-	if (monitored->server_ended)
+	if (monitored->server_ended) {
 		monitored_close(monitored);
-	else
-		monitored_sample(monitored, true, false);
+		return;
+	}
+	monitored_sample(monitored, true, false);
+	/* They share a timer. */
+	if (acts->hangup)
+		schedule_step(monitored, clock_now_ns());
 }
 
 static void finish_hangup(struct monitored *monitored)

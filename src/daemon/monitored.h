@@ -65,6 +65,7 @@ struct monitor {
 	const struct monitor_options *options;
 	int64_t look_every_ns;
 	struct limits limits;
+	struct park *parks_starting; /* of act/park.h */
 	uint32_t generation;
 	bool ready, looked, ping_refused, rough;
 	int result;

@@ -297,6 +297,50 @@ static void an_end_that_fails_is_told(void **state)
 	end(&scene);
 }
 
+/* The machine of one that does not answer is asked again and again until the brake lets it go. */
+static void one_that_is_asked_anew_keeps_its_place(void **state)
+{
+	const struct verdict held = { .rule = RULE_HELD,
+				      .held = RULE_UNRESPONSIVE_PROGRAM,
+				      .end_at_ns = 1900 * S,
+				      .alive_end_at_ns = 1900 * S };
+	const struct verdict asked = { .rule = RULE_UNLIMITED, .alive_end_at_ns = 1900 * S };
+	const struct verdict answered = { .rule = RULE_UNLIMITED, .alive_end_at_ns = TIME_NEVER };
+	const struct verdict ended = { .rule = RULE_UNRESPONSIVE_PROGRAM,
+				       .action = VERDICT_DISCONNECT,
+				       .alive_end_at_ns = 1900 * S };
+	struct entry *entry;
+	struct scene scene;
+
+	(void)state;
+	begin(&scene);
+	entry = &scene.entry;
+	scene.engine.entries = &entry;
+	scene.engine.n_entries = 1;
+	for (now_ns = 1900 * S; now_ns < 1920 * S; now_ns += S) {
+		entry->session.liveness.looked_at_ns = now_ns;
+		entry->verdict = now_ns % (4 * S) == 0 ? held : asked;
+		act_on_verdict(entry);
+		assert_true(entry->held);
+	}
+	assert_int_equal(entry->held_since_ns, 1900 * S);
+	assert_int_equal(scene.engine.held, 1);
+	entry->verdict = answered;
+	act_on_verdict(entry);
+	assert_false(entry->held);
+	entry->verdict = asked;
+	act_on_verdict(entry);
+	assert_false(entry->held);
+	entry->verdict = held;
+	act_on_verdict(entry);
+	assert_int_equal(entry->held_since_ns, 1920 * S);
+	entry->verdict = ended;
+	act_on_verdict(entry);
+	assert_false(entry->held);
+	assert_int_equal(ordered, LINK_CUT);
+	end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +349,7 @@ int main(void)
 		cmocka_unit_test(a_terminal_that_cannot_be_hung_up),
 		cmocka_unit_test(a_terminal_that_was_used_is_looked_at_again),
 		cmocka_unit_test(an_end_that_fails_is_told),
+		cmocka_unit_test(one_that_is_asked_anew_keeps_its_place),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

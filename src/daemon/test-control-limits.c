@@ -380,8 +380,7 @@ static void test_list_in_parts(void **state)
 		size_t i;
 
 		assert_true(json_is_array(sessions));
-		json_array_foreach(sessions, i, session)
-		{
+		json_array_foreach (sessions, i, session) {
 			assert_true(json_integer_value(json_object_get(session, "id")) > before);
 			before = json_integer_value(json_object_get(session, "id"));
 		}

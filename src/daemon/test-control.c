@@ -204,11 +204,11 @@ static void test_overview(void **state)
 	size_t i;
 
 	assert_int_equal(json_array_size(lines), json_array_size(sessions));
-	json_array_foreach(lines, i, line)
-	{
+	json_array_foreach (lines, i, line) {
 		assert_int_equal(json_object_size(line), 12);
-		json_object_foreach(line, key, value) assert_true(
-			json_equal(value, json_object_get(json_array_get(sessions, i), key)));
+		json_object_foreach (line, key, value)
+			assert_true(json_equal(value,
+					       json_object_get(json_array_get(sessions, i), key)));
 	}
 	json_decref(list);
 	json_decref(overview);

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,7 +26,12 @@ static struct {
 	enum link_type type;
 	struct link_sampled sampled;
 	struct link_closed closed;
+	unsigned hung_up;
 } sent;
+
+/* In place of act/cut.c and act/hangup.c: a terminal's end takes some looks, and the session was used. */
+static unsigned hangup_looks;
+static const char under_way;
 
 /* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
 void *__real_calloc(size_t n, size_t size);
@@ -39,6 +45,49 @@ void *__wrap_calloc(size_t n, size_t size)
 	}
 	return __real_calloc(n, size);
 }
+
+int64_t __wrap_hangup_step(struct hangup *hangup, int64_t now_ns);
+void __wrap_hangup_result(const struct hangup *hangup, struct order_hangup_done *ret_done);
+void __wrap_hangup_free(struct hangup *hangup);
+int64_t __wrap_cut_step(struct cut *cut, bool server_ended, int64_t now_ns);
+void __wrap_cut_result(const struct cut *cut, struct order_cut_done *ret_done);
+void __wrap_cut_free(struct cut *cut);
+
+int64_t __wrap_hangup_step(struct hangup *hangup, int64_t now_ns)
+{
+	(void)hangup;
+	return hangup_looks-- > 0 ? now_ns + NS_PER_MS : TIME_NEVER;
+}
+
+void __wrap_hangup_result(const struct hangup *hangup, struct order_hangup_done *ret_done)
+{
+	(void)hangup;
+	ret_done->result = 0;
+}
+
+void __wrap_hangup_free(struct hangup *hangup)
+{
+	(void)hangup;
+}
+
+int64_t __wrap_cut_step(struct cut *cut, bool server_ended, int64_t now_ns)
+{
+	(void)cut;
+	(void)server_ended;
+	(void)now_ns;
+	return TIME_NEVER;
+}
+
+void __wrap_cut_result(const struct cut *cut, struct order_cut_done *ret_done)
+{
+	(void)cut;
+	ret_done->result = -EBUSY;
+}
+
+void __wrap_cut_free(struct cut *cut)
+{
+	(void)cut;
+}
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 /* In place of monitor.c. */
@@ -50,6 +99,7 @@ void monitor_send(struct monitor *monitor, enum link_type type, const void *mess
 		memcpy(&sent.sampled, message, size);
 	if (type == LINK_CLOSED)
 		memcpy(&sent.closed, message, size);
+	sent.hung_up += type == LINK_HANGUP_DONE;
 }
 
 void monitor_fail(struct monitor *monitor)
@@ -96,7 +146,7 @@ static int stop(void **state)
 static struct monitored *add(struct monitor *monitor, struct fake_session *session)
 {
 	struct monitored *monitored = NULL;
-	struct watch *watch = fake_session_start(session, false);
+	struct watch *watch = fake_session_start(session, FORWARD_NONE);
 
 	assert_int_equal(monitored_new(monitor, watch, &monitored), 0);
 	return monitored;
@@ -219,6 +269,28 @@ static void handles_outlive_the_table(void **state)
 		fake_session_stop(&sessions[i]);
 }
 
+/* Else it would be under way for ever, and no other terminal of the session could be ended. */
+static void a_terminal_ends_after_a_cut_that_is_refused(void **state)
+{
+	const struct timeval most = { .tv_sec = 5 };
+	struct monitor *monitor = *state;
+	struct fake_session session;
+	struct monitored *monitored = add(monitor, &session);
+
+	assert_int_equal(monitored_make_timer(monitored), 0);
+	monitored->acts->hangup = (struct hangup *)(uintptr_t)&under_way;
+	monitored->acts->cut = (struct cut *)(uintptr_t)&under_way;
+	hangup_looks = 2;
+	monitored_step(monitored);
+	assert_false(monitored_is_ending(monitored));
+	(void)event_base_loopexit(monitor->base, &most);
+	while (monitored->acts->hangup && !event_base_got_exit(monitor->base))
+		(void)event_base_loop(monitor->base, EVLOOP_ONCE);
+	assert_null(monitored->acts->hangup);
+	assert_int_equal(sent.hung_up, 1);
+	fake_session_stop(&session);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +299,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(no_ping_without_memory, start, stop),
 		cmocka_unit_test_setup_teardown(last_words_are_lost_without_memory, start, stop),
 		cmocka_unit_test_setup_teardown(handles_outlive_the_table, start, stop),
+		cmocka_unit_test_setup_teardown(a_terminal_ends_after_a_cut_that_is_refused, start,
+						stop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,6 +400,31 @@ static void nameless_groups_are_left_out(void **state)
 	end(&scene);
 }
 
+/* What came of a hang-up that was ordered, or when it was to be tried again, went with the daemon before; what
+ * was reported is not reported again. */
+static void a_restart_hangs_up_again(void **state)
+{
+	static const enum idle_action actions[] = { ACTION_DISCONNECT, ACTION_PARK, ACTION_REPORT };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+		struct scene scene;
+		struct channel *channel;
+
+		begin(&scene, CRITERION_USER, "bob");
+		(void)config_set(scene.engine.config, 0, SETTING_IDLE_ACTION, actions[i], "f:2");
+		look(&scene);
+		channel = &scene.entry.session.channels[0];
+		assert_non_null(session_need_channel_notes(channel));
+		channel->notes->hung_up_at_ns = 900 * S;
+		policy_forget_warnings(&scene.entry.session, world.now_ns);
+		assert_int_equal(channel->notes->hung_up_at_ns,
+				 policy_terminal_action(channel->policy) == ACTION_REPORT ? 900 * S
+											  : 0);
+		end(&scene);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -413,6 +438,7 @@ int main(void)
 		cmocka_unit_test(unknown_groups_spare),
 		cmocka_unit_test(a_part_of_the_groups_is_not_all),
 		cmocka_unit_test(nameless_groups_are_left_out),
+		cmocka_unit_test(a_restart_hangs_up_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -236,15 +236,18 @@ void client_end(struct client *client)
 static void take_frame(struct client *client, const struct frame *frame)
 {
 	struct holder *holder = client->server->holder;
-	uint16_t rows, columns;
+	struct winsize *size = &client->size;
 
 	switch (frame->type) {
 	case FRAME_INPUT:
 		terminal_write(&holder->terminal, frame->bytes, frame->n);
 		break;
 	case FRAME_WINDOW:
-		if (frame_window(frame, &rows, &columns) == 0)
-			holder_resize(holder, rows, columns);
+		if (frame_window(frame, &size->ws_row, &size->ws_col) == 0)
+			holder_resize(holder, size);
+		break;
+	case FRAME_PIXELS:
+		(void)frame_window(frame, &size->ws_ypixel, &size->ws_xpixel);
 		break;
 	case FRAME_DETACH:
 		server_let_go(client);

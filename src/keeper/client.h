@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/queue.h>
 #include <sys/types.h>
 
@@ -32,8 +33,9 @@ struct client {
 	struct varlink_reader reader;
 	uid_t uid;
 	pid_t pid;
-	size_t waiting; /* at the last look whether it takes anything */
-	uint64_t from;	/* the first line it has missed */
+	struct winsize size; /* of its terminal */
+	size_t waiting;	     /* at the last look whether it takes anything */
+	uint64_t from;	     /* the first line it has missed */
 	enum paint_begin begin;
 	bool attached;
 	bool holds_up; /* the terminal is not read for its sake */

@@ -93,16 +93,15 @@ void holder_attached(struct holder *holder, bool attached)
 	holder->expires_at_ns = 0;
 }
 
-void holder_resize(struct holder *holder, uint16_t rows, uint16_t columns)
+void holder_resize(struct holder *holder, const struct winsize *size)
 {
-	if (rows == 0 || columns == 0)
+	if (size->ws_row == 0 || size->ws_col == 0)
 		return;
-	/* A nudge goes on: cut short, it would not be seen. */
-	if (rows != holder->terminal.rows || columns != holder->terminal.columns)
-		terminal_set_size(&holder->terminal, rows, columns);
+	terminal_set_size(&holder->terminal, size);
 	holder_settle(holder);
-	if (screen_resize(&holder->screen, rows, columns) < 0)
-		log_warning("no memory for a screen of %u rows and %u columns", rows, columns);
+	if (screen_resize(&holder->screen, size->ws_row, size->ws_col) < 0)
+		log_warning("no memory for a screen of %u rows and %u columns", size->ws_row,
+			    size->ws_col);
 }
 
 static void put_word(struct holder *holder, const char *sequence)
@@ -386,9 +385,9 @@ int holder_init(struct holder *holder, struct event_base *base, const struct kee
 							    .closed = on_closed,
 							    .user = holder };
 	r = terminal_init(&holder->terminal, base, KEEPER_FD_MASTER, &holder->terminal_events);
-	if (r == 0 && holder->terminal.rows > 0 && holder->terminal.columns > 0)
-		r = screen_init(&holder->screen, holder->terminal.rows, holder->terminal.columns,
-				start->scrollback_bytes);
+	if (r == 0 && holder->terminal.size.ws_row > 0 && holder->terminal.size.ws_col > 0)
+		r = screen_init(&holder->screen, holder->terminal.size.ws_row,
+				holder->terminal.size.ws_col, start->scrollback_bytes);
 	else if (r == 0)
 		r = screen_init(&holder->screen, USUAL_ROWS, USUAL_COLUMNS,
 				start->scrollback_bytes);

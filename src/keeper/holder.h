@@ -55,8 +55,8 @@ void holder_hang_up(struct holder *holder, const char *reason);
 /* A client has come or gone: the lifetime stands still in between. */
 void holder_attached(struct holder *holder, bool attached);
 
-/* Another size of the client's terminal. */
-void holder_resize(struct holder *holder, uint16_t rows, uint16_t columns);
+/* Another size of the client's terminal, pixels included. */
+void holder_resize(struct holder *holder, const struct winsize *size);
 
 /* Brings the screen up to date: before anybody looks at it. */
 void holder_settle(struct holder *holder);

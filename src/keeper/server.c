@@ -165,19 +165,19 @@ static void take_info(struct client *client, const json_t *parameters)
 	clock_format_utc(start->created_ns, since);
 	(void)snprintf(tty, sizeof(tty), "pts/%u", start->pty);
 	(void)terminal_program(&holder->terminal, program);
-	client_send(
-		client,
-		varlink_reply_new(
-			json_pack("{s:I,s:s,s:o,s:o,s:o,s:s,s:o,s:o,s:i,s:i,s:o,s:b,s:b,s:I}", "id",
-				  (json_int_t)start->id, "since", since, "from",
-				  foreign(start->from), "user", foreign(start->user), "server",
-				  foreign(start->server), "tty", tty, "program", foreign(program),
-				  "title", foreign(holder->screen.title), "rows",
-				  (int)holder->terminal.rows, "cols", (int)holder->terminal.columns,
-				  "expires_in_s", expires_in(holder), "attached",
-				  server_attached(client->server), "ended", holder->ended,
-				  "bytes_kept", (json_int_t)holder->screen.history.n_bytes),
-			false));
+	client_send(client,
+		    varlink_reply_new(
+			    json_pack("{s:I,s:s,s:o,s:o,s:o,s:s,s:o,s:o,s:i,s:i,s:o,s:b,s:b,s:I}",
+				      "id", (json_int_t)start->id, "since", since, "from",
+				      foreign(start->from), "user", foreign(start->user), "server",
+				      foreign(start->server), "tty", tty, "program",
+				      foreign(program), "title", foreign(holder->screen.title),
+				      "rows", (int)holder->terminal.size.ws_row, "cols",
+				      (int)holder->terminal.size.ws_col, "expires_in_s",
+				      expires_in(holder), "attached",
+				      server_attached(client->server), "ended", holder->ended,
+				      "bytes_kept", (json_int_t)holder->screen.history.n_bytes),
+			    false));
 }
 
 static void take_drop(struct client *client, const json_t *parameters)
@@ -252,22 +252,48 @@ static void send_invalid(struct client *client, const char *parameter)
 					      json_pack("{s:s}", "parameter", parameter)));
 }
 
+/* False: that is refused. */
+static bool take_size(struct client *client, const json_t *parameters)
+{
+	struct winsize *size = &client->size;
+	const struct {
+		const char *name;
+		unsigned short *number;
+		json_int_t least;
+	} numbers[] = {
+		{ "rows", &size->ws_row, 1 },
+		{ "cols", &size->ws_col, 1 },
+		{ "xpixel", &size->ws_xpixel, 0 },
+		{ "ypixel", &size->ws_ypixel, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		const json_t *given = json_object_get(parameters, numbers[i].name);
+		const json_int_t number = json_integer_value(given);
+
+		if ((given || numbers[i].least > 0) &&
+		    (!json_is_integer(given) || number < numbers[i].least || number > UINT16_MAX)) {
+			send_invalid(client, numbers[i].name);
+			return false;
+		}
+		*numbers[i].number = (unsigned short)number;
+	}
+	return true;
+}
+
 static void take_attach(struct client *client, const json_t *parameters)
 {
 	struct server *server = client->server;
-	json_int_t rows = 0, columns = 0;
 	const char *term = NULL;
 	int steal = 0;
 
-	if (json_unpack((json_t *)(uintptr_t)parameters, "{s:I,s:I,s?b,s?s}", "rows", &rows, "cols",
-			&columns, "steal", &steal, "term", &term) < 0) {
-		send_invalid(client, "rows, cols, steal, term");
+	if (json_unpack((json_t *)(uintptr_t)parameters, "{s?b,s?s}", "steal", &steal, "term",
+			&term) < 0) {
+		send_invalid(client, "steal, term");
 		return;
 	}
-	if (rows < 1 || rows > UINT16_MAX || columns < 1 || columns > UINT16_MAX) {
-		send_invalid(client, rows < 1 || rows > UINT16_MAX ? "rows" : "cols");
+	if (!take_size(client, parameters))
 		return;
-	}
 	if (!may_attach(client)) {
 		send_not_allowed(client);
 		return;
@@ -279,7 +305,7 @@ static void take_attach(struct client *client, const json_t *parameters)
 	}
 	take_over(client);
 	client_send(client, varlink_reply_new(NULL, false));
-	holder_resize(server->holder, (uint16_t)rows, (uint16_t)columns);
+	holder_resize(server->holder, &client->size);
 	client_attach(client);
 	if (server->holder->ended)
 		client_end(client);

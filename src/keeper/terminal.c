@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -90,8 +89,9 @@ static void on_writable(int fd, short what, void *argument)
 
 static void apply_size(const struct terminal *terminal, uint16_t rows)
 {
-	const struct winsize size = { .ws_row = rows, .ws_col = terminal->columns };
+	struct winsize size = terminal->size;
 
+	size.ws_row = rows;
 	if (terminal->master >= 0)
 		(void)ioctl(terminal->master, TIOCSWINSZ, &size);
 }
@@ -110,7 +110,7 @@ static void on_nudged(int fd, short what, void *argument)
 		return;
 	}
 	terminal->nudged = false;
-	apply_size(terminal, terminal->rows);
+	apply_size(terminal, terminal->size.ws_row);
 }
 
 static void close_slave(struct terminal *terminal)
@@ -149,7 +149,6 @@ static void on_shared(int fd, short what, void *argument)
 int terminal_init(struct terminal *terminal, struct event_base *base, int master,
 		  const struct terminal_events *events)
 {
-	struct winsize size = { .ws_row = 0 };
 	const int flags = fcntl(master, F_GETFL);
 	struct stat status;
 
@@ -159,10 +158,8 @@ int terminal_init(struct terminal *terminal, struct event_base *base, int master
 		return -errno;
 	terminal->mode = status.st_mode;
 	if (flags < 0 || fcntl(master, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    ioctl(master, TIOCGWINSZ, &size) < 0)
+	    ioctl(master, TIOCGWINSZ, &terminal->size) < 0)
 		return -errno;
-	terminal->rows = size.ws_row;
-	terminal->columns = size.ws_col;
 	terminal->readable = event_new(base, master, EV_READ | EV_PERSIST, on_readable, terminal);
 	terminal->writable = event_new(base, master, EV_WRITE, on_writable, terminal);
 	terminal->nudge = evtimer_new(base, on_nudged, terminal);
@@ -225,25 +222,32 @@ size_t terminal_waiting(const struct terminal *terminal)
 	return evbuffer_get_length(terminal->input);
 }
 
-void terminal_set_size(struct terminal *terminal, uint16_t rows, uint16_t columns)
+void terminal_set_size(struct terminal *terminal, const struct winsize *size)
 {
+	const struct winsize before = terminal->size;
+	const bool same_cells = size->ws_row == before.ws_row && size->ws_col == before.ws_col;
+
+	terminal->size = *size;
+	/* A nudge goes on: cut short, it would not be seen. At its end pixels are told, too. */
+	if (same_cells && (terminal->nudged || (size->ws_xpixel == before.ws_xpixel &&
+						size->ws_ypixel == before.ws_ypixel)))
+		return;
 	(void)event_del(terminal->nudge);
 	terminal->nudged = false;
-	terminal->rows = rows;
-	terminal->columns = columns;
-	apply_size(terminal, rows);
+	apply_size(terminal, size->ws_row);
 }
 
 void terminal_nudge(struct terminal *terminal)
 {
+	const uint16_t rows = terminal->size.ws_row;
+
 	/* Without a size nothing was ever drawn to fit. */
-	if (terminal->master < 0 || terminal->rows == 0)
+	if (terminal->master < 0 || rows == 0)
 		return;
 	terminal->nudged = true;
 	terminal->printed = false;
 	terminal->nudges = 0;
-	apply_size(terminal,
-		   (uint16_t)(terminal->rows > 2 ? terminal->rows - 1 : terminal->rows + 1));
+	apply_size(terminal, (uint16_t)(rows > 2 ? rows - 1 : rows + 1));
 	(void)event_add(terminal->nudge, &nudge_time);
 }
 

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/types.h>
 
 #include "keeper/group.h"
@@ -30,7 +31,7 @@ struct terminal {
 	int master;		/* owned; -1: hung up */
 	int slave;   /* owned; until output was let go on and everybody may open it again */
 	mode_t mode; /* of its node, before the server ended */
-	uint16_t rows, columns;
+	struct winsize size;
 	bool nudged;	 /* it has another size for a moment */
 	bool printed;	 /* something, since then */
 	unsigned nudges; /* how often that moment was made longer */
@@ -56,7 +57,8 @@ bool terminal_drain(struct terminal *terminal);
 void terminal_write(struct terminal *terminal, const void *bytes, size_t n);
 size_t terminal_waiting(const struct terminal *terminal);
 
-void terminal_set_size(struct terminal *terminal, uint16_t rows, uint16_t columns);
+/* A terminal of that size already is told nothing. */
+void terminal_set_size(struct terminal *terminal, const struct winsize *size);
 
 /* Has the program in front draw itself anew: one row less, and the size as it was 0.2 s later, or when
  * something has been printed, at most 2 s later. The same size again moves no program (measured), and programs need the time to see the first. */

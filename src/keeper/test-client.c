@@ -41,11 +41,10 @@ void holder_settle(struct holder *holder)
 	(void)holder;
 }
 
-void holder_resize(struct holder *holder, uint16_t rows, uint16_t columns)
+void holder_resize(struct holder *holder, const struct winsize *size)
 {
 	(void)holder;
-	(void)rows;
-	(void)columns;
+	(void)size;
 }
 
 void server_take(struct client *client, const char *message, size_t n)

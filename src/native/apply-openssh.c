@@ -59,6 +59,19 @@ static void look_at_line(struct search *search, const char *path, const struct s
 	}
 }
 
+/* Another sight of what stands there than the server's would be a wrong one. */
+static void give_up(struct search *search, const char *what, int error)
+{
+	struct apply_site *site = search->site;
+
+	if (search->lost)
+		return;
+	search->lost = true;
+	site->state = APPLY_CANNOT;
+	(void)snprintf(site->told, sizeof(site->told), "cannot read %s: %s", what,
+		       strerror(-error));
+}
+
 static void look_at_drop_in(void *context, const char *path)
 {
 	struct search *search = context;
@@ -66,10 +79,17 @@ static void look_at_drop_in(void *context, const char *path)
 	struct sshd_file_cursor cursor = { 0 };
 	struct sshd_file_line line;
 	size_t size;
+	int r;
 
 	search->stopped = search->stopped || strcmp(strrchr(path, '/') + 1, DROP_IN) >= 0;
-	if (text_equal(strrchr(path, '/') + 1, DROP_IN) || file_read(path, &text, &size) < 0)
+	if (text_equal(strrchr(path, '/') + 1, DROP_IN))
 		return;
+	r = file_read(path, &text, &size);
+	if (r < 0) {
+		if (r != -EINVAL && r != -EISDIR)
+			give_up(search, path, r);
+		return;
+	}
 	cursor.at = text;
 	cursor.end = text + size;
 	while (sshd_file_next(&cursor, &line))
@@ -83,6 +103,7 @@ static void look_at_main(struct search *search, const struct settings_openssh *o
 	struct sshd_file_cursor cursor = { .at = text, .end = text + strlen(text) };
 	struct sshd_file_line line;
 	char pattern[SETTINGS_PATH_BYTES + 16], directory[SETTINGS_PATH_BYTES];
+	int r;
 
 	while (sshd_file_next(&cursor, &line)) {
 		look_at_line(search, openssh->source, &line);
@@ -92,7 +113,9 @@ static void look_at_main(struct search *search, const struct settings_openssh *o
 		    !text_equal(directory, openssh->drop_in))
 			continue;
 		(void)snprintf(pattern, sizeof(pattern), "%s/*.conf", openssh->drop_in);
-		file_each(pattern, look_at_drop_in, search);
+		r = file_each(pattern, look_at_drop_in, search);
+		if (r < 0)
+			give_up(search, openssh->drop_in, r);
 		search->stopped = true;
 	}
 }

@@ -2,11 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/read.h"
 
 /* A file in a home may be a link to a device, and there are some that act when they are opened (tapes,
@@ -34,12 +34,15 @@ int file_read(const char *path, char **ret_text, size_t *ret_size)
 	return r < 0 ? r : read_all(fd, FILE_BYTES_MAX, ret_text, ret_size);
 }
 
-void file_each(const char *pattern, void (*take)(void *context, const char *path), void *context)
+int file_each(const char *pattern, void (*take)(void *context, const char *path), void *context)
 {
-	glob_t found = { 0 };
+	struct files files;
+	int r = files_find(pattern, &files);
 
-	if (glob(pattern, 0, NULL, &found) == 0)
-		for (size_t i = 0; i < found.gl_pathc; i++)
-			take(context, found.gl_pathv[i]);
-	globfree(&found);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < files.n; i++)
+		take(context, files.paths[i]);
+	files_deinit(&files);
+	return 0;
 }

@@ -10,5 +10,6 @@
  * FILE_BYTES_MAX, -EINVAL for what is no file. */
 int file_read(const char *path, char **ret_text, size_t *ret_size);
 
-/* Calls `take` for each file that a glob(7) pattern gives, in the order of their names. */
-void file_each(const char *pattern, void (*take)(void *context, const char *path), void *context);
+/* Calls `take` for each file that a glob(7) pattern gives, in the order of their names; for none when a directory
+ * cannot be listed (base/files.h), which is -errno. */
+int file_each(const char *pattern, void (*take)(void *context, const char *path), void *context);

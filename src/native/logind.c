@@ -66,14 +66,15 @@ static int compare_names(const void *a, const void *b)
 }
 
 /* Each name once, from the first directory that has it, in the order of the names. */
-static void take_drop_ins(struct settings_logind *logind)
+static int take_drop_ins(struct settings_logind *logind)
 {
 	struct names names = { .n = 0 };
 	char path[SETTINGS_PATH_BYTES];
+	int r = 0;
 
-	for (int i = 0; i < DIRECTORIES_N; i++) {
+	for (int i = 0; r == 0 && i < DIRECTORIES_N; i++) {
 		(void)snprintf(path, sizeof(path), "%s/logind.conf.d/*.conf", directories[i]);
-		file_each(path, add_name, &names);
+		r = file_each(path, add_name, &names);
 	}
 	qsort(names.rows, names.n, NAME_BYTES, compare_names);
 	for (size_t n = 0; n < names.n; n++) {
@@ -86,6 +87,7 @@ static void take_drop_ins(struct settings_logind *logind)
 			break;
 		}
 	}
+	return r;
 }
 
 static bool is_before_stop_idle_session(void)
@@ -111,7 +113,8 @@ void logind_read(const char *user, struct settings_logind *ret_logind)
 	/* What sd_booted(3) and logind's own library look at. */
 	ret_logind->running = access("/run/systemd/seats", F_OK) == 0;
 	take_main_file(ret_logind);
-	take_drop_ins(ret_logind);
+	if (take_drop_ins(ret_logind) < 0)
+		ret_logind->stop_idle_session_ns = ret_logind->idle_action_ns = SETTING_UNKNOWN;
 	if (is_before_stop_idle_session())
 		ret_logind->stop_idle_session_ns = SETTING_NONE;
 	if (user && !strchr(user, '/')) {

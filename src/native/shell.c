@@ -86,32 +86,32 @@ static void take_environment(struct settings_shell *shell)
 }
 
 /* /etc/profile, and what it is seen to source. */
-static void take_profile(struct login *login, const char *rc)
+static int take_profile(struct login *login, const char *rc)
 {
 	bool sources_d, sources_rc;
 
 	if (!take(login, "/etc/profile"))
-		return;
+		return 0;
 	sources_d = login->sources_d;
 	sources_rc = login->sources_bashrc;
 	if (rc && sources_rc)
 		(void)take(login, rc);
-	if (sources_d)
-		file_each("/etc/profile.d/*.sh", take_glob, login);
+	return sources_d ? file_each("/etc/profile.d/*.sh", take_glob, login) : 0;
 }
 
-static void take_bash(struct login *login)
+static int take_bash(struct login *login)
 {
 	static const char *const own[] = { "~/.bash_profile", "~/.bash_login", "~/.profile" };
+	int r = take_profile(login, "/etc/bash.bashrc");
 
-	take_profile(login, "/etc/bash.bashrc");
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++) {
 		if (!take(login, own[i]))
 			continue;
 		if (login->sources_bashrc && take(login, "~/.bashrc") && login->sources_bashrc)
 			(void)take(login, "/etc/bashrc");
-		return;
+		return r;
 	}
+	return r;
 }
 
 static void take_zsh(struct login *login)
@@ -136,6 +136,7 @@ void shell_read(const char *user, struct settings_shell *ret_shell)
 	struct login login = { .shell = ret_shell };
 	enum shell_kind kind = SHELL_BASH;
 	struct passwd *entry = user ? getpwnam(user) : NULL;
+	int r = 0;
 
 	memset(ret_shell, 0, sizeof(*ret_shell));
 	ret_shell->effective = -1;
@@ -152,11 +153,11 @@ void shell_read(const char *user, struct settings_shell *ret_shell)
 	take_environment(ret_shell);
 	switch (kind) {
 	case SHELL_BASH:
-		take_bash(&login);
+		r = take_bash(&login);
 		break;
 	case SHELL_DASH:
 	case SHELL_KSH:
-		take_profile(&login, NULL);
+		r = take_profile(&login, NULL);
 		(void)take(&login, "~/.profile");
 		if (kind == SHELL_KSH)
 			(void)take(&login, "~/.kshrc");
@@ -167,6 +168,8 @@ void shell_read(const char *user, struct settings_shell *ret_shell)
 	case SHELL_OTHER:
 		break;
 	}
-	if (kind != SHELL_DASH && kind != SHELL_OTHER)
+	if (r < 0)
+		ret_shell->known = false;
+	else if (kind != SHELL_DASH && kind != SHELL_OTHER)
 		ret_shell->effective = shell_settings_effective(ret_shell);
 }

@@ -431,6 +431,8 @@ int connection_examine(const struct connection_query *query, enum connection_sta
 		connection.fd = family.own->fd;
 		connection.diag = family.own->diag;
 		connection.pidfd = take_fd(&family.pidfd);
+		if (family.parent_is_holder)
+			connection.parent = family.holders[0].stat.parent;
 	}
 	*ret_state = state;
 	*ret_connection = connection;

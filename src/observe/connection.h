@@ -24,9 +24,10 @@ enum connection_state {
 
 struct connection {
 	struct session_facts facts;
-	uint64_t inode;	     /* of the connection's socket */
-	int fd;		     /* its number in the ledger process */
-	int pidfd;	     /* owned */
+	uint64_t inode; /* of the connection's socket */
+	int fd;		/* its number in the ledger process */
+	int pidfd;	/* owned */
+	int32_t parent; /* of the ledger process, if it holds the connection too; 0: it does not */
 	struct diag_id diag; /* of the connection's socket, where ... */
 	bool refused;	     /* ... borrowing is refused */
 };

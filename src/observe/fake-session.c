@@ -7,10 +7,12 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,6 +41,29 @@ static int connect_pair(int *ret_client, int *ret_server)
 		return -errno;
 	*ret_client = take_fd(&client);
 	*ret_server = server;
+	return 0;
+}
+
+/* Connected by a name, which is gone again. */
+static int connect_unix(int *ret_program, int *ret_server)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	auto_close int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	auto_close int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int program = -1;
+
+	(void)snprintf(name.sun_path, sizeof(name.sun_path), "/tmp/fake-session.%d", getpid());
+	if (listener < 0 || server < 0 ||
+	    bind(listener, (struct sockaddr *)&name, sizeof(name)) < 0)
+		return -errno;
+	if (listen(listener, 1) == 0 &&
+	    connect(server, (struct sockaddr *)&name, sizeof(name)) == 0)
+		program = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	(void)unlink(name.sun_path);
+	if (program < 0)
+		return -ENOTCONN;
+	*ret_program = program;
+	*ret_server = take_fd(&server);
 	return 0;
 }
 
@@ -102,18 +127,22 @@ static int describe(pid_t pid, int server, struct connection *connection)
 	connection->facts.local_port = socket.local_port;
 	connection->inode = st.st_ino;
 	connection->fd = server;
+	connection->parent = getpid();
 	return 0;
 }
 
-static int try_start(struct fake_session *session, bool with_forward, struct watch **ret_watch)
+static int try_start(struct fake_session *session, enum fake_forward forward,
+		     struct watch **ret_watch)
 {
 	struct connection connection = { .fd = -1, .pidfd = -1 };
 	struct fake_session started = { .pid = -1, .client = -1, .far = -1 };
 	auto_close int server = -1, near = -1;
 	int r = connect_pair(&started.client, &server);
 
-	if (r == 0 && with_forward)
+	if (r == 0 && forward == FORWARD_TCP)
 		r = connect_pair(&started.far, &near);
+	if (r == 0 && forward == FORWARD_UNIX)
+		r = connect_unix(&started.far, &near);
 	if (r == 0)
 		r = start_holder(&started);
 	if (r == 0)
@@ -139,10 +168,10 @@ void fake_session_stop(struct fake_session *session)
 	cleanup_close(&session->far);
 }
 
-struct watch *fake_session_start(struct fake_session *session, bool with_forward)
+struct watch *fake_session_start(struct fake_session *session, enum fake_forward forward)
 {
 	struct watch *watch = NULL;
-	int r = try_start(session, with_forward, &watch);
+	int r = try_start(session, forward, &watch);
 
 	if (r == -EPERM || r == -ENOSYS || r == -EINVAL) {
 		print_message("nothing can be borrowed here: %s\n", strerror(-r));

@@ -4,7 +4,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <sys/types.h>
 
 #include "observe/watch.h"
@@ -15,12 +14,13 @@ struct fake_session {
 	int far;    /* ... and of the forwarded one; -1: there is none */
 };
 
+enum fake_forward { FORWARD_NONE, FORWARD_TCP, FORWARD_UNIX };
+
 /*
- * Starts one, which holds a forwarded connection too if `with_forward`, and watches it; the watch is the
- * caller's.  Skips the test where nothing can be borrowed: a sandbox, valgrind 3.19, or qemu-user 7.2, which has no
+ * Starts one, which holds such a forwarded connection too, and watches it; the watch is the caller's.  Skips the test where nothing can be borrowed: a sandbox, valgrind 3.19, or qemu-user 7.2, which has no
  * SO_COOKIE.
  */
-struct watch *fake_session_start(struct fake_session *session, bool with_forward);
+struct watch *fake_session_start(struct fake_session *session, enum fake_forward forward);
 
 /* Ends it. */
 void fake_session_stop(struct fake_session *session);

@@ -31,10 +31,10 @@ void *__wrap_calloc(size_t n, size_t size)
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
-static struct watch *start(struct fake_session *session, bool with_forward)
+static struct watch *start(struct fake_session *session, enum fake_forward forward)
 {
 	refused_bytes = 0;
-	return fake_session_start(session, with_forward);
+	return fake_session_start(session, forward);
 }
 
 static void stop(struct fake_session *session, struct watch *watch)
@@ -46,13 +46,13 @@ static void stop(struct fake_session *session, struct watch *watch)
 static void a_session_takes_no_more_than_it_has_to(void **state)
 {
 	(void)state;
-	assert_true(sizeof(struct watch) <= 216 || sizeof(void *) != 8);
+	assert_true(sizeof(struct watch) <= 232 || sizeof(void *) != 8);
 }
 
 static void without_forwards_nothing_is_made_for_them(void **state)
 {
 	struct fake_session session;
-	struct watch *watch = start(&session, false);
+	struct watch *watch = start(&session, FORWARD_NONE);
 	struct sample sample;
 	bool changed;
 
@@ -69,7 +69,7 @@ static void without_forwards_nothing_is_made_for_them(void **state)
 static void a_forward_is_counted(void **state)
 {
 	struct fake_session session;
-	struct watch *watch = start(&session, true);
+	struct watch *watch = start(&session, FORWARD_TCP);
 	struct sample sample;
 	bool changed;
 
@@ -88,11 +88,34 @@ static void a_forward_is_counted(void **state)
 	stop(&session, watch);
 }
 
+/* That there is one is told, and that is no lack: whatever moves. */
+static void a_unix_socket_is_not_counted(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, FORWARD_UNIX);
+	struct sample sample;
+	bool changed;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+		assert_int_equal(sample.forward_opened, 0);
+		assert_true(sample.known & SAMPLE_FORWARDS);
+		assert_true(sample.known & SAMPLE_UNMEASURED);
+		assert_int_equal(write(session.client, "12345", 5), 5);
+	}
+	stop(&session, watch);
+	watch = start(&session, FORWARD_TCP);
+	assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+	assert_false(sample.known & SAMPLE_UNMEASURED);
+	stop(&session, watch);
+}
+
 /* The list is not known then, which counts as use; it is with the first sample that has the memory. */
 static void without_memory_for_a_forward_nothing_is_idle(void **state)
 {
 	struct fake_session session;
-	struct watch *watch = start(&session, true);
+	struct watch *watch = start(&session, FORWARD_TCP);
 	struct sample sample;
 	bool changed;
 
@@ -108,6 +131,28 @@ static void without_memory_for_a_forward_nothing_is_idle(void **state)
 	assert_true(sample.known & SAMPLE_CHANNELS);
 	assert_int_equal(sample.forward_opened, 1);
 	assert_true(changed);
+	stop(&session, watch);
+}
+
+/* Somebody else's counters, as of who has got its pid since, are nobody's. */
+static void the_parent_is_read_as_long_as_it_is(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, false);
+	struct sample first, second;
+	bool changed;
+
+	(void)state;
+	assert_int_equal(watch_sample(watch, &first, &changed), 0);
+	assert_true(first.known & SAMPLE_PARENT);
+	watch->last_known = 0; /* more may have moved */
+	assert_int_equal(watch_sample(watch, &second, &changed), 0);
+	assert_true(second.parent_rchar > first.parent_rchar);
+	watch->last_known = 0;
+	watch->parent = getppid();
+	assert_int_equal(watch_sample(watch, &second, &changed), 0);
+	assert_false(second.known & SAMPLE_PARENT);
+	assert_int_equal(watch->parent, 0);
 	stop(&session, watch);
 }
 
@@ -130,7 +175,7 @@ static void keep(struct watch *watch, int32_t first, size_t n)
 static void children_are_kept(void **state)
 {
 	struct fake_session session;
-	struct watch *watch = start(&session, false);
+	struct watch *watch = start(&session, FORWARD_NONE);
 
 	(void)state;
 	for (size_t n = 0; n < 2 * CHILDREN_FEW + 2; n++) {
@@ -148,7 +193,9 @@ int main(void)
 		cmocka_unit_test(a_session_takes_no_more_than_it_has_to),
 		cmocka_unit_test(without_forwards_nothing_is_made_for_them),
 		cmocka_unit_test(a_forward_is_counted),
+		cmocka_unit_test(a_unix_socket_is_not_counted),
 		cmocka_unit_test(without_memory_for_a_forward_nothing_is_idle),
+		cmocka_unit_test(the_parent_is_read_as_long_as_it_is),
 		cmocka_unit_test(children_are_kept),
 	};
 

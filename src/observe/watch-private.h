@@ -22,7 +22,7 @@ enum trouble {
 
 /*
  * There are thousands of these: what most sessions do not have is behind a pointer, and nothing is wider than what
- * it holds.  216 bytes are what malloc gives without loss.
+ * it holds.  232 bytes are what malloc gives without loss.
  */
 struct watch {
 	struct session_facts facts;
@@ -52,6 +52,8 @@ struct watch {
 		n_descriptors; /* when something last moved on the socket; 0: the kernel does not tell */
 	int fd;		       /* the connection's socket in the ledger process */
 	int pidfd;
+	int32_t parent; /* who is asked to sign; 0: nobody, or nothing of it can be read ... */
+	uint32_t parent_rchar, parent_wchar;  /* ... as last read, the lower half */
 	uint8_t troubles_seen, troubles_said; /* a bit for each enum trouble */
 	/* As of struct channels. */
 	bool more : 1, young : 1, agent : 1, unmeasured : 1;

@@ -99,6 +99,45 @@ static int read_counters(struct watch *watch, struct sample *sample)
 	return r;
 }
 
+/* The parent is who it was as long as the ledger process is its child. */
+static int read_parent(const struct watch *watch, struct procstat_io *ret_io)
+{
+	struct procstat stat;
+	int r = process_io(watch->parent, ret_io);
+
+	if (r == 0)
+		r = process_stat(watch->facts.identity.pid, &stat);
+	if (r == 0 && stat.parent != watch->parent)
+		r = -ESRCH;
+	return r;
+}
+
+/*
+ * What it was asked moves the ledger too. It is read before the counters, which are therefore read again: what is asked
+ * in between makes it too small, never too large.
+ */
+static int ask_parent(struct watch *watch, struct sample *sample, const struct moves *moves)
+{
+	struct procstat_io io;
+	int r = 0;
+
+	if (watch->parent != 0 && moves->plain) {
+		if (read_parent(watch, &io) < 0) {
+			watch->parent = 0;
+			return 0;
+		}
+		watch->parent_rchar = (uint32_t)io.rchar;
+		watch->parent_wchar = (uint32_t)io.wchar;
+		r = read_counters(watch, sample);
+	}
+	if (watch->parent == 0)
+		return r;
+	sample->parent_rchar = watch->parent_rchar;
+	sample->parent_wchar = watch->parent_wchar;
+	sample->known |= SAMPLE_PARENT;
+	return r;
+}
+
 static void keep_counters(struct watch *watch, const struct sample *sample)
 {
 	watch->wchar = sample->wchar;
@@ -367,10 +406,10 @@ static void sample_forwards(struct watch *watch, struct sample *sample, const st
 	/* One that has gone since the list was read: what it moved last counts as input. */
 	if (r < 0)
 		watch->listed = false;
-	/* Nothing was counted on a unix socket, but nothing moved there either if the ledger stands
-	 * still. */
-	if (!watch->forwards_unread && (!watch->unmeasured || !moves->plain))
+	if (!watch->forwards_unread)
 		sample->known |= SAMPLE_FORWARDS;
+	if (watch->unmeasured)
+		sample->known |= SAMPLE_UNMEASURED;
 }
 
 static size_t count_terminals(const struct watch *watch)
@@ -476,6 +515,9 @@ int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_chang
 	if (r < 0)
 		return r;
 	moves = compare_counters(&sample, watch);
+	r = ask_parent(watch, &sample, &moves);
+	if (r < 0)
+		return r;
 	r = look_at_channels(watch, &sample, &moves, &changed);
 	if (r < 0)
 		return r;

@@ -54,6 +54,7 @@ int watch_new(struct connection *connection, struct watch **ret_watch)
 	watch->inode = connection->inode;
 	watch->fd = connection->fd;
 	watch->pidfd = pidfd;
+	watch->parent = connection->parent;
 	if (connection->refused)
 		watch->diag = malloc(sizeof(*watch->diag));
 	if (watch->diag)

@@ -2,12 +2,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "base/files.h"
 #include "base/read.h"
 #include "base/text.h"
 #include "text/config-parser.h"
@@ -93,7 +93,7 @@ static void include_pattern(void *context, struct config_parser *parser, const c
 			    const char *pattern)
 {
 	auto_free char *full = full_pattern(file, pattern);
-	glob_t found = { 0 };
+	struct files found = { 0 };
 	struct config_places *places = context;
 	char shown[CONFIG_FILE_NAME_BYTES];
 	int r = full ? 0 : -ENOMEM;
@@ -108,21 +108,15 @@ static void include_pattern(void *context, struct config_parser *parser, const c
 		config_parser_trouble(parser, false, "%s", strerror(-r));
 		return;
 	}
-	switch (glob(full, 0, NULL, &found)) {
-	case 0:
-		break;
-	case GLOB_NOMATCH:
-		text_escape(full, false, shown, sizeof(shown));
+	r = files_find(full, &found);
+	text_escape(full, false, shown, sizeof(shown));
+	if (r < 0)
+		config_parser_trouble(parser, false, "cannot look for %s: %s", shown, strerror(-r));
+	else if (found.n == 0)
 		config_parser_trouble(parser, true, "there is no file %s", shown);
-		break;
-	case GLOB_NOSPACE:
-	case GLOB_ABORTED:
-		config_parser_trouble(parser, false, "cannot look for files");
-		break;
-	}
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		include_file(parser, places, found.gl_pathv[i]);
-	globfree(&found);
+	for (size_t i = 0; i < found.n; i++)
+		include_file(parser, places, found.paths[i]);
+	files_deinit(&found);
 }
 
 /* Which controls the cuts serve is asked of the profile once, so the engine needs no profile. */

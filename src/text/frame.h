@@ -21,6 +21,8 @@ enum frame_type {
 	FRAME_INPUT = 16,
 	FRAME_WINDOW = 17, /* frame_window() */
 	FRAME_DETACH = 18, /* empty */
+	FRAME_PIXELS =
+		19, /* frame_window(): the height and width in pixels of the next FRAME_WINDOW */
 };
 
 struct frame {

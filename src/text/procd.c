@@ -25,11 +25,10 @@ static int look_at_service(const json_t *service, int32_t pid,
 	const char *name;
 	json_t *instance;
 
-	json_object_foreach(
-		json_object_get(service, "instances"), name,
-		instance) if (json_integer_value(json_object_get(instance, "pid")) ==
-			      pid) return is_command(json_object_get(instance, "command"),
-						     arguments);
+	json_object_foreach (json_object_get(service, "instances"), name, instance) {
+		if (json_integer_value(json_object_get(instance, "pid")) == pid)
+			return is_command(json_object_get(instance, "command"), arguments);
+	}
 	return -ENOENT;
 }
 
@@ -43,8 +42,10 @@ int procd_has_command(const char *text, int32_t pid, const struct server_argumen
 		json_decref(services);
 		return -EBADMSG;
 	}
-	json_object_foreach(services, name, service) if (r == -ENOENT) r =
-		look_at_service(service, pid, arguments);
+	json_object_foreach (services, name, service) {
+		if (r == -ENOENT)
+			r = look_at_service(service, pid, arguments);
+	}
 	json_decref(services);
 	return r;
 }

@@ -136,8 +136,7 @@ static int only_members(const struct place *place, const json_t *object, const c
 			     object ? "is not an object" : "is missing");
 	for (size_t i = 0; keys[i]; i++)
 		(void)text_append(allowed, sizeof(allowed), "%s%s", i > 0 ? ", " : "", keys[i]);
-	json_object_foreach((json_t *)(uintptr_t)object, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)object, key, value) {
 		size_t i = 0;
 
 		while (keys[i] && !text_equal(keys[i], key))
@@ -166,8 +165,7 @@ static int take_words(const struct place *place, const json_t *value, const char
 		(void)text_append(allowed, sizeof(allowed), "%s%s", i > 0 ? ", " : "", words[i]);
 	if (!json_is_array(value) || json_array_size(value) == 0)
 		return wrong(place, "is not a list of words; allowed: %s", allowed);
-	json_array_foreach(value, i, word)
-	{
+	json_array_foreach (value, i, word) {
 		const char *text = json_string_value(word);
 		size_t at = 0;
 

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/fake-directory.h"
 #include "base/text.h"
 #include "text/config-file.h"
 
@@ -106,6 +107,17 @@ static void what_cannot_be_read_is_told(void **state)
 	assert_problem("nowhere", -ENOENT, "nowhere: cannot read it: No such file or directory");
 	assert_problem("d", -EISDIR, "d: cannot read it: Is a directory");
 	assert_problem("/dev/zero", -EFBIG, "/dev/zero: cannot read it: it is larger than 1 MiB");
+}
+
+/* Without its part of the policy sessions would be judged by another one. */
+static void half_a_directory_is_none(void **state)
+{
+	(void)state;
+	write_file("main", "IdleTimeout 3m\nInclude d/*.conf\n");
+	write_file("d/b.conf", "IdleTimeout 2m\n");
+	fake_directory_fail_at(2);
+	assert_problem("main", -EINVAL,
+		       "main:2: Include: cannot look for d/*.conf: Input/output error");
 }
 
 static void a_pipe_does_not_stop_the_daemon(void **state)
@@ -281,6 +293,7 @@ int main(void)
 		cmocka_unit_test(includes_are_found_beside_the_file),
 		cmocka_unit_test(a_missing_include_is_a_notice),
 		cmocka_unit_test(what_cannot_be_read_is_told),
+		cmocka_unit_test(half_a_directory_is_none),
 		cmocka_unit_test(a_pipe_does_not_stop_the_daemon),
 		cmocka_unit_test(other_places_are_closed_after_the_start),
 		cmocka_unit_test(an_error_in_an_included_file_names_it),

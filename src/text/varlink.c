@@ -177,8 +177,7 @@ int varlink_call_parse(const json_t *message, struct varlink_call *ret_call, con
 	const char *field;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)message, field, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)message, field, value) {
 		if (take_call_field(field, value, &call) < 0) {
 			*ret_field = field;
 			return -EINVAL;

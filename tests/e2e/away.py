@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 
-from world import is_alive
+from world import is_run
 
 BLOCKS = 512
 LABEL = re.compile(r"lo:t(\d+)$")
@@ -34,11 +34,11 @@ def labels():
 def remove_leftovers():
     """Of runs that were killed."""
     for label, address in labels().items():
-        if not is_alive(int(LABEL.match(label)[1])):
+        if not is_run(int(LABEL.match(label)[1])):
             ip("addr", "del", f"{address}/32", "dev", "lo", check=False)
     for name in ip("netns", "list").split():
         owner = re.match(r"sshidle-t(\d+)", name)
-        if owner and not is_alive(int(owner[1])):
+        if owner and not is_run(int(owner[1])):
             ip("netns", "del", name, check=False)
 
 

@@ -159,10 +159,23 @@ class OpenSSH(Server):
 
 
 class OpenSSHWithoutPam(OpenSSH):
+    """With a certificate of its host key, which makes its signatures other sums."""
+
     name = "openssh-nopam"
     login = "nora"
     pam = "no"
     sftp = "internal-sftp"
+
+    def certificate(self):
+        def make():
+            key = self.host_key()
+            subprocess.run(["ssh-keygen", "-q", "-s", key, "-I", "host", "-h", f"{key}.pub"],
+                           check=True)
+            return f"{key}-cert.pub"
+        return self.world.once("openssh host certificate", make)
+
+    def config(self, port, options):
+        return super().config(port, {"HostCertificate": self.certificate(), **options})
 
 
 class OpenSSHRoot(OpenSSH):
@@ -220,7 +233,7 @@ class Dropbear(Server):
     program = "dbclient"
     packages = {DROPBEAR: "dropbear-bin", "/usr/bin/dbclient": "dropbear-bin",
                 "/usr/bin/dropbearconvert": "dropbear-bin"}
-    cannot = {"rekey": NO_REKEY}
+    cannot = {"rekey": NO_REKEY, "unix-forward": "dbclient forwards no unix sockets"}
 
     @property
     def shows_user(self):
@@ -265,6 +278,7 @@ class Tinyssh(Server):
     packages = {TINYSSHD: "tinysshd", "/usr/bin/tcpserver": "ucspi-tcp"}
     cannot = {
         "forward": "tinysshd forwards nothing",
+        "unix-forward": "tinysshd forwards nothing",
         "agent": "tinysshd forwards no agent",
         "mux": "tinysshd has one channel in a connection",
         "none": NOT_PROVED,

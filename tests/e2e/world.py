@@ -8,6 +8,7 @@ behind can be told from what is in use.
 import collections
 import contextlib
 import fcntl
+import glob
 import grp
 import os
 import pwd
@@ -50,6 +51,21 @@ def is_alive(pid):
             return stat.read().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def is_run(pid):
+    """Whether a run of the tests with this pid goes on: it holds the lock of its directory.  Its pid would not tell:
+    it may be in a namespace of its own."""
+    for path in glob.glob(f"{BASE}/sshidle-t{pid}-*"):
+        with contextlib.suppress(FileNotFoundError):
+            directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            finally:
+                os.close(directory)
+    return False
 
 
 def children_of(pid):
@@ -148,8 +164,6 @@ class World:
 
     def __init__(self):
         self.tag = f"sshidle-t{os.getpid()}"
-        self.dir = tempfile.mkdtemp(prefix=f"{self.tag}-", dir=BASE)
-        os.chmod(self.dir, 0o755)
         self.lock = threading.RLock()
         self.users, self.groups, self.made = {}, [], {}
         self.ports = set()
@@ -157,6 +171,10 @@ class World:
         self.cleanups = []
         os.makedirs("/run/sshd", exist_ok=True)
         with self.accounts():
+            self.dir = tempfile.mkdtemp(prefix=f"{self.tag}-", dir=BASE)
+            os.chmod(self.dir, 0o755)
+            self.held = os.open(self.dir, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(self.held, fcntl.LOCK_EX)
             self.remove_leftovers()
 
     def path(self, *names):
@@ -204,15 +222,15 @@ class World:
         """Removes what test runs that were killed left behind."""
         for name in os.listdir(BASE):
             owner = OWN_NAME.match(name)
-            if owner and not is_alive(int(owner[1])):
+            if owner and not is_run(int(owner[1])):
                 shutil.rmtree(os.path.join(BASE, name), ignore_errors=True)
         for entry in pwd.getpwall():
             owner = OWN_NAME.match(entry.pw_name)
-            if owner and not is_alive(int(owner[1])):
+            if owner and not is_run(int(owner[1])):
                 self.remove_account(entry.pw_name)
         for entry in grp.getgrall():
             owner = OWN_NAME.match(entry.gr_name)
-            if owner and not is_alive(int(owner[1])):
+            if owner and not is_run(int(owner[1])):
                 subprocess.run(["groupdel", "-f", entry.gr_name], capture_output=True, check=False)
 
     def user(self, short, groups=()):
@@ -360,6 +378,7 @@ class World:
             print(f"kept: {self.dir}")
         else:
             shutil.rmtree(self.dir, ignore_errors=True)
+        os.close(self.held)
 
 
 def port_is_free(port):

@@ -176,7 +176,8 @@ static int cut(struct watch *watch, struct order_cut *order)
 /* The starter is one that has gone: what comes before it is what is tried. */
 static int park(struct watch *watch, struct order_cut *order)
 {
-	struct park_setup setup = { .runtime_dir = "/nonexistent" };
+	struct park *starting = NULL;
+	struct park_setup setup = { .runtime_dir = "/nonexistent", .starting = &starting };
 	struct order_cut_done done = { 0 };
 	struct park *own;
 	int64_t again_ns;

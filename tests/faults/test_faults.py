@@ -33,7 +33,7 @@ ANSWER_S = 30
 # What cannot fail, or whose failure says nothing: memory and text, constants of the host, clocks
 # (FACTS: no system call), descriptors that are closed anyway, threads that end.
 CANNOT_FAIL = set("""
-__assert_fail __ctype_b_loc __errno_location __stack_chk_fail clock_gettime close closedir dirfd fclose free getenv
+__assert_fail __ctype_b_loc __errno_location __stack_chk_fail clock_gettime close closedir dirfd fclose fnmatch free getenv
 getpid inet_ntop localtime_r memchr memcmp memcpy memmove memset munmap openlog pthread_cancel pthread_join
 pthread_sigmask qsort sigfillset snprintf strchr strcmp strcspn strerror strftime strlen strncmp strnlen strrchr strspn
 strstr strtol sysconf syslog vsnprintf _GLOBAL_OFFSET_TABLE_ bufferevent_disable bufferevent_free

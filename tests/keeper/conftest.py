@@ -95,6 +95,14 @@ class Parked:
                 return one
         return None
 
+    def size(self):
+        """Rows, columns, width and height in pixels."""
+        fd = os.open(f"/proc/{self.command_pid}/fd/0", os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))
+        finally:
+            os.close(fd)
+
     def alive(self):
         return is_alive(self.command_pid)
 
@@ -159,30 +167,32 @@ class Host:
 class Client:
     """A command on a terminal of its own, raw bytes both ways."""
 
-    def __init__(self, command, rows=24, columns=80, **options):
+    def __init__(self, command, rows=24, columns=80, pixels=(0, 0), **options):
         self.master, slave = pty.openpty()
         self.slave_name = os.ttyname(slave)
-        self.size(rows, columns)
+        self.size(rows, columns, pixels)
         self.first_modes = termios.tcgetattr(slave)  # the command may set others at once
         self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave,
                                         env=environment(), start_new_session=True, **options)
         self.slave = slave
         self.got = b""
 
-    def size(self, rows, columns):
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    def size(self, rows, columns, pixels=(0, 0)):
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, *pixels))
 
-    def resized(self, rows, columns):
-        self.size(rows, columns)
+    def resized(self, rows, columns, pixels=(0, 0)):
+        self.size(rows, columns, pixels)
         self.process.send_signal(signal.SIGWINCH)
 
     def write(self, data):
         data = data.encode() if isinstance(data, str) else data
+        end = time.monotonic() + WITHIN_S
         while data:
+            assert time.monotonic() < end, f"{len(data)} bytes are not taken"
             _, writable, _ = select.select([], [self.master], [], 0.02)
             self.pump(0)
             if writable:
-                data = data[os.write(self.master, data[:512]):]
+                data, end = data[os.write(self.master, data[:512]):], time.monotonic() + WITHIN_S
 
     def pump(self, within):
         """Takes what comes within that time; False when there was nothing."""

@@ -512,14 +512,19 @@ def test_a_terminal_is_not_shown_within_itself_by_script(host):
 
 
 def test_size_follows(host):
-    bash(host).park()
-    client = host.resume(rows=30, columns=100)
+    parked = bash(host).park()
+    client = host.resume(rows=30, columns=100, pixels=(900, 600))
     client.expect("$ ")
     client.write("stty size\r")
     client.expect("30 100")
-    client.resized(20, 60)
+    assert parked.size() == (30, 100, 900, 600)
+    client.resized(20, 60, (540, 400))
     client.write("stty size\r")
     client.expect("20 60")
+    assert parked.size() == (20, 60, 540, 400)
+    # Another font.
+    client.resized(20, 60, (480, 320))
+    wait_for(lambda: parked.size() == (20, 60, 480, 320), "the size")
 
 
 def test_stopped_and_continued(host):

@@ -60,7 +60,7 @@ def test_leave_while_keys_wait(host):
     """A program that does not read them keeps nobody."""
     parked, client = attached(host, "stty raw -echo; echo ready; exec sleep 1000", lifetime_ms=600000)
     client.expect("ready")
-    client.write(b"x\n" * 60000)
+    client.write(b"x\n" * 500000)
 
     def left():
         # Again: what comes in one piece with the paste was not typed.

@@ -39,6 +39,7 @@
 #define KEEPALIVE_NET_BYTES 52
 #define PROBE_NET_BYTES	    52
 #define ANSWER_NET_BYTES    36
+#define LINE_SHOWN_BYTES    110
 /* What a client's kernel takes for a program that does not read. */
 #define WINDOW_BYTES 100000
 #define WALL_START_S 1800000000LL
@@ -217,10 +218,10 @@ static void take_sample(struct actor *actor, int64_t now_ns)
 	sample.realtime_offset_ns = wall_offset_ns;
 	sample.last_data_recv_ns = age(actor->last_data_at_ns, now_ns);
 	sample.last_ack_recv_ns = age(actor->last_ack_at_ns, now_ns);
-	sample.known =
-		(SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_CHANNELS | SAMPLE_FORWARDS |
-		 SAMPLE_DESCRIPTORS | (actor->world.known & (SAMPLE_REAPED | SAMPLE_AGENT))) &
-		~actor->blind;
+	sample.known = (SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_CHANNELS | SAMPLE_FORWARDS |
+			SAMPLE_DESCRIPTORS |
+			(actor->world.known & (SAMPLE_REAPED | SAMPLE_AGENT | SAMPLE_UNMEASURED))) &
+		       ~actor->blind;
 	actor->world.known &= ~(uint32_t)SAMPLE_REAPED;
 	if (actor->stale_channels) {
 		(void)session_set_channels(&actor->session, actor->channels, actor->n_channels,
@@ -247,6 +248,15 @@ static struct session_notes *need_notes(struct actor *actor)
 	return notes;
 }
 
+static void net_out(struct actor *actor, int64_t now_ns, uint64_t bytes, uint64_t plain);
+
+/* The line that a warning is comes out of the terminal again. */
+static void show_line(struct actor *actor, int64_t now_ns)
+{
+	net_out(actor, now_ns, LINE_SHOWN_BYTES + 36, LINE_SHOWN_BYTES);
+	ledger_expect_notice(&actor->session.ledger, LINE_SHOWN_BYTES, now_ns);
+}
+
 static void act(struct actor *actor, const struct verdict *verdict, int64_t now_ns)
 {
 	struct channel *channel = &actor->session.channels[verdict->channel];
@@ -268,9 +278,11 @@ static void act(struct actor *actor, const struct verdict *verdict, int64_t now_
 		return;
 	case VERDICT_WARN:
 		notes->warned_at_ns = now_ns;
+		show_line(actor, now_ns);
 		break;
 	case VERDICT_WARN_TERMINAL:
 		of_channel->warned_at_ns = now_ns;
+		show_line(actor, now_ns);
 		break;
 	case VERDICT_REPORT:
 		if (unresponsive) {
@@ -597,6 +609,16 @@ static void do_traffic(struct actor *actor, const struct event *event)
 	actor->world.forward_read += n;
 }
 
+/* A forwarded unix socket is open from then on; so many bytes come for it. */
+static void do_unmeasured(struct actor *actor, const struct event *event)
+{
+	uint64_t n = number_of(event, 0);
+
+	actor->world.known |= SAMPLE_UNMEASURED;
+	if (n > 0)
+		net_in(actor, event->at_ns, n + 36, n);
+}
+
 /* A connection through a forward that came and went between two looks. */
 static void do_brief(struct actor *actor, const struct event *event)
 {
@@ -737,14 +759,31 @@ static const struct {
 	const char *word;
 	void (*handler)(struct actor *actor, const struct event *event);
 } words[] = {
-	{ "key", do_key },	    { "output", do_output }, { "keepalive", do_keepalive },
-	{ "rekey", do_rekey },	    { "work", do_work },     { "traffic", do_traffic },
-	{ "brief", do_brief },	    { "reap", do_reap },     { "agent", do_agent },
-	{ "cooked", do_line_mode }, { "raw", do_line_mode }, { "blind", do_blind },
-	{ "channel", do_channel },  { "close", do_close },   { "keep", do_keep },
-	{ "probe", do_probe },	    { "link-up", do_link },  { "link-down", do_link },
-	{ "stop", do_stop },	    { "continue", do_stop }, { "end-of-file", do_end_of_file },
-	{ "pause", do_pause },	    { "expect", do_expect }, { "no-park", do_no_park },
+	{ "key", do_key },
+	{ "output", do_output },
+	{ "keepalive", do_keepalive },
+	{ "rekey", do_rekey },
+	{ "work", do_work },
+	{ "traffic", do_traffic },
+	{ "brief", do_brief },
+	{ "reap", do_reap },
+	{ "agent", do_agent },
+	{ "cooked", do_line_mode },
+	{ "raw", do_line_mode },
+	{ "blind", do_blind },
+	{ "channel", do_channel },
+	{ "close", do_close },
+	{ "keep", do_keep },
+	{ "probe", do_probe },
+	{ "link-up", do_link },
+	{ "link-down", do_link },
+	{ "stop", do_stop },
+	{ "continue", do_stop },
+	{ "end-of-file", do_end_of_file },
+	{ "pause", do_pause },
+	{ "expect", do_expect },
+	{ "no-park", do_no_park },
+	{ "unmeasured", do_unmeasured },
 };
 
 static void play_world(const struct event *event)

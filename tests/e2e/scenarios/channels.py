@@ -147,19 +147,40 @@ def exec_output(play):
     play.ends(client, used=(client.said_before, client.said_at))
 
 
+SILENT = "echo up-$((40+2)) -; cat >/dev/null"
+
+
 @scenario()
 def exec_input(play):
     """A script that feeds a silent command a line now and then."""
-    client = play.command("echo up-$((40+2)) -; cat >/dev/null")
+    client = play.command(SILENT)
     play.lives([client], act=lambda: feed(client), every=0.6 * play.limit)
     play.ends(client)
 
 
-def feed(client):
+def feed(client, size=5):
     """A line without an echo: the use is within the next moment."""
     before = time.monotonic()
-    client.send("line\n")
+    client.send("x" * (size - 1) + "\n")
     client.used = (before, time.monotonic() + 0.2)
+
+
+@scenario(needs=["rekey"], listen={"RekeyLimit": "default 2s"})
+def exec_rekeys(play):
+    """New keys every two seconds are no use, also where no terminal proves that there was none."""
+    client = play.command(SILENT, program="ssh", keepalive=1)
+    used = client.used
+    if play.stage.restarts:  # what the monitor was asked before is not known then
+        used = (used[0], used[1] + 6)
+    play.ends(client, used=used)
+
+
+@scenario(needs=["rekey"], listen={"RekeyLimit": "default 2s"})
+def exec_input_with_rekeys(play):
+    """A line that makes one signature's question look like another's, with each exchange of keys."""
+    client = play.command(SILENT, program="ssh")
+    play.lives([client], act=lambda: feed(client, 19), every=0.45 * play.limit)
+    play.ends(client)
 
 
 @scenario()
@@ -275,6 +296,26 @@ def shell_with_busy_forward(play):
     inner = connect(play, term, port)
     play.lives([term], 2 * play.limit, lambda: ping(term, inner), 0.4)
     play.ends(term, warned=False)
+
+
+@scenario(needs=["unix-forward"])
+def shell_with_silent_unix_forward(play):
+    """A connection to a forwarded unix socket, on which nothing is counted: our own lines are not its traffic."""
+    listener = socket.create_server(play.world.path("unix", play.name), family=socket.AF_UNIX)
+    play.later(listener.close)
+    os.chmod(listener.getsockname(), 0o666)
+    port = play.world.port()
+    term = play.shell(forward=[f"127.0.0.1:{port}:{listener.getsockname()}"])
+    wait_until(lambda: listens(term.pid, port), 10, f"{term} listens")
+    inner = socket.create_connection(("127.0.0.1", port), timeout=10)
+    play.later(inner.close)
+    far, _ = listener.accept()
+    play.later(far.close)
+    before = time.monotonic()
+    inner.sendall(b"b")
+    assert far.recv(1) == b"b"
+    term.used = (before, time.monotonic())
+    play.ends(term)
 
 
 # -- several channels -----------------------------------------------------------------------

@@ -1,0 +1,383 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "core/fake-ledger.h"
+
+static void rekey(struct sample *sample, uint64_t in, uint64_t out)
+{
+	net(sample, 2780, 2372, 3);
+	sample->wchar += in;
+	sample->rchar += out;
+}
+
+static void a_rekey_is_learned(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (int i = 0; i < LEDGER_REKEY_TRUST; i++) {
+		rekey(&sample, 96, 92);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_false(step.rekey);
+	}
+	rekey(&sample, 96, 92);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_true(step.rekey && step.rekey_out);
+	/* One key more is a key. */
+	rekey(&sample, 97, 93);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_false(step.rekey);
+	/* Output beside it hides no input, and is output. */
+	rekey(&sample, 96, 5000);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_true(step.rekey);
+	assert_false(step.rekey_out);
+	/* The same amount without a rekey's packets is typing. */
+	net(&sample, 96 * 36, 96 * 36, 96);
+	sample.wchar += 96;
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_false(step.rekey);
+	assert_int_equal(step.in_bytes, 96);
+	/* A terminal that was read from is evidence of typing, and nothing is learned from such a
+	 * step. */
+	rekey(&sample, 96, 92);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_TOUCHED, &step));
+	assert_false(step.rekey);
+	ledger_deinit(&ledger);
+}
+
+/* A script's lines are of one size, and a client renews its keys before the first packet after a pause: they come
+ * in the same step again and again. */
+static void a_rekey_with_each_line(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (uint64_t i = 0; i < 40; i++) {
+		net(&sample, 44, 0, 1);
+		rekey(&sample, 96 + 1 + i / 4, 92);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_false(step.rekey || step.rekey_out);
+	}
+	ledger_deinit(&ledger);
+}
+
+/* Those that were measured. */
+static void the_sizes_of_signatures(void **state)
+{
+	static const uint32_t sizes[][2] = { { 96, 92 },
+					     { 97, 413 },
+					     { 104, 110 },
+					     { 147, 92 },
+					     { 115, 92 },
+					     { 504, 413 },
+					     { 208, 108 },
+					     { 81, 1132 },
+					     { 64, 3380 },
+					     /* by the formula: with SHA-384 */
+					     { 80, 92 },
+					     { 81, 413 } };
+	struct ledger_step step;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+
+		for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
+			rekey(&sample, sizes[i][0], sizes[i][1]);
+			assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN,
+						&step));
+		}
+		assert_true(step.rekey && step.rekey_out);
+		ledger_deinit(&ledger);
+	}
+}
+
+/* Small packets that a slow line has joined have a rekey's shape: a tunnel, or the same file fetched again. */
+static void bulk_is_no_rekey(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (int i = 0; i < 2 * LEDGER_REKEY_TRUST; i++) {
+		net(&sample, 3000 + 6000, 12000000, 20);
+		sample.wchar += 3000;
+		sample.rchar += 10000000;
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_false(step.rekey || step.rekey_out);
+		net(&sample, 90000 + 6000, 2000, 80);
+		sample.wchar += 90000;
+		assert_true(
+			ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
+		assert_false(step.rekey);
+	}
+	ledger_deinit(&ledger);
+}
+
+/* The first one is known for what it is where nothing but terminals takes input, and none got any. */
+static void a_rekey_that_terminals_prove(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	rekey(&sample, 96, 92);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
+	assert_true(step.rekey);
+	assert_false(step.rekey_out);
+	/* The amount is not believed for that. */
+	rekey(&sample, 96, 92);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_false(step.rekey);
+	/* What has not its shape is input, whatever terminals show. */
+	net(&sample, 96 * 36, 96 * 36, 96);
+	sample.wchar += 96;
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
+	assert_false(step.rekey);
+	ledger_deinit(&ledger);
+}
+
+/* ^C is never read by anybody: where it may have come, only what can be a signature is proved. */
+static void a_rekey_with_a_signal_key(void **state)
+{
+	static const struct {
+		uint32_t in, out;
+		bool rekey;
+	} rows[] = {
+		{ 96, 92, true },
+		{ 96, 300, true },
+		{ 97, 92, false },
+		{ 97, 150, false },
+		{ 504, 500, true },
+		{ 505, 500, false },
+		{ 80, 1132, true },
+		{ 84, 1132, false },
+		{ 96, 80, false },
+		/* RSA's, or Ed25519's and ^C with a prompt after it. */
+		{ 97, 180, false },
+		{ 81, 413, false },
+		{ 65, 157, false },
+		/* ECDSA's, or Ed25519's and eight. */
+		{ 104, 250, false },
+		/* The same with a group and SHA-256, or without and with SHA-384. */
+		{ 132, 364, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+		struct ledger_step step;
+
+		rekey(&sample, rows[i].in, rows[i].out);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+		assert_true(step.rekey == rows[i].rekey);
+		ledger_deinit(&ledger);
+	}
+}
+
+/* What no formula has is known when it was seen twice, but not where it is a signature and a few keys. */
+static void a_rekey_of_another_kind(void **state)
+{
+	static const struct {
+		uint32_t in, out;
+		bool rekey;
+	} rows[] = {
+		{ 117, 92, true },  /* a certificate */
+		{ 318, 112, true }, /* audited */
+		{ 97, 98, false },  /* ^C */
+		{ 104, 98, false }, /* eight of them */
+		{ 40, 400, false }, /* many, joined by a slow line */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+		struct ledger_step step;
+
+		for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
+			rekey(&sample, rows[i].in, rows[i].out);
+			assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD,
+						&step));
+			assert_true(step.rekey == (rows[i].rekey && n == LEDGER_REKEY_TRUST));
+		}
+		ledger_deinit(&ledger);
+	}
+}
+
+/* Five keys are what a certificate's name has more than its hash has less. */
+static void a_rekey_without_a_certificate(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	rekey(&sample, 81, 413);
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+	for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
+		rekey(&sample, 86, 1143);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD, &step));
+		assert_false(step.rekey);
+	}
+	ledger_deinit(&ledger);
+}
+
+/* Keepalives in the same step do not blur it, and its halves wait for each other. */
+/* What the monitor was asked tells a rekey at once, and a line that comes with each. */
+static void a_rekey_that_the_monitor_proves(void **state)
+{
+	static const struct {
+		enum ledger_terminals terminals;
+		uint32_t in, out, asked, answered;
+		bool rekey, rekey_out;
+	} rows[] = {
+		{ LEDGER_TERMINALS_UNKNOWN, 316, 112, 316, 112, true, true }, /* with audit */
+		{ LEDGER_TERMINALS_UNKNOWN, 168, 92, 168, 92, true, true },   /* certificate */
+		{ LEDGER_TERMINALS_UNKNOWN, 96, 5000, 96, 92, true, false },
+		{ LEDGER_TERMINALS_UNKNOWN, 115, 92, 96, 92, false,
+		  false }, /* another hash's sum */
+		{ LEDGER_TERMINALS_UNREAD, 97, 157, 96, 92, false,
+		  false }, /* ^C; another key's sum */
+		{ LEDGER_TERMINALS_UNTOUCHED, 97, 92, 96, 92, true, false },
+		{ LEDGER_TERMINALS_TOUCHED, 96, 92, 96, 92, false, false },
+		/* It reads or writes files too. */
+		{ LEDGER_TERMINALS_UNKNOWN, 769, 223, 1433, 239, false, false },
+		{ LEDGER_TERMINALS_UNKNOWN, 769, 223, 769, 239, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+		struct ledger_step step;
+
+		sample.known |= SAMPLE_PARENT;
+		sample.parent_rchar = UINT32_MAX - rows[i].asked;
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		for (int n = 0; n < 4; n++) {
+			rekey(&sample, rows[i].in, rows[i].out);
+			sample.parent_rchar += rows[i].asked;
+			sample.parent_wchar += rows[i].answered;
+			assert_true(
+				ledger_step(&ledger, &plain, &sample, rows[i].terminals, &step));
+			assert_int_equal(step.rekey, rows[i].rekey);
+			assert_int_equal(step.rekey_out, rows[i].rekey_out);
+		}
+		ledger_deinit(&ledger);
+	}
+}
+
+/* Then none need be whole. */
+static void a_rekey_in_two_parts(void **state)
+{
+	static const uint32_t parts[][2] = { { 5, 5 }, { 91, 91 }, { 5, 0 } };
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	sample.known |= SAMPLE_PARENT;
+	ledger.parent_known = true;
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		sample.wchar += parts[i][0];
+		sample.parent_rchar += parts[i][1];
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_int_equal(step.rekey, parts[i][1] > 0);
+	}
+	ledger_deinit(&ledger);
+}
+
+static void a_rekey_under_way(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (int i = 0; i < LEDGER_REKEY_TRUST; i++) {
+		rekey(&sample, 96, 92);
+		assert_false(ledger_is_mid_rekey(&ledger, &sample));
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	}
+	net(&sample, 60 * 52, 60 * 52, 60);
+	net(&sample, 2000, 1500, 2);
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	sample.wchar += 5;
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	net(&sample, 780, 872, 1);
+	sample.wchar += 91;
+	sample.rchar += 92;
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_true(step.rekey && step.rekey_out);
+	/* Typing and pasting are never taken for one. */
+	net(&sample, 96 * 35, 96 * 35, 96);
+	sample.wchar += 96;
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+	assert_false(step.rekey);
+	/* It does not wait for ever. */
+	net(&sample, 2780, 0, 3);
+	for (int i = 0; i < 50; i++)
+		assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	ledger_deinit(&ledger);
+}
+
+/* A question or an answer is on its way; another look tells. A key with each rekey holds nothing up for long. */
+static void a_question_on_its_way(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+
+	(void)state;
+	sample.known |= SAMPLE_PARENT;
+	ledger.parent_known = true;
+	rekey(&sample, 96, 0);
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	sample.parent_rchar += 96;
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	sample.parent_wchar += 92;
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	sample.rchar += 92;
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	sample.wchar += 1;
+	for (int n = 0; n < 3; n++)
+		assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	ledger_deinit(&ledger);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_rekey_is_learned),
+		cmocka_unit_test(a_rekey_with_each_line),
+		cmocka_unit_test(the_sizes_of_signatures),
+		cmocka_unit_test(bulk_is_no_rekey),
+		cmocka_unit_test(a_rekey_that_terminals_prove),
+		cmocka_unit_test(a_rekey_with_a_signal_key),
+		cmocka_unit_test(a_rekey_of_another_kind),
+		cmocka_unit_test(a_rekey_without_a_certificate),
+		cmocka_unit_test(a_rekey_that_the_monitor_proves),
+		cmocka_unit_test(a_rekey_in_two_parts),
+		cmocka_unit_test(a_rekey_under_way),
+		cmocka_unit_test(a_question_on_its_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

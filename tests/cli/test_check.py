@@ -1,0 +1,34 @@
+"""`sshidled -t`: what root can read the engine may not."""
+
+import os
+import pathlib
+import tempfile
+
+import pytest
+
+from conftest import SSHIDLE, run
+
+SSHIDLED = str(pathlib.Path(SSHIDLE).resolve().parents[2] / "src/daemon/sshidled")
+
+
+def check(path, user):
+    return run(SSHIDLED, "-t", "-f", path, "-u", user)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: others cannot become the engine's user")
+def test_as_the_engine():
+    # pytest's own directories are closed to others.
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        included, path = pathlib.Path(directory, "more"), pathlib.Path(directory, "conf")
+        included.write_text("IdleWarning 10s\n", encoding="ascii")
+        path.write_text(f"IdleTimeout 5m\nInclude {included}\n", encoding="ascii")
+        done = check(path, "nobody")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        included.chmod(0o600)
+        done = check(path, "nobody")
+        assert done.returncode == 1
+        assert done.stderr == f"{path}:2: Include: cannot read {included}: Permission denied\n" \
+                              "sshidled: root can read it, but the daemon reads it as user nobody\n"
+        # Whoever does not exist yet reads nothing.
+        assert check(path, "nobody-of-this-name").returncode == 0
