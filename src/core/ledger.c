@@ -18,7 +18,7 @@
 #define REKEY_PLAIN_MOST 8192
 /* So many samples in a row may find a rekey under way, 20 ms apart ... */
 #define REKEY_LOOKS_MOST 50
-/* ... and so many a question or an answer that one side has written and the other not yet read. */
+/* ... and the last so many of them a question or an answer that one side has written and the other not yet read. */
 #define REKEY_ANSWER_LOOKS_MOST 3
 
 /* So many samples in a row with data on the socket that the io counters did not see: the server
@@ -499,7 +499,9 @@ bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)
 		ledger->mid_rekey = 0;
 		return false;
 	}
-	if (++ledger->mid_rekey <= (complete ? REKEY_ANSWER_LOOKS_MOST : REKEY_LOOKS_MOST))
+	if (complete && ledger->mid_rekey < REKEY_LOOKS_MOST - REKEY_ANSWER_LOOKS_MOST)
+		ledger->mid_rekey = REKEY_LOOKS_MOST - REKEY_ANSWER_LOOKS_MOST;
+	if (++ledger->mid_rekey <= REKEY_LOOKS_MOST)
 		return true;
 	ledger->mid_rekey = 0;
 	return false;

@@ -8,7 +8,7 @@
  *   - removing evidence (a sample that knows less) never makes a session more idle
  *   - looks at which nothing has moved, and samples where something has, do what samples do
  *   - sessions do not affect each other
- *   - a session that is not used any more ends, and in time
+ *   - a session that is not used any more ends, and in time; rekeys that the monitor's counters tell keep none
  *
  * The world is numbers; the true moments of use are known to the test and not to the core.
  */
@@ -49,7 +49,10 @@ struct world {
 	int64_t next_look_ns, quiet_every_ns, still_ns;
 	uint64_t looked_received, looked_sent; /* of the last sample */
 	uint32_t question, answer, prompt;     /* bytes of a rekey, and of what follows a ^C */
+	uint32_t asked, answered; /* the monitor's counters; the sample's may be older */
 	bool keepalives, cooked, signals, exact, ended, settled, clear;
+	bool monitored, bare; /* with a monitor that can be read; a command without a terminal */
+	bool monitor_is_read; /* before the rest of the next sample */
 };
 
 /* Of host keys, as they were measured: docs/decisions/0005. */
@@ -74,6 +77,13 @@ static void world_start(struct world *world, int64_t now_ns)
 	world->answer = row[1];
 	world->prompt = dice(400);
 	world->limit_ns = (1 + dice(900)) * NS_PER_S;
+	world->monitored = dice(2);
+	world->bare = world->monitored && dice(3) == 0;
+	if (world->bare) {
+		channel.kind = KIND_EXEC;
+		channel.tty = -1;
+		world->cooked = world->signals = false;
+	}
 	world->terminal = (struct channel_sample){ .tty = 3, .known = TERMINAL_KNOWN };
 	if (!world->cooked)
 		world->terminal.known |= TERMINAL_RAW;
@@ -101,13 +111,16 @@ static void world_read(struct world *world, int64_t now_ns)
 
 static void world_type(struct world *world, int64_t now_ns)
 {
-	uint64_t n = 1 + dice(5);
+	/* A line of 19 bytes makes the question of one host key that of another. */
+	uint64_t n = 1 + dice(world->bare ? 40 : 5);
 
 	world->counters.received += 36 * n;
 	world->counters.rchar += 36 * n;
 	world->counters.segments_in += n;
 	world->counters.wchar += n;
 	world->used_at_ns = world->data_at_ns = now_ns;
+	if (world->bare)
+		return;
 	/* ^C: nobody reads it. */
 	if (world->signals && dice(2))
 		world->counters.rchar += n * (4 + world->prompt);
@@ -118,7 +131,39 @@ static void world_type(struct world *world, int64_t now_ns)
 		world->terminal.known |= TERMINAL_PENDING;
 }
 
-static void world_noise(struct world *world, int64_t now_ns)
+static void read_monitor(struct world *world)
+{
+	world->counters.parent_rchar = world->asked;
+	world->counters.parent_wchar = world->answered;
+	world->monitor_is_read = true;
+}
+
+static int64_t world_look(struct world *world, int64_t now_ns);
+
+/* With a look at any moment of it, which reads the monitor's counters first. */
+static void world_rekey(struct world *world, int64_t now_ns, int64_t *look_ns)
+{
+	uint32_t looked_at = dice(8), monitor_at = dice(looked_at + 1);
+
+	world->data_at_ns = now_ns;
+	for (uint32_t at = 0; at < 6; at++) {
+		if (at == monitor_at && looked_at < 6)
+			read_monitor(world);
+		if (at == looked_at)
+			*look_ns = world_look(world, now_ns);
+		world->counters.received += at == 0 ? 2780 : 0;
+		world->counters.rchar += at == 0 ? 2780 : 0;
+		world->counters.segments_in += at == 0 ? 3 : 0;
+		world->counters.sent += at == 1 ? 2372 : 0;
+		world->counters.wchar += at == 1 ? 2372 : 0;
+		world->counters.wchar += at == 2 ? world->question : 0;
+		world->asked += at == 3 ? world->question : 0;
+		world->answered += at == 4 ? world->answer : 0;
+		world->counters.rchar += at == 5 ? world->answer : 0;
+	}
+}
+
+static void world_noise(struct world *world, int64_t now_ns, int64_t *look_ns)
 {
 	if (world->keepalives) {
 		world->counters.received += 52;
@@ -132,26 +177,26 @@ static void world_noise(struct world *world, int64_t now_ns)
 		world->counters.rchar += dice(10000); /* output, most of it still to be sent */
 	if (dice(8) == 0 && (world->terminal.known & TERMINAL_PENDING))
 		world_read(world, now_ns);
-	if (dice(10) == 0) {
-		world->counters.received += 2780;
-		world->counters.rchar += 2780 + world->answer;
-		world->counters.sent += 2372;
-		world->counters.wchar += 2372 + world->question;
-		world->counters.segments_in += 3;
-		world->data_at_ns = now_ns;
-	}
+	if (dice(10) == 0)
+		world_rekey(world, now_ns, look_ns);
 }
 
-static struct sample world_sample(const struct world *world, int64_t now_ns)
+static struct sample world_sample(struct world *world, int64_t now_ns)
 {
-	struct sample sample = world->counters;
+	struct sample sample;
 
+	if (!world->monitor_is_read)
+		read_monitor(world);
+	world->monitor_is_read = false;
+	sample = world->counters;
 	sample.from_ns = now_ns;
 	sample.at_ns = now_ns + dice(1000000);
 	sample.still_ns = world->still_ns;
 	sample.realtime_offset_ns = WALL_NS;
 	sample.last_data_recv_ns = sample.at_ns - world->data_at_ns;
 	sample.known = SAMPLE_IO | SAMPLE_SOCKET | SAMPLE_FORWARDS | SAMPLE_CHANNELS;
+	if (world->monitored && (world->bare || world->clear || dice(30) != 0))
+		sample.known |= SAMPLE_PARENT;
 	sample.n_channels = 1;
 	sample.channels[0] = world->terminal;
 	if (world->clear)
@@ -199,6 +244,9 @@ static void world_act(struct world *world, const struct verdict *verdict, int64_
 
 	if (warning_ns > world->limit_ns / 2)
 		warning_ns = world->limit_ns / 2;
+	/* Nobody is there to be warned. */
+	if (world->bare)
+		warning_ns = 0;
 	if (verdict->action == VERDICT_WARN) {
 		assert_non_null(session_need_notes(&world->session));
 		world->session.notes->warned_at_ns = now_ns;
@@ -279,7 +327,7 @@ static void a_session_in_use_is_never_cut(void **state)
 			if (dice(2))
 				world_type(&world, now_ns);
 			else
-				world_noise(&world, now_ns);
+				world_noise(&world, now_ns, &look_ns);
 		}
 		session_deinit(&world.session);
 		seed = history;
@@ -353,6 +401,34 @@ static void an_idle_session_ends_in_time(void **state)
 	}
 }
 
+/* Whatever takes its input. */
+static void rekeys_keep_nobody(void **state)
+{
+	(void)state;
+	for (seed = 1; seed < HISTORIES; seed++) {
+		uint64_t history = seed;
+		int64_t now_ns = 1000 * NS_PER_S, look_ns = now_ns + NS_PER_MS, until_ns;
+		struct world world;
+
+		world_start(&world, now_ns);
+		world.clear = world.monitored = true;
+		world.policy.idle_warning_ns = 0;
+		until_ns = now_ns + world.limit_ns +
+			   (world.limit_ns / 50 > NS_PER_S ? world.limit_ns / 50 : NS_PER_S);
+		for (now_ns += NS_PER_S / 2; !world.ended;) {
+			assert_true(look_ns <= until_ns);
+			if (look_ns < now_ns) {
+				look_ns = world_look(&world, look_ns);
+				continue;
+			}
+			world_rekey(&world, now_ns, &look_ns);
+			now_ns += (int64_t)(1 + dice(100)) * NS_PER_S;
+		}
+		session_deinit(&world.session);
+		seed = history;
+	}
+}
+
 static void keepalive(struct world *world, int64_t now_ns)
 {
 	world->counters.received += 52;
@@ -418,6 +494,7 @@ int main(void)
 		cmocka_unit_test(a_session_in_use_is_never_cut),
 		cmocka_unit_test(sessions_do_not_affect_each_other),
 		cmocka_unit_test(an_idle_session_ends_in_time),
+		cmocka_unit_test(rekeys_keep_nobody),
 		cmocka_unit_test(rest_makes_no_cut_late),
 	};
 

@@ -306,13 +306,14 @@ static void observe_late_key(struct session *session, const struct sample *sampl
 	session->rekey_from_ns = 0;
 }
 
-/* What moves on a forwarded connection that the kernel counts nothing on is input or output in the ledger; which
- * of that it is cannot be told. */
+/* What moves on a forwarded connection that the kernel counts nothing on is input or output in the ledger, and no
+ * rekey; which of that it is cannot be told. */
 static bool may_be_unmeasured(const struct session *session, const struct sample *sample,
 			      const struct ledger_step *step)
 {
 	return ((session->known | sample->known) & SAMPLE_UNMEASURED) &&
-	       (step->in_bytes > 0 || step->out_bytes > 0 || step->reaped);
+	       ((step->in_bytes > 0 && !step->rekey) || (step->out_bytes > 0 && !step->rekey_out) ||
+		step->reaped);
 }
 
 static void observe_ledger(struct session *session, const struct sample *sample, int64_t from_ns)

@@ -236,7 +236,6 @@ static void a_rekey_without_a_certificate(void **state)
 	ledger_deinit(&ledger);
 }
 
-/* Keepalives in the same step do not blur it, and its halves wait for each other. */
 /* What the monitor was asked tells a rekey at once, and a line that comes with each. */
 static void a_rekey_that_the_monitor_proves(void **state)
 {
@@ -301,6 +300,7 @@ static void a_rekey_in_two_parts(void **state)
 	ledger_deinit(&ledger);
 }
 
+/* Keepalives in the same step do not blur it, and its halves wait for each other. */
 static void a_rekey_under_way(void **state)
 {
 	struct ledger ledger;
@@ -333,6 +333,25 @@ static void a_rekey_under_way(void **state)
 	/* It does not wait for ever. */
 	net(&sample, 2780, 0, 3);
 	for (int i = 0; i < 50; i++)
+		assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	ledger_deinit(&ledger);
+}
+
+/* Also of a client that is far away: its next packet takes several looks. */
+static void a_question_after_a_long_way(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+
+	(void)state;
+	sample.known |= SAMPLE_PARENT;
+	ledger.parent_known = true;
+	net(&sample, 2780, 2372, 3);
+	for (int n = 0; n < 10; n++)
+		assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	sample.wchar += 96;
+	for (int n = 0; n < 3; n++)
 		assert_true(ledger_is_mid_rekey(&ledger, &sample));
 	assert_false(ledger_is_mid_rekey(&ledger, &sample));
 	ledger_deinit(&ledger);
@@ -377,6 +396,7 @@ int main(void)
 		cmocka_unit_test(a_rekey_in_two_parts),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(a_question_on_its_way),
+		cmocka_unit_test(a_question_after_a_long_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,37 @@ void *__wrap_calloc(size_t n, size_t size)
 	}
 	return __real_calloc(n, size);
 }
+
+/* The counters of a session's process and of everybody else, when they are not the kernel's. */
+static struct {
+	int32_t pid; /* 0: they are the kernel's */
+	struct procstat_io session, monitor;
+	bool is_asked; /* as soon as its counters have been read */
+} told;
+
+/* Ed25519's, with both ends. */
+static void ask_monitor(void)
+{
+	told.session.wchar += 96;
+	told.monitor.rchar += 96;
+	told.monitor.wchar += 92;
+	told.session.rchar += 92;
+}
+
+int __real_process_io(int32_t pid, struct procstat_io *ret_io);
+int __wrap_process_io(int32_t pid, struct procstat_io *ret_io);
+
+int __wrap_process_io(int32_t pid, struct procstat_io *ret_io)
+{
+	if (told.pid == 0)
+		return __real_process_io(pid, ret_io);
+	*ret_io = pid == told.pid ? told.session : told.monitor;
+	if (pid != told.pid && told.is_asked) {
+		told.is_asked = false;
+		ask_monitor();
+	}
+	return 0;
+}
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static struct watch *start(struct fake_session *session, enum fake_forward forward)
@@ -138,7 +169,7 @@ static void without_memory_for_a_forward_nothing_is_idle(void **state)
 static void the_parent_is_read_as_long_as_it_is(void **state)
 {
 	struct fake_session session;
-	struct watch *watch = start(&session, false);
+	struct watch *watch = start(&session, FORWARD_NONE);
 	struct sample first, second;
 	bool changed;
 
@@ -153,6 +184,31 @@ static void the_parent_is_read_as_long_as_it_is(void **state)
 	assert_int_equal(watch_sample(watch, &second, &changed), 0);
 	assert_false(second.known & SAMPLE_PARENT);
 	assert_int_equal(watch->parent, 0);
+	stop(&session, watch);
+}
+
+/* It was asked after its counters had been read and before the session's were: the next sample has both, also where
+ * nothing has moved since. */
+static void what_the_parent_was_asked_meanwhile(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, FORWARD_NONE);
+	struct sample first, second;
+	bool changed;
+
+	(void)state;
+	told.session = told.monitor = (struct procstat_io){ .rchar = 1000, .wchar = 1000 };
+	told.pid = session.pid;
+	assert_int_equal(watch_sample(watch, &first, &changed), 0);
+	told.session.rchar++;
+	told.is_asked = true;
+	assert_int_equal(watch_sample(watch, &second, &changed), 0);
+	assert_int_equal(second.wchar - first.wchar, 96);
+	assert_int_equal(second.parent_rchar, first.parent_rchar);
+	assert_int_equal(watch_sample(watch, &second, &changed), 0);
+	assert_int_equal(second.parent_rchar - first.parent_rchar, 96);
+	assert_int_equal(second.parent_wchar - first.parent_wchar, 92);
+	told.pid = 0;
 	stop(&session, watch);
 }
 
@@ -196,6 +252,7 @@ int main(void)
 		cmocka_unit_test(a_unix_socket_is_not_counted),
 		cmocka_unit_test(without_memory_for_a_forward_nothing_is_idle),
 		cmocka_unit_test(the_parent_is_read_as_long_as_it_is),
+		cmocka_unit_test(what_the_parent_was_asked_meanwhile),
 		cmocka_unit_test(children_are_kept),
 	};
 

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "observe/children.h"
 #include "observe/socket.h"
 #include "observe/terminal.h"
 #include "observe/work.h"
@@ -19,10 +20,11 @@
 
 /* What moved between two samples. */
 struct moves {
-	bool net;    /* anything at all */
-	bool plain;  /* more than the server's own protocol, or that is not known */
-	bool listed; /* the channels were read anew */
-	bool reaped; /* a direct child has gone */
+	uint64_t in, out; /* of the later one, what did not pass its socket, as read first */
+	bool net;	  /* anything at all */
+	bool plain;	  /* more than the server's own protocol, or that is not known */
+	bool listed;	  /* the channels were read anew */
+	bool reaped;	  /* a direct child has gone */
 };
 
 static int read_io(struct watch *watch, struct sample *sample)
@@ -137,7 +139,18 @@ static int ask_parent(struct watch *watch, struct sample *sample, const struct m
 	return r;
 }
 
-static void keep_counters(struct watch *watch, const struct sample *sample)
+static uint64_t plain_in(const struct sample *sample)
+{
+	return sample->wchar - sample->sent;
+}
+
+static uint64_t plain_out(const struct sample *sample)
+{
+	return sample->rchar - (sample->received - sample->waiting);
+}
+
+static void keep_counters(struct watch *watch, const struct sample *sample,
+			  const struct moves *moves)
 {
 	watch->wchar = sample->wchar;
 	watch->rchar = sample->rchar;
@@ -146,18 +159,23 @@ static void keep_counters(struct watch *watch, const struct sample *sample)
 	/* The kernel has it in an int. */
 	watch->waiting = (uint32_t)sample->waiting;
 	watch->last_known = sample->known & (SAMPLE_IO | SAMPLE_SOCKET);
+	/* The parent was asked for that after it was read: the next sample reads it again. */
+	if (watch->parent != 0 &&
+	    (plain_in(sample) != moves->in || plain_out(sample) != moves->out))
+		watch->last_known = 0;
 }
 
 /* With what the last sample kept. */
 static struct moves compare_counters(const struct sample *now, const struct watch *last)
 {
 	const uint32_t both = SAMPLE_IO | SAMPLE_SOCKET;
-	uint64_t in = now->wchar - now->sent;
-	uint64_t out = now->rchar - (now->received - now->waiting);
+	uint64_t in = plain_in(now), out = plain_out(now);
 
 	if ((now->known & both) != both || last->last_known != both)
-		return (struct moves){ .net = true, .plain = true };
+		return (struct moves){ .in = in, .out = out, .net = true, .plain = true };
 	return (struct moves){
+		.in = in,
+		.out = out,
 		.net = now->wchar != last->wchar || now->rchar != last->rchar ||
 		       now->sent != last->sent || now->received != last->received,
 		.plain = in != last->wchar - last->sent ||
@@ -185,11 +203,8 @@ static bool all_among(const struct process_list *some, const struct process_list
 static int read_children(struct watch *watch, struct process_list *ret_children)
 {
 	struct process_list children = { 0 };
-	int32_t pid = watch->facts.identity.pid;
-	int r = process_thread_children(pid, pid, &children);
+	int r = children_read(watch->facts.identity.pid, 1, &children);
 
-	if (r == -ESRCH && !watch_has_ended(watch))
-		watch_note_trouble(watch, TROUBLE_CHILDREN);
 	if (r < 0) {
 		process_list_deinit(&children);
 		return r;
@@ -468,12 +483,14 @@ static void sample_work(struct watch *watch, size_t i, struct channel_sample *sa
 static void sample_channels(struct watch *watch, struct sample *sample, const struct moves *moves)
 {
 	sample->n_channels = watch->n_channels;
+	children_hold();
 	for (size_t i = 0; i < watch->n_channels; i++) {
 		sample_terminal(watch, i, moves);
 		sample->channels[i] = watch->channels[i].last;
 		if (watch->with_work)
 			sample_work(watch, i, &sample->channels[i]);
 	}
+	children_release();
 	if (watch->listed)
 		sample->known |= SAMPLE_CHANNELS;
 	if (watch->agent)
@@ -522,7 +539,7 @@ int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_chang
 	if (r < 0)
 		return r;
 	/* They may have been read again. */
-	keep_counters(watch, &sample);
+	keep_counters(watch, &sample, &moves);
 	if (moves.reaped)
 		sample.known |= SAMPLE_REAPED;
 	sample_forwards(watch, &sample, &moves);
