@@ -145,6 +145,10 @@ static int check_config(const struct options *options)
 		r = print_case(config, options->print_case);
 	else if (r == 0 && options->print)
 		config_print(config, stdout);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		(void)fprintf(stderr, "sshidled: cannot write: %s\n", strerror(errno));
+		r = -EIO;
+	}
 	if (r == 0 && options->test)
 		r = check_as_engine(options, config);
 	config_free(config);

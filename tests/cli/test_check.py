@@ -1,7 +1,8 @@
-"""`sshidled -t`: what root can read the engine may not."""
+"""`sshidled -t` and -T: what root can read the engine may not."""
 
 import os
 import pathlib
+import subprocess
 import tempfile
 
 import pytest
@@ -44,3 +45,10 @@ def test_as_the_engine():
                               "sshidled: the daemon, as user nobody, reads less of it than root\n"
         # Whoever does not exist yet reads nothing.
         assert check(path, "nobody-of-this-name").returncode == 0
+
+
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([SSHIDLED, "-T", "-f", os.devnull], stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)
+    assert (done.returncode, done.stderr) == (1, "sshidled: cannot write: No space left on device\n")
