@@ -2,15 +2,18 @@
  * cost ROUNDS: what the observers' work costs, with the daemon's own code.
  *
  * One full look over /proc in the daemon's slices, then ROUNDS samples of each session found, round robin,
- * and as many quiet looks.  Prints one JSON object: how many sessions, CPU time of each slice, and percentiles
- * of what one sample and one quiet look takes, all in ns.
+ * and as many quiet looks, and ROUNDS times the children of our parent.  Prints one JSON object: how many
+ * sessions, CPU time of each slice, and percentiles of what one sample, one quiet look and one list of children takes,
+ * all in ns.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "observe/children.h"
 #include "observe/finder.h"
 
 #define SESSIONS_MAX 20000
@@ -112,6 +115,25 @@ static void take_quiet_looks(size_t rounds)
 	free(costs);
 }
 
+static void read_children(size_t rounds)
+{
+	int64_t *costs = calloc(rounds + 1, sizeof(*costs));
+
+	if (!costs)
+		abort();
+	for (size_t round = 0; round < rounds; round++) {
+		struct process_list list = { 0 };
+		int64_t from_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+		if (children_read(getppid(), 1, &list) < 0)
+			abort();
+		costs[round] = clock_ns(CLOCK_THREAD_CPUTIME_ID) - from_ns;
+		process_list_deinit(&list);
+	}
+	print_percentiles("children", costs, rounds);
+	free(costs);
+}
+
 int main(int argc, char **argv)
 {
 	size_t rounds = argc > 1 ? strtoul(argv[1], NULL, 10) : 10;
@@ -130,6 +152,8 @@ int main(int argc, char **argv)
 	take_samples(rounds);
 	(void)printf(",");
 	take_quiet_looks(rounds);
+	(void)printf(",");
+	read_children(rounds);
 	(void)printf("}\n");
 	for (size_t i = 0; i < n_watches; i++)
 		watch_free(watches[i]);

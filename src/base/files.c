@@ -95,7 +95,7 @@ static int find(struct files *files, const struct part *part)
 			above--;
 		r = find_in(files, part, above, end);
 	}
-	if (r == -ENOENT || r == -ENOTDIR || (r == -EACCES && *part->found))
+	if (r == -ENOENT || r == -ENOTDIR || (*part->found && (r == -EACCES || r == -ELOOP)))
 		return 0;
 	return r;
 }

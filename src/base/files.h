@@ -10,6 +10,6 @@ struct files {
 };
 
 /* What a glob(7) pattern gives, in the order of their names; nothing is 0 too. -errno when a directory could not be
- * listed to its end; only one that is itself found by the pattern may refuse. */
+ * listed to its end; only one that is itself found by the pattern may refuse, or be a link to itself. */
 int files_find(const char *pattern, struct files *ret_files);
 void files_deinit(struct files *files);

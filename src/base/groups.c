@@ -52,7 +52,8 @@ static int list_groups(const struct passwd *user, gid_t **ret_gids, int *ret_n)
 	return -E2BIG;
 }
 
-/* One that has no name fits no pattern; one whose name nobody tells now might. */
+/* One that has no name fits no pattern; one whose name nobody tells now might. A module without a file of its own leaves
+ * ENOENT (hesiod of glibc 2.36), which says nothing of the user. */
 static int add(struct groups *groups, gid_t gid)
 {
 	const struct group *group;
@@ -60,7 +61,7 @@ static int add(struct groups *groups, gid_t gid)
 	errno = 0;
 	group = getgrgid(gid);
 	if (!group)
-		return -errno;
+		return errno == ENOENT ? -EIO : -errno;
 	groups->names[groups->n] = strdup(group->gr_name);
 	if (!groups->names[groups->n])
 		return -ENOMEM;

@@ -80,6 +80,8 @@ static bool make_room(struct attach *attach, size_t n)
 	const size_t size = attach->to_size > 0 ? 2 * attach->to_size : 2 * TO_BYTES;
 	uint8_t *more;
 
+	if (waiting + n > TO_MOST_BYTES)
+		return false;
 	if (attach->to_at > waiting) {
 		memmove(attach->to, attach->to + attach->to_at, waiting);
 		attach->to_n = waiting;
@@ -87,7 +89,7 @@ static bool make_room(struct attach *attach, size_t n)
 	}
 	if (attach->to_size - attach->to_n >= n)
 		return true;
-	more = waiting + n <= TO_MOST_BYTES ? realloc(attach->to, size) : NULL;
+	more = realloc(attach->to, size);
 	if (!more)
 		return false;
 	attach->to = more;

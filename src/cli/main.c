@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/standard.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "config.h"
@@ -218,6 +219,7 @@ int main(int argc, char **argv)
 	struct line line = { .arguments = { .runtime_dir = SSHIDLE_RUNTIME_DIR } };
 	enum command_exit result;
 
+	standard_fill();
 	output_init();
 	line.operands = calloc((size_t)argc + 1, sizeof(*line.operands));
 	if (!line.operands)

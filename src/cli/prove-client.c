@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/launch.h"
 #include "cli/prove.h"
+#include "native/launch.h"
 
 /* Wide enough that nothing that is typed is wrapped. */
 static const struct winsize window = { .ws_row = 24, .ws_col = 400 };

@@ -20,6 +20,8 @@
 #include "base/cleanup.h"
 #include "base/groups.h"
 #include "base/log.h"
+#include "base/standard.h"
+#include "base/text.h"
 #include "config.h"
 #include "daemon/confine.h"
 #include "daemon/engine.h"
@@ -88,9 +90,24 @@ static int print_case(const struct config *config, const char *spec)
 	return 0;
 }
 
-/* The engine reads it, and what is included, as another user than who checks it. */
-static int check_as_engine(const struct options *options)
+/* NULL without memory. */
+static char *text_of(const struct config *config)
 {
+	auto_free char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	config_print(config, file);
+	return fclose(file) == 0 ? take_ptr(text) : NULL;
+}
+
+/* The engine reads it, and what is included, as another user than who checks it.  It may find less: what a pattern
+ * leads to in a directory that is closed to it is left out. */
+static int check_as_engine(const struct options *options, const struct config *read_by_root)
+{
+	auto_free char *wanted = text_of(read_by_root), *text = NULL;
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
 	struct privilege_user user;
@@ -100,11 +117,16 @@ static int check_as_engine(const struct options *options)
 	    privilege_engine(&user) < 0)
 		return 0;
 	r = config_load(options->config_file, &config, &problems);
-	if (r < 0) {
+	if (r == 0)
+		text = text_of(config);
+	if (!wanted || !text || !text_equal(wanted, text)) {
 		print_problems(&problems);
-		(void)fprintf(stderr,
-			      "sshidled: root can read it, but the daemon reads it as user %s\n",
-			      options->user);
+		(void)fprintf(
+			stderr,
+			r < 0 ? "sshidled: root can read it, but the daemon reads it as user %s\n"
+			      : "sshidled: the daemon, as user %s, reads less of it than root\n",
+			options->user);
+		r = -EACCES;
 	}
 	config_problems_deinit(&problems);
 	config_free(config);
@@ -123,9 +145,13 @@ static int check_config(const struct options *options)
 		r = print_case(config, options->print_case);
 	else if (r == 0 && options->print)
 		config_print(config, stdout);
-	config_free(config);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		(void)fprintf(stderr, "sshidled: cannot write: %s\n", strerror(errno));
+		r = -EIO;
+	}
 	if (r == 0 && options->test)
-		r = check_as_engine(options);
+		r = check_as_engine(options, config);
+	config_free(config);
 	return r < 0 ? 1 : 0;
 }
 
@@ -416,8 +442,10 @@ static int start_daemon(struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
-	int r = options_parse(argc, argv, &options);
+	int r;
 
+	standard_fill();
+	r = options_parse(argc, argv, &options);
 	if (r != 0)
 		return r < 0 ? 2 : 0;
 	log_open("sshidled", !options.syslog, LOG_LEVEL_INFO);

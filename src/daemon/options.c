@@ -8,7 +8,7 @@
 
 static const char usage[] =
 	"usage: sshidled [-d | -D] [-S] [-f config] [-k keeper] [-r runtime-dir] [-u user]\n"
-	"       sshidled -t | -T [-C spec] [-f config]\n"
+	"       sshidled -t | -T [-C spec] [-f config] [-u user]\n"
 	"       sshidled -V | -h\n"
 	"\n"
 	"  -d              stay in the foreground, log to standard error\n"

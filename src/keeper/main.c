@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/standard.h"
 #include "config.h"
 #include "keeper/holder.h"
 #include "sandbox/tables.h"
@@ -72,18 +73,6 @@ static void close_on_exec(const struct keeper_start *start)
 
 	for (int fd = KEEPER_FD_MASTER; fd <= last; fd++)
 		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-}
-
-/* 0 to 2 exist, so that no descriptor of ours becomes one of them. */
-static void fill_standard(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		(void)close(fd);
 }
 
 /* The screen of another is nobody's business: not in a core file, not through /proc, not by
@@ -178,7 +167,7 @@ int main(int argc, char **argv)
 		}
 	}
 	close_doors();
-	fill_standard();
+	standard_fill();
 	log_open("sshidle-keeper", to_stderr, LOG_LEVEL_INFO);
 	return keep() < 0 ? 1 : 0;
 }

@@ -127,7 +127,8 @@ bool manager_has_left(const struct settings_server *server,
 	bool has_left;
 
 	(void)snprintf(script, sizeof(script), "/etc/init.d/%s", server->unit);
-	if (server->manager != MANAGER_PROCD || program_run(argv, ACT_MS, &output) < 0)
+	if (server->manager != MANAGER_PROCD || server->server == SERVER_OPENSSH ||
+	    program_run(argv, ACT_MS, &output) < 0)
 		return false;
 	has_left = output.status == 0 && procd_has_command(output.text, server->pid, arguments) > 0;
 	program_output_deinit(&output);

@@ -29,7 +29,8 @@ enum manager_act { MANAGER_RELOAD, MANAGER_RESTART, MANAGER_START };
 int manager_do(const struct settings_server *server, enum manager_act act, char *ret_complaint,
 	       size_t size);
 
-/* Whether procd, told to reload, has left a listener with these arguments as it is: they are what it shall have. */
+/* Whether procd, told to reload, has left a listener with these arguments as it is: they are what it shall have.
+ * Never sshd: the script sends it SIGHUP. */
 bool manager_has_left(const struct settings_server *server,
 		      const struct server_arguments *arguments);
 

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "base/launch.h"
 #include "base/text.h"
+#include "native/launch.h"
 
 /* Nothing of the caller's: no locale, no LD_ variables, no agents. */
 static char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "HOME=/",

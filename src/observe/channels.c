@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "observe/children.h"
 #include "observe/sockets.h"
 #include "observe/terminal.h"
 
@@ -128,7 +129,7 @@ static bool has_sftp_child(struct listing *listing, const struct procstat *stat)
 	struct process_list children = { 0 };
 	bool found = false;
 
-	if (process_children(stat->pid, stat->n_threads, &children) < 0)
+	if (children_read(stat->pid, stat->n_threads, &children) < 0)
 		listing->channels.complete = false;
 	for (size_t i = 0; i < children.n && !found; i++)
 		found = is_sftp(listing, children.pids[i]);
@@ -185,7 +186,7 @@ static bool has_children(const struct procstat *stat)
 	bool found;
 
 	/* Not known is as if it had some: the list is not complete then. */
-	found = process_children(stat->pid, stat->n_threads, &children) < 0 || children.n > 0;
+	found = children_read(stat->pid, stat->n_threads, &children) < 0 || children.n > 0;
 	process_list_deinit(&children);
 	return found;
 }
@@ -363,7 +364,11 @@ int channels_read(const struct channels_query *query, struct channels *ret_chann
 {
 	struct listing listing = { .query = query,
 				   .channels = { .complete = true, .child_uid = UINT32_MAX } };
-	int r = listing_read(&listing);
+	int r;
+
+	children_hold();
+	r = listing_read(&listing);
+	children_release();
 
 	if (r == 0) {
 		*ret_channels = listing.channels;

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "observe/children.h"
 #include "observe/process.h"
 #include "observe/socket.h"
 #include "observe/sockets.h"
@@ -208,7 +209,7 @@ static void look_at_child(struct family *family, int32_t pid)
 static int read_children(struct family *family)
 {
 	const struct procstat *stat = &family->holders[0].stat;
-	int r = process_children(stat->pid, stat->n_threads, &family->children);
+	int r = children_read(stat->pid, stat->n_threads, &family->children);
 
 	if (r < 0)
 		return r;
@@ -222,7 +223,7 @@ static int read_siblings(struct family *family)
 {
 	const struct procstat *parent = &family->holders[1].stat;
 	struct process_list pids = { 0 };
-	int r = process_children(parent->pid, parent->n_threads, &pids);
+	int r = children_read(parent->pid, parent->n_threads, &pids);
 
 	for (size_t i = 0; r == 0 && i < pids.n; i++) {
 		struct member member = { 0 };
@@ -409,8 +410,11 @@ int connection_examine(const struct connection_query *query, enum connection_sta
 	struct connection connection = { .fd = -1, .pidfd = -1 };
 	enum connection_state state;
 	uint32_t ledger_uid;
-	int r = family_read(&family, &state);
+	int r;
 
+	children_hold();
+	r = family_read(&family, &state);
+	children_release();
 	if (r == 0 && family.own)
 		r = read_cookie(&family, &connection.facts.identity.cookie);
 	if (r < 0) {

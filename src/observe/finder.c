@@ -36,7 +36,7 @@
 /* A server's process that holds no connection after this time is a listener or a helper. */
 #define SETTLED_NS (5 * NS_PER_S)
 
-enum trouble { TROUBLE_EXECUTABLE, TROUBLE_BORROW, TROUBLE_AMBIGUOUS, TROUBLE_CHILDREN, TROUBLE_N };
+enum trouble { TROUBLE_EXECUTABLE, TROUBLE_BORROW, TROUBLE_AMBIGUOUS, TROUBLE_N };
 
 static const char *const troubles[TROUBLE_N] = {
 	[TROUBLE_EXECUTABLE] =
@@ -48,8 +48,6 @@ static const char *const troubles[TROUBLE_N] = {
 		"is not ended alone, sessions in other network namespaces are not seen",
 	[TROUBLE_AMBIGUOUS] =
 		"a connection with forwarded ones beside it cannot be told from them: it is left alone",
-	[TROUBLE_CHILDREN] =
-		"/proc/PID/task/TID/children is missing (CONFIG_PROC_CHILDREN): sessions are not seen",
 };
 
 /* One bit for each pid. */
@@ -135,7 +133,6 @@ const char *finder_trouble(struct finder *finder)
 int finder_new(finder_found_fn *found, void *context, struct finder **ret_finder)
 {
 	struct finder *finder = calloc(1, sizeof(*finder));
-	struct process_list children = { 0 };
 	const struct passwd *privsep;
 
 	if (!finder)
@@ -145,9 +142,6 @@ int finder_new(finder_found_fn *found, void *context, struct finder **ret_finder
 	finder->context = context;
 	privsep = getpwnam("sshd");
 	finder->privsep_uid = privsep ? privsep->pw_uid : UINT32_MAX;
-	if (process_thread_children(getpid(), getpid(), &children) == -ESRCH)
-		note_trouble(finder, TROUBLE_CHILDREN);
-	process_list_deinit(&children);
 	*ret_finder = finder;
 	return 0;
 }

@@ -20,7 +20,7 @@
 #define PATH_BYTES 96
 
 /* As many as fit into the smallest piece of memory that malloc gives. */
-#define CHILDREN_USUAL 6
+#define LIST_USUAL 6
 
 /* stat is the longest: 52 numbers of at most 20 digits, and the name. status is cut off, after what
  * we need. */
@@ -74,7 +74,7 @@ void process_list_deinit(struct process_list *list)
 int process_list_push(struct process_list *list, int32_t pid)
 {
 	if (list->n == list->size) {
-		size_t size = list->size ? list->size * 2 : CHILDREN_USUAL;
+		size_t size = list->size ? list->size * 2 : LIST_USUAL;
 		int32_t *pids = reallocarray(list->pids, size, sizeof(*pids));
 
 		if (!pids)
@@ -157,62 +157,6 @@ int process_command(int32_t pid, char *ret_command, size_t size)
 	return 0;
 }
 
-/* Appends the pids of one piece of text; returns how many bytes of it were whole numbers. */
-static int push_pids(struct process_list *list, const char *text, size_t size, size_t *ret_used)
-{
-	int32_t pid = 0;
-
-	*ret_used = 0;
-	for (size_t i = 0; i < size; i++) {
-		if (text[i] >= '0' && text[i] <= '9') {
-			pid = pid * 10 + (text[i] - '0');
-			continue;
-		}
-		if (pid > 0) {
-			int r = process_list_push(list, pid);
-
-			if (r < 0)
-				return r;
-		}
-		pid = 0;
-		*ret_used = i + 1;
-	}
-	return 0;
-}
-
-static int push_children(int fd, struct process_list *list)
-{
-	char text[TEXT_BYTES];
-	size_t kept = 0;
-
-	for (;;) {
-		ssize_t n = read(fd, text + kept, sizeof(text) - kept);
-		size_t used;
-		int r;
-
-		if (n < 0)
-			return vanished(errno);
-		if (n == 0)
-			return 0;
-		r = push_pids(list, text, kept + (size_t)n, &used);
-		if (r < 0)
-			return r;
-		kept += (size_t)n - used;
-		memmove(text, text + used, kept);
-	}
-}
-
-int process_thread_children(int32_t pid, int32_t thread, struct process_list *list)
-{
-	char path[PATH_BYTES];
-	auto_close int fd = -1;
-
-	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/task/%" PRId32 "/children", pid,
-		       thread);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? vanished(errno) : push_children(fd, list);
-}
-
 static DIR *open_directory(int32_t pid, const char *name)
 {
 	char path[PATH_BYTES];
@@ -226,30 +170,6 @@ static int next_entry(DIR *directory, const struct dirent **ret_entry)
 	int r = directory_next(directory, ret_entry);
 
 	return r < 0 ? vanished(-r) : r;
-}
-
-int process_children(int32_t pid, int n_threads, struct process_list *list)
-{
-	const struct dirent *entry;
-	DIR *directory;
-	int r;
-
-	if (n_threads <= 1)
-		return process_thread_children(pid, pid, list);
-	directory = open_directory(pid, "task");
-	if (!directory)
-		return vanished(errno);
-	while ((r = next_entry(directory, &entry)) > 0) {
-		int32_t thread = (int32_t)strtol(entry->d_name, NULL, 10);
-
-		if (thread > 0)
-			r = process_thread_children(pid, thread, list);
-		/* A thread that has ended leaves its children to another one. */
-		if (r < 0 && r != -ESRCH)
-			break;
-	}
-	(void)closedir(directory);
-	return r;
 }
 
 static int push_descriptor(struct process_descriptors *descriptors, int directory, const char *name)

@@ -51,13 +51,6 @@ int process_io(int32_t pid, struct procstat_io *ret_io);
 /* See procstat_join_command(). */
 int process_command(int32_t pid, char *ret_command, size_t size);
 
-/* Appends the children that thread `thread` of `pid` has, zombies included, in the order of their
- * birth. */
-int process_thread_children(int32_t pid, int32_t thread, struct process_list *list);
-
-/* Appends the children of all threads. */
-int process_children(int32_t pid, int n_threads, struct process_list *list);
-
 int process_descriptors(int32_t pid, struct process_descriptors *ret_descriptors);
 
 /* How many descriptors are open; -ENOTSUP before Linux 6.2. */

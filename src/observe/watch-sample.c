@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "observe/children.h"
 #include "observe/socket.h"
 #include "observe/terminal.h"
 #include "observe/work.h"
@@ -202,11 +203,8 @@ static bool all_among(const struct process_list *some, const struct process_list
 static int read_children(struct watch *watch, struct process_list *ret_children)
 {
 	struct process_list children = { 0 };
-	int32_t pid = watch->facts.identity.pid;
-	int r = process_thread_children(pid, pid, &children);
+	int r = children_read(watch->facts.identity.pid, 1, &children);
 
-	if (r == -ESRCH && !watch_has_ended(watch))
-		watch_note_trouble(watch, TROUBLE_CHILDREN);
 	if (r < 0) {
 		process_list_deinit(&children);
 		return r;
@@ -485,12 +483,14 @@ static void sample_work(struct watch *watch, size_t i, struct channel_sample *sa
 static void sample_channels(struct watch *watch, struct sample *sample, const struct moves *moves)
 {
 	sample->n_channels = watch->n_channels;
+	children_hold();
 	for (size_t i = 0; i < watch->n_channels; i++) {
 		sample_terminal(watch, i, moves);
 		sample->channels[i] = watch->channels[i].last;
 		if (watch->with_work)
 			sample_work(watch, i, &sample->channels[i]);
 	}
+	children_release();
 	if (watch->listed)
 		sample->known |= SAMPLE_CHANNELS;
 	if (watch->agent)

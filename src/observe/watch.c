@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "observe/children.h"
 #include "observe/connection.h"
 #include "observe/socket.h"
 #include "observe/terminal.h"
@@ -22,8 +23,6 @@ static const char *const troubles[TROUBLE_N] = {
 	[TROUBLE_NO_IO] =
 		"its /proc/PID/io is missing (the kernel lacks CONFIG_TASK_IO_ACCOUNTING); whatever comes "
 		"from the client counts as use",
-	[TROUBLE_CHILDREN] =
-		"its children cannot be read (the kernel lacks CONFIG_PROC_CHILDREN); it counts as in use",
 	[TROUBLE_DESCRIPTORS] =
 		"its descriptors cannot be read (CAP_SYS_PTRACE is missing); it counts as in use",
 	[TROUBLE_CHANNELS] = "it has more channels than are told apart; it counts as in use",
@@ -285,15 +284,17 @@ int watch_processes(const struct watch *watch, struct watch_process *ret_process
 {
 	struct processes processes = { .rows = ret_processes, .size = size };
 	struct process_list children = { 0 };
-	int32_t pid = watch->facts.identity.pid;
-	int r = process_thread_children(pid, pid, &children);
+	int r;
 
+	children_hold();
+	r = children_read(watch->facts.identity.pid, 1, &children);
 	for (size_t i = 0; r == 0 && i < children.n; i++) {
 		processes.root = children.pids[i];
 		r = work_walk(processes.root, add_process, &processes);
 		if (r == -ESRCH)
 			r = 0;
 	}
+	children_release();
 	process_list_deinit(&children);
 	if (r == 0 && watch_has_ended(watch))
 		r = -ESRCH;

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "observe/children.h"
+
 static int visit_one(int32_t pid, struct process_list *list, work_visit_fn *visit, void *context)
 {
 	struct procstat stat;
@@ -14,7 +16,7 @@ static int visit_one(int32_t pid, struct process_list *list, work_visit_fn *visi
 	r = visit(context, &stat);
 	if (r < 0)
 		return r;
-	r = process_children(pid, stat.n_threads, list);
+	r = children_read(pid, stat.n_threads, list);
 	return r == -ESRCH ? 0 : r;
 }
 
@@ -23,6 +25,7 @@ int work_walk(int32_t root, work_visit_fn *visit, void *context)
 	struct process_list list = { 0 };
 	int r = process_list_push(&list, root);
 
+	children_hold();
 	for (size_t i = 0; r == 0 && i < list.n; i++) {
 		r = list.n > WORK_PROCESSES_MAX ? -E2BIG
 						: visit_one(list.pids[i], &list, visit, context);
@@ -30,6 +33,7 @@ int work_walk(int32_t root, work_visit_fn *visit, void *context)
 		if (r == -ESRCH && i > 0)
 			r = 0;
 	}
+	children_release();
 	process_list_deinit(&list);
 	return r;
 }

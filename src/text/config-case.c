@@ -83,13 +83,10 @@ static int read_pair(struct config_case *c, char *pair, char *ret_problem, size_
 		if (!text_equal(keys[i].name, pair))
 			continue;
 		r = equals[1] != '\0' ? keys[i].set(c, equals + 1) : -EINVAL;
-		if (r == -ENOSPC)
-			(void)snprintf(ret_problem, size, "more than %d groups",
-				       CONFIG_CASE_GROUPS_MAX);
-		else if (r < 0)
+		if (r < 0)
 			(void)snprintf(ret_problem, size, "%s is wrong; allowed: %s", quoted.text,
 				       keys[i].allowed);
-		return r == -ENOSPC ? -EINVAL : r;
+		return r;
 	}
 	(void)snprintf(ret_problem, size, "%s is not known; allowed: %s", quoted.text,
 		       allowed_keys);
@@ -103,7 +100,6 @@ int config_case_parse(const char *spec, struct config_case *ret_case, char *ret_
 	int r = 0;
 
 	*ret_case = (struct config_case){ .query = { .kind = KIND_SHELL, .server = SERVER_N } };
-	ret_case->query.groups = (const char *const *)ret_case->groups;
 	ret_case->text = strdup(spec);
 	if (!ret_case->text)
 		return -ENOMEM;
@@ -118,14 +114,15 @@ int config_case_parse(const char *spec, struct config_case *ret_case, char *ret_
 int config_case_add_group(struct config_case *config_case, const char *group)
 {
 	const size_t n = config_case->query.n_groups;
-	char *copy;
+	char **more = reallocarray(config_case->groups, n + 1, sizeof(*more));
 
-	if (n == CONFIG_CASE_GROUPS_MAX)
-		return -ENOSPC;
-	copy = strdup(group);
-	if (!copy)
+	if (!more)
 		return -ENOMEM;
-	config_case->groups[n] = copy;
+	config_case->groups = more;
+	config_case->query.groups = (const char *const *)more;
+	more[n] = strdup(group);
+	if (!more[n])
+		return -ENOMEM;
 	config_case->query.n_groups++;
 	return 0;
 }
@@ -134,6 +131,7 @@ void config_case_deinit(struct config_case *config_case)
 {
 	for (size_t i = 0; i < config_case->query.n_groups; i++)
 		free(config_case->groups[i]);
+	free(config_case->groups);
 	free(config_case->text);
 	*config_case = (struct config_case){ 0 };
 }

@@ -18,7 +18,6 @@
 #define CONFIG_DEPTH_MAX    16 /* of Include, as sshd has it */
 #define CONFIG_FILES_MAX \
 	256 /* in all: an Include that includes itself by a pattern would explode */
-#define CONFIG_CASE_GROUPS_MAX 256
 
 struct config_parser;
 
@@ -76,20 +75,19 @@ void config_print_case(const struct config *config, const struct policy_query *q
 
 /* One case, as -C describes it. */
 struct config_case {
-	struct policy_query query;	      /* points into the case; kind is shell if not given */
-	char *text;			      /* owned */
-	char *groups[CONFIG_CASE_GROUPS_MAX]; /* owned each */
+	struct policy_query query; /* points into the case; kind is shell if not given */
+	char *text;		   /* owned */
+	char **groups;		   /* owned, and each of them */
 };
 
 /*
  * Parses "user=alice,addr=10.0.0.7,lport=22,kind=shell,server=openssh,group=x,command=make";
- * `group` may be given several times.  0 and a case for config_case_deinit(), which must not be
- * moved (`query` points into it); -EINVAL with what is wrong and what is allowed in `ret_problem`;
- * -ENOMEM.
+ * `group` may be given several times.  0 and a case for config_case_deinit(); -EINVAL with what is wrong
+ * and what is allowed in `ret_problem`; -ENOMEM.
  */
 int config_case_parse(const char *spec, struct config_case *ret_case, char *ret_problem,
 		      size_t problem_size);
-/* Adds a group, for those that the system knows of a user. -ENOSPC, -ENOMEM. */
+/* Adds a group, for those that the system knows of a user. -ENOMEM. */
 int config_case_add_group(struct config_case *config_case, const char *group);
 void config_case_deinit(struct config_case *config_case);
 

@@ -1,7 +1,8 @@
-"""`sshidled -t`: what root can read the engine may not."""
+"""`sshidled -t` and -T: what root can read the engine may not."""
 
 import os
 import pathlib
+import subprocess
 import tempfile
 
 import pytest
@@ -30,5 +31,24 @@ def test_as_the_engine():
         assert done.returncode == 1
         assert done.stderr == f"{path}:2: Include: cannot read {included}: Permission denied\n" \
                               "sshidled: root can read it, but the daemon reads it as user nobody\n"
+        included.chmod(0o644)
+        # What a pattern finds in a directory that is closed is left out.
+        closed = pathlib.Path(directory, "more.d")
+        closed.mkdir(mode=0o700)
+        (closed / "one").write_text("IdleTimeout 4m\n", encoding="ascii")
+        path.write_text(f"Include {directory}/more.*/one\nIdleTimeout 5m\nInclude {directory}/none\n",
+                        encoding="ascii")
+        missing = f"notice: {path}:%d: Include: there is no file {directory}/%s\n"
+        done = check(path, "nobody")
+        assert done.returncode == 1
+        assert done.stderr == missing % (3, "none") + missing % (1, "more.*/one") + missing % (3, "none") + \
+                              "sshidled: the daemon, as user nobody, reads less of it than root\n"
         # Whoever does not exist yet reads nothing.
         assert check(path, "nobody-of-this-name").returncode == 0
+
+
+def test_output_that_cannot_be_written():
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([SSHIDLED, "-T", "-f", os.devnull], stdout=full, stderr=subprocess.PIPE, text=True,
+                              check=False)
+    assert (done.returncode, done.stderr) == (1, "sshidled: cannot write: No space left on device\n")

@@ -1,5 +1,6 @@
 """Output, exit codes and errors of sshidle(1)."""
 
+import contextlib
 import json
 import os
 import re
@@ -110,6 +111,24 @@ def test_output_that_cannot_be_written(host):
         result = subprocess.run(host.command("list"), stdout=full, stderr=subprocess.PIPE, text=True,
                                 check=False)
     assert result.returncode == 1 and "cannot write" in result.stderr
+
+
+def test_without_standard_descriptors(host):
+    """What it opens is never one of them: it would read, print or run a server's program there."""
+    closed = subprocess.Popen(["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *host.command("events")])
+    places = {}
+    while not any(place.startswith("socket:") for place in places.values()):
+        assert closed.poll() is None
+        places = {}
+        for fd in os.listdir(f"/proc/{closed.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                places[fd] = os.readlink(f"/proc/{closed.pid}/fd/{fd}")
+    closed.kill()
+    closed.wait()
+    assert [places.get(fd) for fd in "012"] == ["/dev/null"] * 3
+    result = subprocess.run(["/bin/sh", "-c", '"$@" >&-', "sh", *host.command("list")], capture_output=True, text=True,
+                            check=False)
+    assert (result.returncode, result.stdout) == (1, "") and "cannot write" in result.stderr
 
 
 # on a terminal

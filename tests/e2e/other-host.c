@@ -7,6 +7,8 @@
  *                          terminals that were read after the step are shown on the new clock, as
  *                          a kernel whose clock was set would do.
  *   OTHER_HOST_NO_IO=1     There is no /proc/PID/io, as without CONFIG_TASK_IO_ACCOUNTING.
+ *   OTHER_HOST_NO_CHILDREN=1
+ *                          There is no /proc/PID/task/TID/children, as without CONFIG_PROC_CHILDREN.
  *
  * What it cannot do: the start times of processes that begin after a suspend do not move along.
  */
@@ -31,7 +33,8 @@ struct steps {
 };
 
 static const struct steps *steps;
-static int no_io;
+/* How the paths of files end that are missing; NULL: none. */
+static const char *no_io, *no_children;
 
 /* Before main(): descriptor and memory outlive the change of user. */
 __attribute__((constructor)) static void begin(void)
@@ -40,7 +43,8 @@ __attribute__((constructor)) static void begin(void)
 	int fd = file ? open(file, O_RDONLY | O_CLOEXEC) : -1;
 	void *map;
 
-	no_io = getenv("OTHER_HOST_NO_IO") != NULL;
+	no_io = getenv("OTHER_HOST_NO_IO") ? "/io" : NULL;
+	no_children = getenv("OTHER_HOST_NO_CHILDREN") ? "/children" : NULL;
 	if (!file)
 		return;
 	map = mmap(NULL, sizeof(*steps), PROT_READ, MAP_SHARED, fd, 0);
@@ -80,12 +84,17 @@ int fstat(int fd, struct stat *ret_status)
 	return (int)r;
 }
 
+static int ends_with(const char *path, const char *end)
+{
+	const size_t length = strlen(path);
+
+	return end && length >= strlen(end) && strcmp(path + length - strlen(end), end) == 0;
+}
+
 static int is_missing(const char *path)
 {
-	size_t length = strlen(path);
-
-	return no_io && strncmp(path, "/proc/", 6) == 0 && length > 3 &&
-	       strcmp(path + length - 3, "/io") == 0;
+	return strncmp(path, "/proc/", 6) == 0 &&
+	       (ends_with(path, no_io) || ends_with(path, no_children));
 }
 
 int open(const char *path, int flags, ...)

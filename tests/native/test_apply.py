@@ -680,6 +680,30 @@ def test_two_dropbears_of_openwrt(openwrt, text):
     assert time.monotonic() - began < 12  # nothing was waited for in vain, which takes 15 s
 
 
+# OpenWrt's script of OpenSSH: reload is procd_send_signal.
+SSHD_SCRIPT = """\
+#!/bin/sh
+case $1 in
+start) ;;
+reload) kill -HUP $(cat /run/sshd.pid) ;;
+info)
+	printf '{"sshd": {"instances": {"instance1": {"pid": %d, ' $(cat /run/sshd.pid)
+	echo '"command": ["/usr/sbin/sshd", "-E", "/run/log"]}}}}' ;;
+*) exit 1 ;;
+esac
+"""
+
+
+def test_sshd_of_openwrt(slow):
+    """It has the arguments that it shall have, and reads its file anew all the same."""
+    slow.write("/usr/sbin/procd", "", "755")
+    slow.run("rm", "-f", "/etc/init.d/ssh")
+    slow.write("/etc/init.d/sshd", SSHD_SCRIPT, "755")
+    slow.write(CONF, "ClientAliveInterval 60\n")
+    slow.pid_of("/run/sshd.pid")
+    check_in_force(slow, slow.apply("--write"), 1)
+
+
 def test_what_openwrt_starts_it_with_anyway(openwrt):
     """Another file and the same arguments: procd has nothing to start."""
     stage = openwrt(UCI)

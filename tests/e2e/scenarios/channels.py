@@ -301,8 +301,10 @@ def shell_with_busy_forward(play):
 @scenario(needs=["unix-forward"])
 def shell_with_silent_unix_forward(play):
     """A connection to a forwarded unix socket, on which nothing is counted: our own lines are not its traffic."""
-    listener = socket.create_server(play.world.path("unix", play.name), family=socket.AF_UNIX)
+    path = play.world.path("unix", play.name)
+    listener = socket.create_server(path, family=socket.AF_UNIX)
     play.later(listener.close)
+    play.later(os.unlink, path)
     os.chmod(listener.getsockname(), 0o666)
     port = play.world.port()
     term = play.shell(forward=[f"127.0.0.1:{port}:{listener.getsockname()}"])

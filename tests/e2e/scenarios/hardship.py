@@ -16,7 +16,9 @@ import subprocess
 import threading
 import time
 
-from clients import drive
+from clients import UP, drive
+from scenarios import channels
+from scenarios.shells import names_survivors
 from stage import LIMIT_S, LIMITED, OTHER_HOST, TTY_STEP_S, collect, scenario
 from world import kill, wait_until
 
@@ -332,6 +334,37 @@ def no_io_counts(play):
     play.lives([talking])
 
 
+def without_children(play):
+    """A daemon on a kernel that has no lists of children."""
+    own = play.own_daemon(start=False)
+    play.prove([])
+    own.wrap = ["env", f"LD_PRELOAD={OTHER_HOST}", "OTHER_HOST_NO_CHILDREN=1"]
+    ask = ["/usr/bin/python3", "-c", "open('/proc/thread-self/children')"]
+    said = subprocess.run([*own.wrap, *ask], capture_output=True, check=False)
+    assert b"No such file" in said.stderr, "the stand-in does not work"
+    own.start()
+    own.watch()
+    return own
+
+
+@scenario(own=True, plain=True)
+def no_lists_of_children(play):
+    """A kernel without /proc/PID/task/TID/children: all is as with it, what is left of a session is told too."""
+    own = without_children(play)
+    busy, idle = busy_and_idle(play)
+    nohup = int(idle.type("nohup sleep 1011 </dev/null >/dev/null 2>&1 & echo up-$((40+2)) $!\r", UP)[1])
+    play.later(kill, nohup)
+    names_survivors(idle_ends_busy_lives(play, busy, idle), {nohup: "sleep"})
+    assert troubles(own) == []
+
+
+@scenario(own=True, plain=True, needs=["mux"])
+def two_terminals_without_lists_of_children(play):
+    """The same kernel: of two terminals of one connection the idle one is hung up alone."""
+    without_children(play)
+    channels.mux_one_idle.play(play)
+
+
 @scenario(own=True, policy=LIMITED)
 def sockets_are_refused(play):
     """pidfd_getfd(2) is refused to everybody: sessions are looked at through INET_DIAG, and end in time by a
@@ -413,5 +446,6 @@ def rekeys_on_a_timer(play):
 ALL = collect(globals())
 
 # What the server could matter for.
-ELSEWHERE = [suspend, suspend_and_killed, no_io_counts, sockets_are_refused,
+ELSEWHERE = [suspend, suspend_and_killed, no_io_counts, no_lists_of_children,
+             two_terminals_without_lists_of_children, sockets_are_refused,
              forward_while_sockets_are_refused, rekeys_on_a_timer]

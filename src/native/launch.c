@@ -1,4 +1,4 @@
-#include "base/launch.h"
+#include "native/launch.h"
 
 #include <errno.h>
 #include <fcntl.h>
