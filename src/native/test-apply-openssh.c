@@ -1,4 +1,5 @@
 /* What `apply` takes no notice of it would write against. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,7 +90,7 @@ static void what_cannot_be_listed_may_stand_before_it(void **state)
 	char told[100];
 
 	(void)state;
-	(void)snprintf(told, sizeof(told), "cannot read %s/d: Input/output error", place);
+	(void)snprintf(told, sizeof(told), "cannot read %s/d: %s", place, strerror(EIO));
 	fake_directory_fail_at(1);
 	assert_cannot(told);
 }

@@ -90,16 +90,24 @@ static void it_leads_a_group_or_a_session(void **state)
 	assert_string_equal(text, expected);
 }
 
+/* qemu-user 7.2 and valgrind 3.19 do not share memory with what vfork(2) makes: there it ends with 127. */
 static void what_cannot_be_executed_is_an_error(void **state)
 {
 	const char *const argv[] = { "/nonexistent", NULL };
 	const struct launch launch = {
 		.argv = argv, .environment = environment, .in = -1, .out = -1, .error = -1
 	};
+	int status, r;
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(launch_program(&launch, &pid), -ENOENT);
+	r = launch_program(&launch, &pid);
+	if (r == 0) {
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 127);
+	} else {
+		assert_int_equal(r, -ENOENT);
+	}
 }
 
 int main(void)
