@@ -22,6 +22,9 @@ pytest.register_assert_rewrite("panes")
 
 from panes import WITHIN_S, Tmux, environment, is_alive, wait_for  # noqa: E402
 
+# Under nohup(1) it is ignored, and a shell cannot set a trap for what was ignored when it began.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 BUILD = os.environ.get("SSHIDLE_BUILD", "build")
 SSHIDLE, KEEPER, PARK = (f"{BUILD}/{program}" for program in
                          ("src/cli/sshidle", "src/keeper/sshidle-keeper", "tests/keeper/park"))
