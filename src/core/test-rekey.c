@@ -433,6 +433,11 @@ static void a_question_on_its_way(void **state)
 	assert_true(ledger_is_mid_rekey(&ledger, &sample));
 	sample.parent_rchar += 96;
 	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	/* Inside a system call, which hides a part of the question. */
+	sample.wchar -= 36;
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	sample.wchar += 36;
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
 	sample.parent_wchar += 92;
 	assert_true(ledger_is_mid_rekey(&ledger, &sample));
 	sample.rchar += 92;
