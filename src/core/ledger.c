@@ -325,7 +325,9 @@ static void compare_with_monitor(struct ledger_step *step)
 	    step->in_bytes != step->asked_bytes || step->answered_bytes > step->out_bytes)
 		return;
 	step->rekey = true;
-	step->rekey_out = step->out_bytes == step->answered_bytes;
+	/* What is left is output, or our own line: a server renews its keys before the first packet after a pause. */
+	step->out_bytes -= step->answered_bytes;
+	step->rekey_out = step->out_bytes == 0;
 }
 
 /* Certainly not all of it is a rekey. */
