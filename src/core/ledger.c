@@ -325,7 +325,9 @@ static void compare_with_monitor(struct ledger_step *step)
 	    step->in_bytes != step->asked_bytes || step->answered_bytes > step->out_bytes)
 		return;
 	step->rekey = true;
-	step->rekey_out = step->out_bytes == step->answered_bytes;
+	/* What is left is output, or our own line: a server renews its keys before the first packet after a pause. */
+	step->out_bytes -= step->answered_bytes;
+	step->rekey_out = step->out_bytes == 0;
 }
 
 /* Certainly not all of it is a rekey. */
@@ -479,11 +481,11 @@ static uint64_t rekey_least(const struct ledger *ledger)
 	return least_bytes == UINT64_MAX ? 1 : least_bytes;
 }
 
-/* What goes between the monitor and the server's process has arrived. */
+/* What goes between the monitor and the server's process has arrived, and none of it was hidden by a system call. */
 static bool is_answered(const struct ledger_step *step)
 {
 	return !step->asked_known ||
-	       (step->in_bytes <= step->asked_bytes && step->out_bytes >= step->answered_bytes);
+	       (step->in_bytes == step->asked_bytes && step->out_bytes >= step->answered_bytes);
 }
 
 bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)

@@ -4,7 +4,7 @@
  *   - no warning and no end before the last use of each channel and its limit, nor while it is kept
  *   - then an end, at most max(1 s, 2 % of the limit) later
  *
- * Typing, output, forwarded connections that are counted, brief or on unix sockets, work with its WorkMax,
+ * Typing, output, rekeys, forwarded connections that are counted, brief or on unix sockets, work with its WorkMax,
  * samples that know less, our own lines, reloads with other limits, keeps and the brake. Of each use the
  * world knows two times: when it certainly was, and when what happened may be taken for it.
  */
@@ -53,6 +53,7 @@ struct world {
 	uint64_t sampled_received, sampled_sent;
 	uint32_t unsure; /* USE_BIT()s: taken for uses at the next sample */
 	bool settled, busy, ended;
+	bool used, rekeyed; /* since the last sample */
 };
 
 static int64_t most(int64_t a, int64_t b)
@@ -69,6 +70,10 @@ static int64_t least(int64_t a, int64_t b)
 
 static void use(struct world *world, uint32_t certain, uint32_t possible)
 {
+	world->used = true;
+	/* What is neither of the two alone may be anything. */
+	if (world->rekeyed)
+		possible = ALL_USES;
 	for (int i = 0; i < USE_N; i++) {
 		if (certain & USE_BIT(i))
 			world->certain_ns[i] = world->now_ns;
@@ -163,6 +168,18 @@ static void keepalive(struct world *world)
 	net_out(world, 36, 0);
 }
 
+/* With a use, or with keys waiting, it is taken for one. */
+static void rekey(struct world *world)
+{
+	net_in(world, 2780, 96);
+	net_out(world, 2372, 92);
+	world->counters.parent_rchar += 96;
+	world->counters.parent_wchar += 92;
+	world->rekeyed = true;
+	if (world->used || (world->counters.channels[0].known & TERMINAL_PENDING))
+		use(world, 0, ALL_USES);
+}
+
 static struct policy random_policy(enum channel_kind kind)
 {
 	static const uint32_t counts[KIND_N] = {
@@ -229,6 +246,8 @@ static void happen(struct world *world)
 		be_held,
 		keep,
 		reload,
+		rekey,
+		rekey,
 		keepalive,
 		keepalive,
 		keepalive,
@@ -321,6 +340,9 @@ static void act(struct world *world, const struct verdict *verdict)
 		world->session.notes->warned_at_ns = world->warned_ns = world->now_ns;
 		net_out(world, LINE_BYTES + 36, LINE_BYTES);
 		ledger_expect_notice(&world->session.ledger, LINE_BYTES, world->now_ns);
+		/* A server renews its keys before the first packet after a pause. */
+		if (dice(2))
+			rekey(world);
 	}
 	if (verdict->action != VERDICT_DISCONNECT)
 		return;
@@ -332,7 +354,7 @@ static void act(struct world *world, const struct verdict *verdict)
 	world->ended = true;
 }
 
-/* Some know less, or were taken inside a system call. */
+/* Some know less, or were taken inside a system call. What the monitor was asked is always known. */
 static struct sample sample_of(struct world *world, bool certain)
 {
 	struct sample sample = world->counters;
@@ -342,7 +364,7 @@ static struct sample sample_of(struct world *world, bool certain)
 	sample.still_ns = world->still_ns;
 	sample.realtime_offset_ns = WALL_NS;
 	sample.n_channels = world->session.n_channels;
-	sample.known |= SAMPLE_LEDGER | SAMPLE_CHANNELS;
+	sample.known |= SAMPLE_LEDGER | SAMPLE_CHANNELS | SAMPLE_PARENT;
 	if (!certain && dice(20) == 0)
 		sample.wchar -= 1 + dice(500);
 	if (!certain && dice(60) == 0) {
@@ -376,6 +398,8 @@ static void take(struct world *world, bool certain)
 		if (world->unsure & USE_BIT(i))
 			world->possible_ns[i] = sample.at_ns;
 	world->unsure = 0;
+	if ((sample.known & SAMPLE_LEDGER) == SAMPLE_LEDGER)
+		world->used = world->rekeyed = false;
 	/* Neither was the terminal read nor is there a command: only a forwarded connection can have got it. */
 	if (world->brief_ns > before_ns && world->session.channels[1].facts.kind != KIND_EXEC &&
 	    world->typed_ns + READS_HIDDEN_NS < before_ns && world->settled)

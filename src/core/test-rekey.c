@@ -343,6 +343,28 @@ static void more_than_the_monitor_was_asked(void **state)
 	}
 }
 
+/* A server renews its keys before the first packet after a pause, and that is our own line. */
+static void a_rekey_with_our_own_line(void **state)
+{
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	sample.known |= SAMPLE_PARENT;
+	ledger.parent_known = true;
+	for (uint64_t more = 0; more < 2; more++) {
+		ledger_expect_notice(&ledger, 110, sample.at_ns);
+		rekey(&sample, 96, 92 + 110 + more);
+		sample.parent_rchar += 96;
+		sample.parent_wchar += 92;
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_true(step.rekey && !step.rekey_out);
+		assert_int_equal(step.out_bytes, more);
+	}
+	ledger_deinit(&ledger);
+}
+
 /* Then none need be whole. */
 static void a_rekey_in_two_parts(void **state)
 {
@@ -433,6 +455,11 @@ static void a_question_on_its_way(void **state)
 	assert_true(ledger_is_mid_rekey(&ledger, &sample));
 	sample.parent_rchar += 96;
 	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	/* Inside a system call, which hides a part of the question. */
+	sample.wchar -= 36;
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
+	sample.wchar += 36;
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
 	sample.parent_wchar += 92;
 	assert_true(ledger_is_mid_rekey(&ledger, &sample));
 	sample.rchar += 92;
@@ -458,6 +485,7 @@ int main(void)
 		cmocka_unit_test(a_rekey_that_the_monitor_proves),
 		cmocka_unit_test(a_monitor_that_was_not_read),
 		cmocka_unit_test(more_than_the_monitor_was_asked),
+		cmocka_unit_test(a_rekey_with_our_own_line),
 		cmocka_unit_test(a_rekey_in_two_parts),
 		cmocka_unit_test(a_rekey_under_way),
 		cmocka_unit_test(a_question_on_its_way),
