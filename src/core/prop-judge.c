@@ -366,6 +366,12 @@ static void sessions_do_not_affect_each_other(void **state)
 	session_deinit(&stranger.session);
 }
 
+/* What an end may be late by. */
+static int64_t lateness(const struct world *world)
+{
+	return world->limit_ns / 50 > NS_PER_S ? world->limit_ns / 50 : NS_PER_S;
+}
+
 /* Not used any more: ended, and late by at most max(1 s, 2 %), with the warning's rules. */
 static void an_idle_session_ends_in_time(void **state)
 {
@@ -377,7 +383,7 @@ static void an_idle_session_ends_in_time(void **state)
 
 		world_start(&world, now_ns);
 		world.policy.idle_warning_ns %= world.limit_ns;
-		late_ns = world.limit_ns / 50 > NS_PER_S ? world.limit_ns / 50 : NS_PER_S;
+		late_ns = lateness(&world);
 		while (!world.ended) {
 			struct sample sample = world.counters;
 			struct verdict verdict;
@@ -413,8 +419,7 @@ static void rekeys_keep_nobody(void **state)
 		world_start(&world, now_ns);
 		world.clear = world.monitored = true;
 		world.policy.idle_warning_ns = 0;
-		until_ns = now_ns + world.limit_ns +
-			   (world.limit_ns / 50 > NS_PER_S ? world.limit_ns / 50 : NS_PER_S);
+		until_ns = now_ns + world.limit_ns + lateness(&world);
 		for (now_ns += NS_PER_S / 2; !world.ended;) {
 			assert_true(look_ns <= until_ns);
 			if (look_ns < now_ns) {
@@ -470,8 +475,7 @@ static void rest_makes_no_cut_late(void **state)
 			world_type(&world, now_ns);
 			world.terminal.known &= ~(uint32_t)TERMINAL_PENDING;
 		}
-		until_ns = now_ns + world.limit_ns +
-			   (world.limit_ns / 50 > NS_PER_S ? world.limit_ns / 50 : NS_PER_S);
+		until_ns = now_ns + world.limit_ns + lateness(&world);
 		for (now_ns += dice(1000) * NS_PER_MS * 20; !world.ended;) {
 			assert_true(look_ns <= until_ns);
 			if (look_ns >= now_ns) {

@@ -37,14 +37,6 @@ static int look_at(void *context, int32_t pid)
 	return pids_is_nobody(r) ? 0 : r;
 }
 
-static bool list_has(const struct process_list *list, int32_t pid)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (list->pids[i] == pid)
-			return true;
-	return false;
-}
-
 /* One generation more; true: somebody was found. */
 static int add_generation(const struct family *family, int32_t leader, struct process_list *list)
 {
@@ -53,8 +45,8 @@ static int add_generation(const struct family *family, int32_t leader, struct pr
 	for (size_t i = 0; i < family->n; i++) {
 		const struct procstat *one = &family->rows[i];
 
-		if ((one->sid != leader && !list_has(list, one->parent)) ||
-		    list_has(list, one->pid))
+		if ((one->sid != leader && !process_list_has(list, one->parent)) ||
+		    process_list_has(list, one->pid))
 			continue;
 		if (process_list_push(list, one->pid) < 0)
 			return -ENOMEM;

@@ -86,6 +86,14 @@ int process_list_push(struct process_list *list, int32_t pid)
 	return 0;
 }
 
+bool process_list_has(const struct process_list *list, int32_t pid)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->pids[i] == pid)
+			return true;
+	return false;
+}
+
 void process_descriptors_deinit(struct process_descriptors *descriptors)
 {
 	free(descriptors->rows);

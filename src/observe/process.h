@@ -34,6 +34,7 @@ struct process_descriptors {
 
 void process_list_deinit(struct process_list *list);
 int process_list_push(struct process_list *list, int32_t pid);
+bool process_list_has(const struct process_list *list, int32_t pid);
 void process_descriptors_deinit(struct process_descriptors *descriptors);
 
 /* The file name of the executable, " (deleted)" included; cut off when it does not fit. -ENOENT for

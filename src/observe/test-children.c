@@ -85,14 +85,6 @@ static void make_zombie(pid_t pid)
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 }
 
-static bool has(const struct process_list *list, int32_t pid)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (list->pids[i] == pid)
-			return true;
-	return false;
-}
-
 /* Ours, of one reading. */
 static struct process_list ours(void)
 {
@@ -105,7 +97,7 @@ static struct process_list ours(void)
 static bool is_ours(pid_t pid)
 {
 	struct process_list list = ours();
-	const bool found = has(&list, pid);
+	const bool found = process_list_has(&list, pid);
 
 	process_list_deinit(&list);
 	return found;
@@ -139,7 +131,7 @@ static void all_of_them_zombies_too(void **state)
 		assert_int_equal(list.pids[i], family[i]);
 	process_list_deinit(&list);
 	assert_int_equal(children_read(getppid(), 1, &parents), 0);
-	assert_true(has(&parents, getpid()));
+	assert_true(process_list_has(&parents, getpid()));
 	process_list_deinit(&parents);
 	for (size_t i = 0; i < FAMILY; i++)
 		end(family[i]);
@@ -371,7 +363,7 @@ static void who_stays_is_always_there(void **state)
 
 		assert_int_equal(list.n, FAMILY + 1);
 		for (size_t i = 0; i < FAMILY; i++)
-			assert_true(has(&list, family[i]));
+			assert_true(process_list_has(&list, family[i]));
 		process_list_deinit(&list);
 	}
 	for (size_t i = 0; i < FAMILY; i++)

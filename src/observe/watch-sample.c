@@ -183,18 +183,10 @@ static struct moves compare_counters(const struct sample *now, const struct watc
 	};
 }
 
-static bool is_among(const struct process_list *list, int32_t pid)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (list->pids[i] == pid)
-			return true;
-	return false;
-}
-
 static bool all_among(const struct process_list *some, const struct process_list *list)
 {
 	for (size_t i = 0; i < some->n; i++)
-		if (!is_among(list, some->pids[i]))
+		if (!process_list_has(list, some->pids[i]))
 			return false;
 	return true;
 }
