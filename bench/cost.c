@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "observe/children.h"
 #include "observe/finder.h"
 
@@ -20,14 +21,6 @@
 
 static struct watch *watches[SESSIONS_MAX];
 static size_t n_watches;
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	(void)clock_gettime(clock, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 static void on_found(void *context, struct watch *watch)
 {
@@ -144,7 +137,7 @@ int main(int argc, char **argv)
 		limit.rlim_cur = limit.rlim_max;
 		(void)setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	if (finder_new(on_found, NULL, &finder) < 0)
+	if (finder_new(UINT32_MAX, on_found, NULL, &finder) < 0)
 		return 1;
 	(void)printf("{");
 	look(finder);

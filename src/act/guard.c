@@ -97,10 +97,13 @@ int guard_check(struct watch *watch, const struct order_guard *guard)
 static bool terminal_moved(const struct sample *sample, const struct channel_sample *terminal,
 			   const struct order_guard *guard)
 {
+	const int64_t offset_ns =
+		terminal_offset_ns(guard->realtime_offset_ns, sample->realtime_offset_ns);
+
 	return !(terminal->known & TERMINAL_KNOWN) || !(terminal->known & TERMINAL_RAW) ||
 	       (terminal->known & TERMINAL_PENDING) ||
 	       !terminal_not_read_since(guard->atime_s, terminal->atime_s,
-					guard->observed_at_ns + sample->realtime_offset_ns);
+					guard->observed_at_ns + offset_ns);
 }
 
 /* ^C and its like leave no trace in the terminal itself. */

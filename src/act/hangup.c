@@ -19,13 +19,29 @@ struct hangup {
 	int result;
 };
 
-/* The session leader on this terminal: the channel's own child. */
-static int find_leader(const struct processes *processes, int32_t tty, int32_t *ret_pid)
+/* The channel's own child. */
+static int32_t child_of(const struct watch *watch, int32_t tty)
 {
+	const struct watch_channel *channels;
+	size_t n;
+
+	channels = watch_channels(watch, &n);
+	for (size_t i = 0; i < n; i++)
+		if (channels[i].facts.tty == tty)
+			return channels[i].facts.pid;
+	return 0;
+}
+
+/* It leads the session on this terminal. Others may have one of the same number (another devpts). */
+static int find_leader(const struct processes *processes, const struct watch *watch, int32_t tty,
+		       int32_t *ret_pid)
+{
+	const int32_t child = child_of(watch, tty);
+
 	for (size_t i = 0; i < processes->n; i++) {
 		const struct watch_process *facts = &processes->records[i].facts;
 
-		if (facts->tty == tty && facts->sid == facts->pid && facts->root == facts->pid) {
+		if (facts->pid == child && facts->tty == tty && facts->sid == facts->pid) {
 			*ret_pid = facts->pid;
 			return 0;
 		}
@@ -45,7 +61,7 @@ int hangup_new(struct watch *watch, const struct order_hangup *request, int64_t 
 	if (!hangup)
 		return -ENOMEM;
 	processes_record(&hangup->processes, watch);
-	r = find_leader(&hangup->processes, request->tty, &hangup->leader);
+	r = find_leader(&hangup->processes, watch, request->tty, &hangup->leader);
 	if (r < 0) {
 		hangup_free(hangup);
 		return r;

@@ -107,7 +107,7 @@ static int change(struct keepalive *keepalive, int fd, const struct order_tune *
 	if (!keepalive->known && order->original_known)
 		keepalive->original = order->original;
 	else if (!keepalive->known)
-		keepalive->original = now;
+		keepalive->original = order_keepalive_settable(&now);
 	keepalive->known = keepalive->known || order->original_known || !order->put_back;
 	if (order->put_back && !keepalive->known)
 		return 0;

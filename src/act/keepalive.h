@@ -3,7 +3,8 @@
  *
  * What stood there is kept from before the first change on.  getsockopt(2) gives the numbers in
  * effect, also where the socket follows the host's sysctls: the numbers are what is put back, as
- * "follow the sysctl" cannot be (TCP_KEEPIDLE 0 is EINVAL).
+ * "follow the sysctl" cannot be (TCP_KEEPIDLE 0 is EINVAL).  A sysctl may be what no socket can be set to
+ * (net.ipv4.tcp_keepalive_time 86400): then it is the nearest that can.
  */
 #pragma once
 

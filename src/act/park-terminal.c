@@ -57,8 +57,8 @@ bool park_terminal_has_leader(const struct park_terminal *terminal)
 	const struct channel_facts *channel = &terminal->channel;
 	struct procstat stat;
 
-	return process_stat(channel->pid, &stat) == 0 && stat.start_ticks == channel->start_ticks &&
-	       stat.state != 'Z' && stat.state != 'X';
+	return procstat_read(channel->pid, &stat) == 0 &&
+	       stat.start_ticks == channel->start_ticks && !procstat_has_ended(&stat);
 }
 
 int park_terminal_open(struct park_terminal *terminal, const struct watch *watch,
@@ -143,7 +143,7 @@ static void describe(const struct park_terminal *terminal, const struct watch *w
 	(void)text_copy(policy_server_name((enum server_id)facts->server), start->server,
 			sizeof(start->server));
 	(void)text_copy(setup->runtime_dir, start->runtime_dir, sizeof(start->runtime_dir));
-	if (front == 0 || process_stat(front, &stat) < 0)
+	if (front == 0 || procstat_read(front, &stat) < 0)
 		return;
 	(void)text_copy(stat.name, start->program, sizeof(start->program));
 	/* A line editor of the shell is raw as well. */

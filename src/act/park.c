@@ -191,6 +191,8 @@ int park_new(struct watch *watch, const struct order_cut *request, const struct 
 	}
 	if (watch_has_more_channels(watch))
 		(void)fail(park, -E2BIG, "it has more than %d channels", FACTS_CHANNELS_MAX);
+	else if (watch_facts(watch)->container && park->n > 0)
+		(void)fail(park, -EXDEV, "it runs in a container");
 	*ret_park = park;
 	return 0;
 }
@@ -304,7 +306,7 @@ static int look(struct park *park, struct park_look *ret_look)
 	 * server that sleeps is in the socket. */
 	for (size_t i = 0; i < park->n; i++)
 		ret_look->waiting += park_terminal_waiting(&park->terminals[i]);
-	r = process_stat(watch_facts(park->watch)->identity.pid, &server);
+	r = procstat_read(watch_facts(park->watch)->identity.pid, &server);
 	if (r < 0)
 		return r;
 	ret_look->asleep = server.state == 'S';

@@ -19,7 +19,7 @@ static int pidfd_of(const struct watch_process *facts, int *ret_fd)
 	int r = process_open(facts->pid, &fd);
 
 	if (r == 0)
-		r = process_stat(facts->pid, &now);
+		r = procstat_read(facts->pid, &now);
 	if (r < 0)
 		return r;
 	if (now.start_ticks != facts->start_ticks)

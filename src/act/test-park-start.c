@@ -15,6 +15,7 @@ enum { ALICE = 1000, BOB, TERMINALS = 2 };
 
 /* All that is asked of a watch is whose it is. */
 static struct session_facts users[] = { { .uid = ALICE }, { .uid = ALICE }, { .uid = BOB } };
+static struct session_facts boxed = { .uid = ALICE, .container = 1 };
 
 enum { PARKS = sizeof(users) / sizeof(*users) };
 
@@ -169,10 +170,30 @@ static void one_of_a_user_starts_at_a_time(void **state)
 	assert_null(scene.starting);
 }
 
+/* Whatever the engine says: on this host its user is somebody else. */
+static void what_is_in_a_container_is_not_parked(void **state)
+{
+	const struct order_cut order = { .park = { .wanted = 1 } };
+	struct park *starting = NULL, *park;
+	const struct park_setup setup = { .starting = &starting };
+	const unsigned before = asked_by_alice;
+	struct order_cut_done done = { 0 };
+
+	(void)state;
+	assert_int_equal(park_new((struct watch *)&boxed, &order, &setup, &park), 0);
+	assert_true(park_step(park, false, NS_PER_S) == TIME_NEVER);
+	park_result(park, &done);
+	assert_int_equal(done.result, -EXDEV);
+	assert_string_equal(done.not_parked, "it runs in a container");
+	assert_int_equal(asked_by_alice, before);
+	park_free(park);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_of_a_user_starts_at_a_time),
+		cmocka_unit_test(what_is_in_a_container_is_not_parked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,7 +4,6 @@
 
 #include "audit/audit-private.h"
 #include "core/outcome.h"
-#include "core/pattern.h"
 
 static const struct audit_place nowhere = { 0 };
 

@@ -21,12 +21,7 @@ void audit_add_sourced(struct audit_result *result, enum audit_verdict verdict, 
 /* All of several conditions: fail, else unknown, else pass, else not applicable. */
 enum audit_verdict audit_both(enum audit_verdict a, enum audit_verdict b);
 
-/* One condition; says in `result` what was found. */
-enum audit_verdict audit_condition(const struct audit_input *input,
-				   const struct profile_condition *condition,
-				   struct audit_result *result);
-
-/* Conditions on sshidle. */
+/* One condition each; they say in `result` what was found.  Those on sshidle: */
 enum audit_verdict audit_running(const struct audit_input *input, struct audit_result *result);
 enum audit_verdict audit_idle_limit(const struct audit_input *input,
 				    const struct profile_condition *condition,
@@ -37,13 +32,14 @@ enum audit_verdict audit_idle_warning(const struct audit_input *input,
 enum audit_verdict audit_unresponsive(const struct audit_input *input,
 				      const struct profile_condition *condition,
 				      struct audit_result *result);
+
 /* Whether sshidle ends unresponsive clients of everybody, within whatever time. */
 bool audit_ends_unresponsive(const struct audit_input *input);
 
 /* Where sshidle is set to park somebody's terminal, "FILE:LINE"; NULL: nowhere. */
 const char *audit_parks(const struct audit_input *input);
 
-/* Conditions on everything else. */
+/* Those on everything else: */
 enum audit_verdict audit_servers_unresponsive(const struct audit_input *input,
 					      const struct profile_condition *condition,
 					      struct audit_result *result);

@@ -78,6 +78,10 @@ static enum audit_verdict either(enum audit_verdict a, enum audit_verdict b)
 	return a == AUDIT_FAIL || b == AUDIT_FAIL ? AUDIT_FAIL : AUDIT_NOT_APPLICABLE;
 }
 
+static enum audit_verdict verdict_on(const struct audit_input *input,
+				     const struct profile_condition *condition,
+				     struct audit_result *result);
+
 /* Where one is enough, what the others lack is no failure. */
 static enum audit_verdict any_of(const struct audit_input *input,
 				 const struct profile_condition *condition,
@@ -87,7 +91,7 @@ static enum audit_verdict any_of(const struct audit_input *input,
 	enum audit_verdict verdict = AUDIT_NOT_APPLICABLE;
 
 	for (size_t i = 0; i < condition->n_any; i++)
-		verdict = either(verdict, audit_condition(input, &condition->any[i], result));
+		verdict = either(verdict, verdict_on(input, &condition->any[i], result));
 	for (size_t i = first; i < result->n_details && verdict == AUDIT_PASS; i++)
 		if (result->details[i].verdict == AUDIT_FAIL ||
 		    result->details[i].verdict == AUDIT_UNKNOWN)
@@ -95,9 +99,9 @@ static enum audit_verdict any_of(const struct audit_input *input,
 	return verdict;
 }
 
-enum audit_verdict audit_condition(const struct audit_input *input,
-				   const struct profile_condition *condition,
-				   struct audit_result *result)
+static enum audit_verdict verdict_on(const struct audit_input *input,
+				     const struct profile_condition *condition,
+				     struct audit_result *result)
 {
 	switch (condition->fact) {
 	case FACT_SSHIDLED_RUNNING:
@@ -142,7 +146,7 @@ static int run_check(const struct audit_input *input, const struct profile_check
 		return -ENOMEM;
 	for (size_t i = 0; i < check->n_conditions; i++)
 		result->verdict = audit_both(result->verdict,
-					     audit_condition(input, &check->conditions[i], result));
+					     verdict_on(input, &check->conditions[i], result));
 	return 0;
 }
 

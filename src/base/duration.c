@@ -4,8 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define NS_PER_SECOND 1000000000LL
-#define NS_PER_TENTH  100000000LL
+#define NS_PER_TENTH (NS_PER_S / 10)
 
 static const struct unit {
 	char letter;
@@ -51,7 +50,7 @@ static int parse_part(const char **at, int64_t *ret_ns)
 	}
 	*at = p;
 	if (too_large || __builtin_mul_overflow(number, unit_s, &number) ||
-	    __builtin_mul_overflow(number, NS_PER_SECOND, &number))
+	    __builtin_mul_overflow(number, NS_PER_S, &number))
 		number = INT64_MAX;
 	*ret_ns = number;
 	return 0;
@@ -108,7 +107,7 @@ void duration_format(int64_t ns, char ret_text[static DURATION_TEXT_BYTES])
 		(void)snprintf(ret_text, DURATION_TEXT_BYTES, "%d.%ds", (int)(tenths / 10),
 			       (int)(tenths % 10));
 	else
-		print_seconds(ns > 0 ? ns / NS_PER_SECOND : 0, 2, ret_text);
+		print_seconds(ns > 0 ? ns / NS_PER_S : 0, 2, ret_text);
 }
 
 void duration_format_exact(int64_t ns, char ret_text[static DURATION_TEXT_BYTES])
@@ -116,5 +115,5 @@ void duration_format_exact(int64_t ns, char ret_text[static DURATION_TEXT_BYTES]
 	if (ns == INT64_MAX)
 		(void)snprintf(ret_text, DURATION_TEXT_BYTES, "none");
 	else
-		print_seconds(ns > 0 ? ns / NS_PER_SECOND : 0, UNITS_N, ret_text);
+		print_seconds(ns > 0 ? ns / NS_PER_S : 0, UNITS_N, ret_text);
 }

@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define NS_PER_S  1000000000LL
+#define NS_PER_MS 1000000LL
+
 #define DURATION_TEXT_BYTES 32
 
 /*

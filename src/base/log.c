@@ -17,6 +17,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/duration.h"
 #include "base/text.h"
 
 /* A pipe takes a line of up to PIPE_BUF bytes whole, or not at all. */
@@ -33,7 +34,6 @@ static const struct level {
 	[LOG_LEVEL_ERROR] = { "error: ", LOG_ERR },
 	[LOG_LEVEL_WARNING] = { "warning: ", LOG_WARNING },
 	[LOG_LEVEL_INFO] = { "", LOG_INFO },
-	[LOG_LEVEL_DEBUG] = { "", LOG_DEBUG },
 };
 
 static struct {
@@ -138,7 +138,7 @@ static int send_to_syslog(const char *line)
 /* RFC 3164, as syslog(3) has it. */
 static int line_to_syslog(int priority, const char *word, const char *text)
 {
-	const time_t now_s = (time_t)(clock_ns(CLOCK_REALTIME) / 1000000000);
+	const time_t now_s = (time_t)(clock_ns(CLOCK_REALTIME) / NS_PER_S);
 	char when[32], line[LINE_BYTES];
 	struct tm parts = { 0 };
 	int r;
@@ -221,14 +221,5 @@ void log_info(const char *format, ...)
 
 	va_start(arguments, format);
 	write_line(LOG_LEVEL_INFO, format, arguments);
-	va_end(arguments);
-}
-
-void log_debug(const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	write_line(LOG_LEVEL_DEBUG, format, arguments);
 	va_end(arguments);
 }

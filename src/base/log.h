@@ -8,13 +8,7 @@
 
 #include <stdbool.h>
 
-enum log_level {
-	LOG_LEVEL_ALERT,
-	LOG_LEVEL_ERROR,
-	LOG_LEVEL_WARNING,
-	LOG_LEVEL_INFO,
-	LOG_LEVEL_DEBUG
-};
+enum log_level { LOG_LEVEL_ALERT, LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO };
 
 /* `to_stderr`: "NAME: text" lines on standard error; else syslog(3), facility authpriv. */
 void log_open(const char *name, bool to_stderr, enum log_level most);
@@ -23,4 +17,3 @@ void log_alert(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));

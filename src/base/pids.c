@@ -69,6 +69,11 @@ int pids_each(pids_look_fn *look, void *context)
 	return r;
 }
 
+int pids_error(int error)
+{
+	return error == ENOENT ? -ESRCH : -error;
+}
+
 bool pids_is_nobody(int r)
 {
 	return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM;

@@ -33,6 +33,9 @@ void pids_close(struct pids *pids);
 typedef int pids_look_fn(void *context, int32_t pid);
 int pids_each(pids_look_fn *look, void *context);
 
+/* What an errno of looking at one means: -ESRCH where it has ended, which is ENOENT for its directory. */
+int pids_error(int error);
+
 /* Of what came of looking at one: it has ended; or is not ours to see, as what has more capabilities than we have in a
  * container. */
 bool pids_is_nobody(int r);

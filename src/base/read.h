@@ -1,4 +1,4 @@
-/* Files as a whole. */
+/* Files as a whole, and what the kernel says of processes. */
 #pragma once
 
 #include <stddef.h>
@@ -8,3 +8,7 @@
  * that is more than `most` bytes.
  */
 int read_all(int fd, size_t most, char **ret_text, size_t *ret_size);
+
+/* At most `size` bytes of a file in /proc; nothing is put behind them. -ESRCH: the process has ended. */
+int read_file(char *ret_text, size_t size, size_t *ret_size, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));

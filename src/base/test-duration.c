@@ -8,7 +8,7 @@
 
 #include "base/duration.h"
 
-#define S 1000000000LL
+#define S NS_PER_S
 
 static void parses_what_sshd_parses(void **state)
 {

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +81,18 @@ static void it_finds_what_glob_finds(void **state)
 	}
 }
 
+static void what_glob_finds_and_it_does_not(void **state)
+{
+	char longest[302] = "d/";
+	struct files files = { 0 };
+
+	(void)state;
+	assert_int_equal(files_find("d\\/a.conf", &files), 0);
+	assert_int_equal(files.n, 0);
+	memset(longest + 2, 'x', sizeof(longest) - 3);
+	assert_int_equal(files_find(longest, &files), -ENAMETOOLONG);
+}
+
 static void half_a_list_is_an_error(void **state)
 {
 	struct files files = { 0 };
@@ -103,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(it_finds_what_glob_finds),
+		cmocka_unit_test(what_glob_finds_and_it_does_not),
 		cmocka_unit_test(half_a_list_is_an_error),
 	};
 

@@ -69,7 +69,6 @@ static void lines_carry_their_level(void **state)
 	log_error("e");
 	log_warning("w");
 	log_info("i\nj");
-	log_debug("d");
 	assert_int_equal(errno, ENOENT);
 	read_back(fds[0], text, sizeof(text));
 	release(fds);

@@ -14,6 +14,7 @@
 #include "base/duration.h"
 #include "base/text.h"
 #include "cli/output.h"
+#include "native/manager.h"
 #include "text/varlink.h"
 
 /* A daemon that says nothing for so long is none. */
@@ -22,26 +23,21 @@ enum { ANSWER_WITHIN_S = 10 };
 /* Tens of thousands of sessions. */
 #define REPLY_MOST_BYTES (64UL * 1024 * 1024)
 
-struct client {
+struct client_stream {
 	const struct arguments *arguments;
 	struct varlink_reader reader;
 	int fd;
 	bool continues; /* after the last reply more of them come */
 };
 
-static const char *start_command(void)
-{
-	/* The test of sd_booted(3). */
-	return access("/run/systemd/system", F_OK) == 0 ? "systemctl start sshidle"
-							: "service sshidle start";
-}
-
 static enum command_exit unreachable(const struct sockaddr_un *address, int error)
 {
 	if (error == ENOENT || error == ECONNREFUSED)
 		output_error("sshidled is not running: %s at %s; start it with: %s",
 			     error == ENOENT ? "there is no socket" : "nobody listens",
-			     address->sun_path, start_command());
+			     address->sun_path,
+			     manager_is_systemd() ? "systemctl start sshidle"
+						  : "service sshidle start");
 	else
 		output_error("cannot reach sshidled at %s: %s", address->sun_path, strerror(error));
 	return COMMAND_UNREACHABLE;
@@ -58,12 +54,13 @@ bool client_runs(const struct arguments *arguments)
 	       connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-static enum command_exit client_open(struct client *client, const struct arguments *arguments)
+static enum command_exit client_open(struct client_stream *client,
+				     const struct arguments *arguments)
 {
 	const struct timeval patience = { .tv_sec = ANSWER_WITHIN_S };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
-	*client = (struct client){ .arguments = arguments, .fd = -1 };
+	*client = (struct client_stream){ .arguments = arguments, .fd = -1 };
 	varlink_reader_init(&client->reader, REPLY_MOST_BYTES);
 	if (!text_append(address.sun_path, sizeof(address.sun_path), "%s/io.sshidle",
 			 arguments->runtime_dir))
@@ -78,14 +75,14 @@ static enum command_exit client_open(struct client *client, const struct argumen
 	return COMMAND_OK;
 }
 
-static void client_close(struct client *client)
+static void client_close(struct client_stream *client)
 {
 	cleanup_close(&client->fd);
 	varlink_reader_deinit(&client->reader);
 }
 
-static enum command_exit client_send(struct client *client, const char *method, json_t *parameters,
-				     bool more)
+static enum command_exit client_send(struct client_stream *client, const char *method,
+				     json_t *parameters, bool more)
 {
 	auto_free char *text = NULL;
 	size_t n, sent = 0;
@@ -110,7 +107,7 @@ static enum command_exit client_send(struct client *client, const char *method, 
 }
 
 /* Waits for bytes. */
-static enum command_exit client_fill(struct client *client)
+static enum command_exit client_fill(struct client_stream *client)
 {
 	char chunk[65536];
 	const ssize_t n = recv(client->fd, chunk, sizeof(chunk), 0);
@@ -169,23 +166,18 @@ static void say_problems(const json_t *parameters)
 
 static void say_invalid(const json_t *parameters)
 {
-	const char *what = json_string_value(json_object_get(parameters, "parameter"));
-
-	output_error("sshidled does not take this value: %s", what ? what : "?");
+	output_error("sshidled does not take this value: %s",
+		     output_text(parameters, "parameter", "?"));
 }
 
 static void say_reason(const json_t *parameters)
 {
-	const char *reason = json_string_value(json_object_get(parameters, "reason"));
-
-	output_error("%s", reason ? reason : "the request failed");
+	output_error("%s", output_text(parameters, "reason", "the request failed"));
 }
 
 static void say_not_allowed(const json_t *parameters)
 {
-	const char *reason = json_string_value(json_object_get(parameters, "reason"));
-
-	output_error("not allowed: %s", reason ? reason : "ask root");
+	output_error("not allowed: %s", output_text(parameters, "reason", "ask root"));
 }
 
 static void say_old(const json_t *parameters)
@@ -244,20 +236,20 @@ static enum command_exit take_reply(const char *text, size_t n, json_t **ret_par
 	return result;
 }
 
-static enum command_exit client_receive(struct client *client, json_t **ret_parameters)
+enum command_exit client_stream_wait(struct client_stream *stream, json_t **ret_parameters)
 {
 	enum command_exit result;
 	const char *text;
 	size_t bytes;
 	int r;
 
-	while ((r = varlink_reader_next(&client->reader, &text, &bytes)) == 0) {
-		result = client_fill(client);
+	while ((r = varlink_reader_next(&stream->reader, &text, &bytes)) == 0) {
+		result = client_fill(stream);
 		if (result != COMMAND_OK)
 			return result;
 	}
 	if (r > 0)
-		return take_reply(text, bytes, ret_parameters, &client->continues);
+		return take_reply(text, bytes, ret_parameters, &stream->continues);
 	output_error("what answers is not sshidled");
 	return COMMAND_UNREACHABLE;
 }
@@ -265,7 +257,7 @@ static enum command_exit client_receive(struct client *client, json_t **ret_para
 enum command_exit client_call(const struct arguments *arguments, const char *method,
 			      json_t *parameters, json_t **ret_parameters)
 {
-	struct client client;
+	struct client_stream client;
 	enum command_exit result = client_open(&client, arguments);
 
 	if (result != COMMAND_OK)
@@ -273,7 +265,7 @@ enum command_exit client_call(const struct arguments *arguments, const char *met
 	else
 		result = client_send(&client, method, parameters, false);
 	if (result == COMMAND_OK)
-		result = client_receive(&client, ret_parameters);
+		result = client_stream_wait(&client, ret_parameters);
 	client_close(&client);
 	return result;
 }
@@ -283,7 +275,7 @@ enum command_exit client_follow(const struct arguments *arguments, const char *m
 							  const json_t *parameters))
 {
 	const struct timeval for_ever = { 0 };
-	struct client client;
+	struct client_stream client;
 	enum command_exit result = client_open(&client, arguments);
 
 	if (result == COMMAND_OK)
@@ -293,7 +285,7 @@ enum command_exit client_follow(const struct arguments *arguments, const char *m
 	while (result == COMMAND_OK) {
 		json_t *parameters = NULL;
 
-		result = client_receive(&client, &parameters);
+		result = client_stream_wait(&client, &parameters);
 		if (result == COMMAND_OK)
 			result = take(arguments, parameters);
 		json_decref(parameters);
@@ -301,10 +293,6 @@ enum command_exit client_follow(const struct arguments *arguments, const char *m
 	client_close(&client);
 	return result;
 }
-
-struct client_stream {
-	struct client client;
-};
 
 enum command_exit client_stream_open(const struct arguments *arguments, const char *method,
 				     json_t *parameters, struct client_stream **ret_stream)
@@ -317,9 +305,9 @@ enum command_exit client_stream_open(const struct arguments *arguments, const ch
 		output_error("%s", strerror(ENOMEM));
 		return result;
 	}
-	result = client_open(&stream->client, arguments);
+	result = client_open(stream, arguments);
 	if (result == COMMAND_OK)
-		result = client_send(&stream->client, method, parameters, true);
+		result = client_send(stream, method, parameters, true);
 	else
 		json_decref(parameters);
 	if (result == COMMAND_OK)
@@ -333,27 +321,22 @@ void client_stream_close(struct client_stream *stream)
 {
 	if (!stream)
 		return;
-	client_close(&stream->client);
+	client_close(stream);
 	free(stream);
 }
 
 int client_stream_fd(const struct client_stream *stream)
 {
-	return stream->client.fd;
-}
-
-enum command_exit client_stream_wait(struct client_stream *stream, json_t **ret_parameters)
-{
-	return client_receive(&stream->client, ret_parameters);
+	return stream->fd;
 }
 
 bool client_stream_continues(const struct client_stream *stream)
 {
-	return stream->client.continues;
+	return stream->continues;
 }
 
 /* Bytes that are there: 1, none: 0, or -EPIPE. */
-static int fill_at_once(struct client *client)
+static int fill_at_once(struct client_stream *client)
 {
 	char chunk[4096];
 	const ssize_t n = recv(client->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
@@ -371,13 +354,12 @@ int client_stream_take(struct client_stream *stream, json_t **ret_parameters)
 	size_t bytes;
 	int r;
 
-	while ((r = varlink_reader_next(&stream->client.reader, &text, &bytes)) == 0) {
-		r = fill_at_once(&stream->client);
+	while ((r = varlink_reader_next(&stream->reader, &text, &bytes)) == 0) {
+		r = fill_at_once(stream);
 		if (r <= 0)
 			return r;
 	}
-	if (r < 0 ||
-	    take_reply(text, bytes, ret_parameters, &stream->client.continues) != COMMAND_OK)
+	if (r < 0 || take_reply(text, bytes, ret_parameters, &stream->continues) != COMMAND_OK)
 		return -EPIPE;
 	return 1;
 }

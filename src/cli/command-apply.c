@@ -176,16 +176,13 @@ static json_t *site_json(const struct settings_host *host, const struct apply_si
 			 "client_alive", alive_of(site), "remarks", remarks_of(site));
 }
 
-static enum command_exit print_json(const struct apply_plan *plan)
+static void print_json(const struct apply_plan *plan)
 {
 	json_t *sites = json_array();
 
 	for (size_t i = 0; i < plan->n; i++)
 		(void)json_array_append_new(sites, site_json(plan->host, &plan->sites[i]));
-	return output_new_json(json_pack("{ssso}", "config", plan->config_file, "servers", sites)) <
-			       0
-		       ? COMMAND_FAILED
-		       : COMMAND_OK;
+	output_new_json(json_pack("{ssso}", "config", plan->config_file, "servers", sites));
 }
 
 /* ---- all of it ---- */
@@ -240,10 +237,10 @@ static enum command_exit run(const struct arguments *arguments, const struct con
 	for (size_t i = 0; i < plan->n; i++)
 		if ((arguments->write || arguments->undo) && plan->sites[i].state == APPLY_DIFFERS)
 			apply_write(plan, &plan->sites[i]);
-	if (!arguments->json)
+	if (arguments->json)
+		print_json(plan);
+	else
 		print_plan(plan);
-	else if (print_json(plan) != COMMAND_OK)
-		return COMMAND_FAILED;
 	return is_done(plan) ? COMMAND_OK : COMMAND_FAILED;
 }
 

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "audit/audit.h"
 #include "cli/audit-output.h"
@@ -11,6 +10,7 @@
 #include "cli/multiplexers.h"
 #include "cli/output.h"
 #include "config.h"
+#include "native/manager.h"
 
 /* What sshidle(1) says of this command: 0 all passed, 1 something failed, 2 could not look. */
 #define EXIT_PASSED	  COMMAND_OK
@@ -32,14 +32,15 @@ static int load_profile(const struct arguments *arguments, const struct config *
 	return r;
 }
 
-static int put_report(const struct audit_output *output)
+static bool put_report(const struct audit_output *output)
 {
 	if (output->arguments->sarif)
-		return output_new_json(audit_output_sarif(output));
-	if (output->arguments->json)
-		return output_new_json(audit_output_json(output));
-	audit_output_text(output);
-	return 0;
+		output_new_json(audit_output_sarif(output));
+	else if (output->arguments->json)
+		output_new_json(audit_output_json(output));
+	else
+		audit_output_text(output);
+	return output_finish();
 }
 
 static enum command_exit audit_case(const struct arguments *arguments,
@@ -51,11 +52,11 @@ static enum command_exit audit_case(const struct arguments *arguments,
 					   .running = host_case->running,
 					   .stale = host_case->stale,
 					   .multiplexers = multiplexers_count(),
-					   .scopes = HAVE_SYSTEMD &&
-						     access("/run/systemd/system", F_OK) == 0,
+					   .scopes = HAVE_SYSTEMD && manager_is_systemd(),
 					   .query = host_case->query };
 	struct audit_report report;
 	enum audit_verdict verdict;
+	bool written;
 	int r = audit_run(&input, profile, &report);
 
 	if (r < 0) {
@@ -64,9 +65,9 @@ static enum command_exit audit_case(const struct arguments *arguments,
 	}
 	audit_output_locate(&report);
 	verdict = audit_verdict_of(&report);
-	r = put_report(&(struct audit_output){ arguments, profile, &report });
+	written = put_report(&(struct audit_output){ arguments, profile, &report });
 	audit_deinit(&report);
-	if (r < 0 || verdict == AUDIT_UNKNOWN)
+	if (!written || verdict == AUDIT_UNKNOWN)
 		return EXIT_BLIND;
 	return verdict == AUDIT_FAIL ? EXIT_FAILED_CHECK : EXIT_PASSED;
 }

@@ -4,13 +4,6 @@
 #include "cli/command.h"
 #include "cli/output.h"
 
-static const char *string_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static void put_with(const char *before, const char *text)
 {
 	if (text[0] == '\0')
@@ -26,18 +19,18 @@ static void put_event(const json_t *event)
 	const json_t *tty;
 	size_t i;
 
-	output_put(string_of(event, "at"));
+	output_put(output_text(event, "at", ""));
 	(void)printf(" %s", output_style(STYLE_HEAD));
-	output_put(string_of(event, "event"));
+	output_put(output_text(event, "event", ""));
 	(void)fputs(output_style_end(), stdout);
 	if (json_is_integer(id))
 		(void)printf(" session %lld", (long long)json_integer_value(id));
-	put_with(" of ", string_of(event, "user"));
-	put_with(" from ", string_of(event, "from"));
+	put_with(" of ", output_text(event, "user", ""));
+	put_with(" from ", output_text(event, "from", ""));
 	json_array_foreach (json_object_get(event, "tty"), i, tty)
 		put_with(i == 0 ? " on " : ",",
 			 json_string_value(tty) ? json_string_value(tty) : "");
-	put_with(": ", string_of(event, "reason"));
+	put_with(": ", output_text(event, "reason", ""));
 	if (json_is_integer(rule))
 		(void)printf(" (rule %lld)", (long long)json_integer_value(rule));
 	(void)putchar('\n');

@@ -55,15 +55,6 @@ static enum command_exit choose(struct explain *explain, const char *wanted)
 	return COMMAND_FAILED;
 }
 
-static enum command_exit show(const struct explain *explain, bool as_json)
-{
-	if (!as_json) {
-		explain_print(explain);
-		return COMMAND_OK;
-	}
-	return output_new_json(explain_json_new(explain)) < 0 ? COMMAND_FAILED : COMMAND_OK;
-}
-
 enum command_exit command_explain(const struct arguments *arguments)
 {
 	struct host_case host_case;
@@ -82,8 +73,10 @@ enum command_exit command_explain(const struct arguments *arguments)
 		result = COMMAND_FAILED;
 	if (result == COMMAND_OK)
 		result = choose(&explain, arguments->server);
-	if (result == COMMAND_OK)
-		result = show(&explain, arguments->json);
+	if (result == COMMAND_OK && arguments->json)
+		output_new_json(explain_json_new(&explain));
+	else if (result == COMMAND_OK)
+		explain_print(&explain);
 	host_case_deinit(&host_case);
 	return result;
 }

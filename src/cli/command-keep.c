@@ -26,7 +26,7 @@ enum command_exit command_keep(const struct arguments *arguments)
 		return result;
 	result = client_call(
 		arguments, "io.sshidle.Keep",
-		json_pack("{s:I,s:I}", "id", id, "duration_s", (json_int_t)(for_ns / 1000000000)),
+		json_pack("{s:I,s:I}", "id", id, "duration_s", (json_int_t)(for_ns / NS_PER_S)),
 		&reply);
 	if (result != COMMAND_OK)
 		return result;

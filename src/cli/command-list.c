@@ -23,13 +23,6 @@ static const struct table_column columns[N_COLUMNS] = {
 	{ "ENDS-IN", true, 0, 0 }, { "STATE", false, 0, 0 },
 };
 
-static const char *string_of(const json_t *session, const char *name)
-{
-	const char *text = json_string_value(json_object_get(session, name));
-
-	return text ? text : "-";
-}
-
 static enum output_style state_style(const char *state)
 {
 	static const struct {
@@ -80,7 +73,7 @@ static int add_session(struct table *table, const json_t *session)
 {
 	char id[24], ttys[TTYS_BYTES], heard[HEARD_BYTES];
 	char idle[DURATION_TEXT_BYTES], limit[DURATION_TEXT_BYTES], ends_in[DURATION_TEXT_BYTES];
-	const char *state = string_of(session, "state");
+	const char *state = output_text(session, "state", "-");
 
 	(void)snprintf(id, sizeof(id), "%lld",
 		       (long long)json_integer_value(json_object_get(session, "id")));
@@ -90,10 +83,11 @@ static int add_session(struct table *table, const json_t *session)
 	output_span(json_object_get(session, "limit_s"), "none", limit, sizeof(limit));
 	output_span(json_object_get(session, "ends_in_s"), "-", ends_in, sizeof(ends_in));
 	return table_add(table,
-			 (const char *const[N_COLUMNS]){
-				 id, string_of(session, "user"), string_of(session, "from"),
-				 string_of(session, "server"), string_of(session, "kind"), ttys,
-				 idle, limit, heard, ends_in, state },
+			 (const char *const[N_COLUMNS]){ id, output_text(session, "user", "-"),
+							 output_text(session, "from", "-"),
+							 output_text(session, "server", "-"),
+							 output_text(session, "kind", "-"), ttys,
+							 idle, limit, heard, ends_in, state },
 			 state_style(state));
 }
 
@@ -151,7 +145,7 @@ static int list_session(struct listing *listing, const json_t *session)
 	const size_t row = listing->table.n_rows;
 	int r;
 
-	if (!listing->all && text_equal(string_of(session, "state"), "unlimited")) {
+	if (!listing->all && text_equal(output_text(session, "state", "-"), "unlimited")) {
 		listing->hidden++;
 		return 0;
 	}
@@ -211,10 +205,7 @@ static void print_listing(struct listing *listing)
 	struct table *table = &listing->table;
 
 	if (listing->whole) {
-		json_t *reply = json_pack("{s:O}", "sessions", listing->whole);
-
-		output_json(reply, false);
-		json_decref(reply);
+		output_new_json(json_pack("{s:O}", "sessions", listing->whole));
 		return;
 	}
 	if (table->n_rows > 0)

@@ -12,8 +12,7 @@ static void print_json(const struct parked_list *list)
 	for (size_t i = 0; i < list->n; i++)
 		(void)json_array_append(items, list->items[i].info);
 	(void)json_object_set_new(reply, "parked", items);
-	output_json(reply, false);
-	json_decref(reply);
+	output_new_json(reply);
 }
 
 /* For a login: one line, or nothing. */

@@ -10,14 +10,16 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/text.h"
+#include "cli/clock.h"
 #include "cli/output.h"
 #include "cli/prove-private.h"
 
-#define LIMIT_DEFAULT_NS (20 * PROVE_S)
-#define LIMIT_LEAST_NS	 (3 * PROVE_S)
-#define LIMIT_MOST_NS	 (3600 * PROVE_S)
+#define LIMIT_DEFAULT_NS (20 * NS_PER_S)
+#define LIMIT_LEAST_NS	 (3 * NS_PER_S)
+#define LIMIT_MOST_NS	 (3600 * NS_PER_S)
 
 /* What the issue of a check is called: nothing could be found out. */
 #define COMMAND_COULD_NOT_RUN COMMAND_USAGE
@@ -192,7 +194,7 @@ static void say_how_long(const struct prove_servers *servers, int64_t limit_ns)
 	char span[DURATION_TEXT_BYTES];
 
 	/* Twice the limit, and the logins. */
-	duration_format((int64_t)servers->n * (2 * limit_ns + 10 * PROVE_S), span);
+	duration_format((int64_t)servers->n * (2 * limit_ns + 10 * NS_PER_S), span);
 	if (isatty(STDERR_FILENO))
 		output_error("%zu server%s, %d situations each: about %s", servers->n,
 			     servers->n == 1 ? "" : "s", PROVE_SITUATIONS, span);
@@ -209,7 +211,7 @@ static enum command_exit tell(struct prove_report *report)
 		prove_report_print(report);
 	r = evidence ? prove_report_keep(report, evidence) : -ENOMEM;
 	json_decref(evidence);
-	if (r < 0)
+	if (!output_finish() || r < 0)
 		return COMMAND_COULD_NOT_RUN;
 	switch (report->verdict) {
 	case PROVE_AS_PROMISED:
@@ -255,10 +257,10 @@ static enum command_exit run_all(struct prove_report *report, struct prove_run *
 				     .limit_ns = report->limit_ns };
 	int r;
 
-	prove_clock_utc(report->began);
+	clock_format_wall(clock_wall_ns(), report->began);
 	r = play_all(&watch, servers);
 	report->clean = prove_run_end(run);
-	prove_clock_utc(report->ended);
+	clock_format_wall(clock_wall_ns(), report->ended);
 	if (r == -EINTR) {
 		output_error("interrupted: nothing is proved");
 		return COMMAND_COULD_NOT_RUN;

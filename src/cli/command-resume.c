@@ -16,13 +16,6 @@
 
 enum { SIGNALLED = 128 };
 
-static const char *string_of(const json_t *info, const char *name)
-{
-	const char *text = json_string_value(json_object_get(info, name));
-
-	return text ? text : "?";
-}
-
 /* The one that is meant; NULL, and it has been said, if it is not clear. */
 static const struct parked *choose(const struct parked_list *list,
 				   const struct arguments *arguments)
@@ -53,7 +46,7 @@ static bool is_our_terminal(const char *tty)
 static bool would_show_itself(const struct parked *parked)
 {
 	const bool attached = json_is_true(json_object_get(parked->info, "attached"));
-	const char *tty = string_of(parked->info, "tty");
+	const char *tty = output_text(parked->info, "tty", "?");
 	struct inside inside;
 	int r;
 
@@ -83,9 +76,9 @@ static void say_begin(const struct parked *parked, int escape)
 	char key[ESCAPE_NAME_BYTES];
 
 	(void)printf("[parked session %u: ", parked->id);
-	output_put(string_of(parked->info, "program"));
+	output_put(output_text(parked->info, "program", "?"));
 	(void)fputs(", parked at ", stdout);
-	output_put(string_of(parked->info, "since"));
+	output_put(output_text(parked->info, "since", "?"));
 	if (escape >= 0) {
 		escape_name(escape, key);
 		(void)printf("; %s. lets go%s", key, escape == '~' ? " (through ssh: ~~.)" : "");

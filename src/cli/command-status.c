@@ -7,9 +7,7 @@
 
 static void put_string(const json_t *status, const char *name)
 {
-	const char *text = json_string_value(json_object_get(status, name));
-
-	output_put(text ? text : "?");
+	output_put(output_text(status, name, "?"));
 }
 
 static long long integer_of(const json_t *status, const char *name)

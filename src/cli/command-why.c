@@ -7,13 +7,6 @@
 #include "cli/output.h"
 #include "cli/target.h"
 
-static const char *string_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
-
 static long long integer_of(const json_t *object, const char *name)
 {
 	return json_integer_value(json_object_get(object, name));
@@ -34,7 +27,7 @@ static void put_heading(const char *text)
 
 static void put_session(const json_t *session)
 {
-	const char *user = string_of(session, "user");
+	const char *user = output_text(session, "user", "");
 	char title[64];
 
 	(void)snprintf(title, sizeof(title), "session %lld", integer_of(session, "id"));
@@ -42,34 +35,35 @@ static void put_session(const json_t *session)
 	(void)fputs(user[0] ? " of " : " of a user that is not known", stdout);
 	output_put(user);
 	(void)fputs(" from ", stdout);
-	output_put(string_of(session, "from"));
+	output_put(output_text(session, "from", ""));
 	(void)printf(" port %lld to ", integer_of(session, "from_port"));
-	output_put(string_of(session, "local"));
+	output_put(output_text(session, "local", ""));
 	(void)printf(" port %lld\n  ", integer_of(session, "local_port"));
-	output_put(string_of(session, "server"));
+	output_put(output_text(session, "server", ""));
 	(void)printf(", process %lld, since ", integer_of(session, "pid"));
-	output_put(string_of(session, "since"));
+	output_put(output_text(session, "since", ""));
 	(void)putchar('\n');
 }
 
 static bool is_unresponsive(const json_t *explanation)
 {
-	return strncmp(string_of(explanation, "rule_name"), "unresponsive", 12) == 0;
+	return strncmp(output_text(explanation, "rule_name", ""), "unresponsive", 12) == 0;
 }
 
 static void put_verdict(const json_t *explanation, const json_t *session)
 {
 	(void)fputs("  ", stdout);
-	output_put(string_of(session, "state"));
+	output_put(output_text(session, "state", ""));
 	(void)fputs(": ", stdout);
-	output_put(string_of(explanation, "reason"));
+	output_put(output_text(explanation, "reason", ""));
 	(void)printf("\n  by rule %lld (", integer_of(explanation, "rule"));
-	output_put(string_of(explanation, "rule_name"));
+	output_put(output_text(explanation, "rule_name", ""));
 	(void)fputs("), limit ", stdout);
 	put_span(session, is_unresponsive(explanation) ? "alive_limit_s" : "limit_s");
-	(void)fputs(strcmp(string_of(explanation, "source"), "default") == 0 ? " by " : " set at ",
+	(void)fputs(strcmp(output_text(explanation, "source", ""), "default") == 0 ? " by "
+										   : " set at ",
 		    stdout);
-	output_put(string_of(explanation, "source"));
+	output_put(output_text(explanation, "source", ""));
 	(void)putchar('\n');
 }
 
@@ -80,7 +74,7 @@ static void put_use(const json_t *use)
 	output_span(json_object_get(use, "latest_s"), "?", near, sizeof(near));
 	output_span(json_object_get(use, "earliest_s"), "?", far, sizeof(far));
 	(void)fputs("      last ", stdout);
-	output_put(string_of(use, "what"));
+	output_put(output_text(use, "what", ""));
 	if (strcmp(near, far) == 0)
 		(void)printf(" %s ago", near);
 	else
@@ -90,12 +84,13 @@ static void put_use(const json_t *use)
 
 static void put_channel(const json_t *channel)
 {
-	const char *tty = string_of(channel, "tty"), *command = string_of(channel, "command");
+	const char *tty = output_text(channel, "tty", ""),
+		   *command = output_text(channel, "command", "");
 	const json_t *use;
 	size_t i;
 
 	(void)fputs("    ", stdout);
-	output_put(string_of(channel, "kind"));
+	output_put(output_text(channel, "kind", ""));
 	if (tty[0] != '\0') {
 		(void)fputs(" on ", stdout);
 		output_put(tty);
@@ -111,7 +106,7 @@ static void put_channel(const json_t *channel)
 	(void)fputs(", limit ", stdout);
 	put_span(channel, "limit_s");
 	(void)fputs(" (", stdout);
-	output_put(string_of(channel, "source"));
+	output_put(output_text(channel, "source", ""));
 	(void)putchar(')');
 	if (json_is_number(json_object_get(channel, "ends_in_s"))) {
 		(void)fputs(", reached in ", stdout);
@@ -142,7 +137,7 @@ static void put_explanation(const json_t *explanation)
 		(void)putchar('\n');
 	}
 	put_heading("  next: ");
-	output_put(string_of(explanation, "next"));
+	output_put(output_text(explanation, "next", ""));
 	if (json_is_number(json_object_get(explanation, "next_in_s"))) {
 		(void)fputs(" (in ", stdout);
 		put_span(explanation, "next_in_s");

@@ -195,6 +195,18 @@ enum command_exit command_usage(const struct command *command, const char *forma
 	return COMMAND_USAGE;
 }
 
+enum command_exit command_check_options(const struct command *command, unsigned given)
+{
+	for (size_t i = 0; i < N_OPTIONS; i++) {
+		const char *name = options[i].synopsis + 1;
+
+		if (given & options[i].option & ~command->options)
+			return command_usage(command, "%s has no option %.*s", command->name,
+					     (int)strcspn(name, " ]"), name);
+	}
+	return COMMAND_OK;
+}
+
 enum command_exit command_unknown(const char *name)
 {
 	const struct command *nearest = nearest_to(name);

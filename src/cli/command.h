@@ -80,6 +80,9 @@ void command_print_overview(void);
 enum command_exit command_usage(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* The same when it was called with options that it does not take. */
+enum command_exit command_check_options(const struct command *command, unsigned given);
+
 /* Says that there is no such command, and which was probably meant. */
 enum command_exit command_unknown(const char *name);
 

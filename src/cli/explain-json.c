@@ -30,7 +30,7 @@ static json_t *text_or_null(const char *text)
  * upon it. */
 static json_t *seconds_new(int64_t ns)
 {
-	return ns < 0 || ns == TIME_NEVER ? json_null() : json_real((double)ns / 1e9);
+	return ns < 0 || ns == TIME_NEVER ? json_null() : json_real((double)ns / NS_PER_S);
 }
 
 static json_t *number_or_null(int64_t number)

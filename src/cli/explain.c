@@ -27,7 +27,8 @@ struct footnotes {
 	const char *texts[FOOTNOTES_MAX];
 };
 
-void explain_server_title(const struct settings_server *server, char *ret_text, size_t size)
+/* "OpenSSH 9.2 on port 22", printable only after output_escape(). */
+static void format_title(const struct settings_server *server, char *ret_text, size_t size)
 {
 	static const char *const names[SERVER_N] = { "OpenSSH", "dropbear", "tinysshd" };
 
@@ -267,7 +268,7 @@ static void put_server(const struct explain *explain, const struct settings_serv
 	struct layout layout;
 	char text[CELL_BYTES], mark[16];
 
-	explain_server_title(server, text, sizeof(text));
+	format_title(server, text, sizeof(text));
 	(void)fputs(output_style(STYLE_HEAD), stdout);
 	output_put(text);
 	(void)printf("%s\n", output_style_end());

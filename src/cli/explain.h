@@ -21,9 +21,6 @@ struct explain {
 void explain_case(const struct explain *explain, const struct settings_server *server,
 		  struct outcome_case *ret_case);
 
-/* "OpenSSH 9.2 on port 22", printable only after output_escape(). */
-void explain_server_title(const struct settings_server *server, char *ret_text, size_t size);
-
 void explain_print(const struct explain *explain);
 
 /* NULL without memory. */

@@ -117,9 +117,7 @@ static void load_sshidle(const struct arguments *arguments, struct host_case *ho
 		host_case->config = NULL;
 	if (host_case->config && host_case->query.groups_unknown &&
 	    config_asks(host_case->config, CRITERION_GROUP))
-		output_error("the groups of %s cannot be told; of the rules that ask for a group "
-			     "the most lenient hold",
-			     host_case->query.user);
+		output_error(POLICY_GROUPS_UNKNOWN("%s"), host_case->query.user);
 	if (host_case->running && host_case->config)
 		host_case->stale = !used || !same_file(path, used) || changed_since(path, loaded) ||
 				   any_changed_since(host_case->config, loaded);

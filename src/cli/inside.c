@@ -1,30 +1,16 @@
 #include "cli/inside.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/directory.h"
 #include "base/pids.h"
 #include "base/text.h"
 
-enum { ANCESTORS_MAX = 64, STAT_BYTES = 1024 };
-
-static bool read_process(int32_t pid, struct procstat *ret_process)
-{
-	char path[64], text[STAT_BYTES];
-	auto_close int fd = -1;
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text));
-	return n > 0 && procstat_parse(text, (size_t)n, ret_process) == 0;
-}
+enum { ANCESTORS_MAX = 64 };
 
 /* By its node, as another container may have one of the same name. */
 static int has_open(int32_t pid, const struct stat *node)
@@ -59,7 +45,7 @@ int inside_find(const char *tty, bool attached, struct inside *ret_inside)
 	    text_to_u64(tty + strlen("pts/"), INT32_MAX, &number) < 0 ||
 	    !text_append(path, sizeof(path), "/dev/%s", tty) || stat(path, &node) < 0)
 		return 0;
-	for (int i = 0; i < ANCESTORS_MAX && pid > 1 && read_process(pid, &process); i++) {
+	for (int i = 0; i < ANCESTORS_MAX && pid > 1 && procstat_read(pid, &process) == 0; i++) {
 		const bool may = attached || process.tty != (int32_t)number;
 		const int r = may ? has_open(pid, &node) : 0;
 

@@ -37,12 +37,14 @@ enum {
 	LONG_NOTICE,
 };
 
-/* Those with a text, by what getopt_long() returns for them. */
-static const struct {
+/* Where they go, by what getopt_long() returns for them: a text, or a flag. */
+struct place {
 	int letter;
 	enum command_option option;
-	size_t place;
-} texts[] = {
+	size_t offset; /* in the arguments */
+};
+
+static const struct place texts[] = {
 	{ 'm', OPTION_MESSAGE, offsetof(struct arguments, message) },
 	{ 'f', OPTION_FILE, offsetof(struct arguments, config_file) },
 	{ LONG_USER, OPTION_USER, offsetof(struct arguments, user) },
@@ -53,6 +55,16 @@ static const struct {
 	{ LONG_EVIDENCE, OPTION_EVIDENCE, offsetof(struct arguments, evidence) },
 	{ LONG_SIGN, OPTION_SIGN, offsetof(struct arguments, sign) },
 	{ LONG_ESCAPE, OPTION_ESCAPE, offsetof(struct arguments, escape) },
+};
+
+static const struct place flags[] = {
+	{ 'j', OPTION_JSON, offsetof(struct arguments, json) },
+	{ 'a', OPTION_ALL, offsetof(struct arguments, all) },
+	{ LONG_SARIF, OPTION_SARIF, offsetof(struct arguments, sarif) },
+	{ LONG_WRITE, OPTION_WRITE, offsetof(struct arguments, write) },
+	{ LONG_UNDO, OPTION_UNDO, offsetof(struct arguments, undo) },
+	{ LONG_STEAL, OPTION_STEAL, offsetof(struct arguments, steal) },
+	{ LONG_NOTICE, OPTION_NOTICE, offsetof(struct arguments, notice) },
 };
 
 static const struct option long_options[] = {
@@ -87,65 +99,39 @@ static void take_operand(struct line *line, const char *operand)
 		line->operands[line->arguments.n_operands++] = operand;
 }
 
-static bool take_text(struct line *line, int option)
+/* NULL: it is none of these. Notes that it was given. */
+static void *find_place(struct line *line, const struct place *places, size_t n, int letter)
 {
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (texts[i].letter != option)
+	for (size_t i = 0; i < n; i++) {
+		if (places[i].letter != letter)
 			continue;
-		memcpy((char *)&line->arguments + texts[i].place, &optarg, sizeof(optarg));
-		line->options |= texts[i].option;
-		return true;
+		line->options |= places[i].option;
+		return (char *)&line->arguments + places[i].offset;
 	}
-	return false;
+	return NULL;
 }
 
 /* Returns false when the option is none. */
 static bool take_option(struct line *line, int option)
 {
-	switch (option) {
-	case 1:
+	void *text = find_place(line, texts, sizeof(texts) / sizeof(texts[0]), option);
+	void *flag = find_place(line, flags, sizeof(flags) / sizeof(flags[0]), option);
+
+	if (text)
+		memcpy(text, &optarg, sizeof(optarg));
+	else if (flag)
+		*(bool *)flag = true;
+	else if (option == 1)
 		take_operand(line, optarg);
-		return true;
-	case 'r':
+	else if (option == 'r')
 		line->arguments.runtime_dir = optarg;
-		return true;
-	case 'j':
-		line->arguments.json = true;
-		line->options |= OPTION_JSON;
-		return true;
-	case LONG_SARIF:
-		line->arguments.sarif = true;
-		line->options |= OPTION_SARIF;
-		return true;
-	case LONG_WRITE:
-		line->arguments.write = true;
-		line->options |= OPTION_WRITE;
-		return true;
-	case LONG_UNDO:
-		line->arguments.undo = true;
-		line->options |= OPTION_UNDO;
-		return true;
-	case 'a':
-		line->arguments.all = true;
-		line->options |= OPTION_ALL;
-		return true;
-	case LONG_STEAL:
-		line->arguments.steal = true;
-		line->options |= OPTION_STEAL;
-		return true;
-	case LONG_NOTICE:
-		line->arguments.notice = true;
-		line->options |= OPTION_NOTICE;
-		return true;
-	case 'h':
+	else if (option == 'h')
 		line->help = true;
-		return true;
-	case 'V':
+	else if (option == 'V')
 		line->version = true;
-		return true;
-	default:
-		return take_text(line, option);
-	}
+	else
+		return false;
+	return true;
 }
 
 /* "-": operands come in their order, whatever POSIXLY_CORRECT says; ":": a missing argument is
@@ -173,27 +159,8 @@ static enum command_exit parse(int argc, char **argv, struct line *line)
 
 static enum command_exit run(const struct line *line)
 {
-	static const struct {
-		enum command_option option;
-		const char *name;
-	} names[] = { { OPTION_JSON, "--json" },
-		      { OPTION_ALL, "--all" },
-		      { OPTION_MESSAGE, "-m" },
-		      { OPTION_USER, "--user" },
-		      { OPTION_FROM, "--from" },
-		      { OPTION_SERVER, "--server" },
-		      { OPTION_FILE, "-f" },
-		      { OPTION_PROFILE, "--profile" },
-		      { OPTION_SARIF, "--sarif" },
-		      { OPTION_LIMIT, "--limit" },
-		      { OPTION_EVIDENCE, "--evidence" },
-		      { OPTION_SIGN, "--sign" },
-		      { OPTION_WRITE, "--write" },
-		      { OPTION_UNDO, "--undo" },
-		      { OPTION_STEAL, "--steal" },
-		      { OPTION_ESCAPE, "--escape" },
-		      { OPTION_NOTICE, "--notice" } };
 	const struct command *command = command_find(line->command ? line->command : "list");
+	enum command_exit result;
 
 	if (!command)
 		return command_unknown(line->command);
@@ -201,10 +168,9 @@ static enum command_exit run(const struct line *line)
 		command_print_help(command);
 		return COMMAND_OK;
 	}
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (line->options & names[i].option & ~command->options)
-			return command_usage(command, "%s has no option %s", command->name,
-					     names[i].name);
+	result = command_check_options(command, line->options);
+	if (result != COMMAND_OK)
+		return result;
 	if (line->arguments.n_operands < command->least_operands)
 		return command_usage(command, "%s needs more to go by: %s", command->name,
 				     command->operands);

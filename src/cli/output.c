@@ -21,6 +21,8 @@ static struct {
 	bool terminal;
 	bool colours;
 	bool utf8;
+	int json_error; /* why not all of it was printed */
+	bool told;	/* that not everything was */
 } output;
 
 static const char *variable(const char *name)
@@ -43,10 +45,14 @@ void output_init(void)
 
 bool output_finish(void)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return true;
-	output_error("cannot write: %s", strerror(errno));
-	return false;
+	int error = fflush(stdout) != 0 ? errno : output.json_error;
+
+	if (error == 0 && ferror(stdout))
+		error = EIO;
+	if (error != 0 && !output.told)
+		output_error("cannot write: %s", strerror(error));
+	output.told = output.told || error != 0;
+	return error == 0;
 }
 
 unsigned output_columns(void)
@@ -208,19 +214,17 @@ void output_json(const json_t *value, bool one_line)
 	size_t flags = JSON_REAL_PRECISION(15) | (output.terminal ? JSON_ENSURE_ASCII : 0);
 
 	flags |= output.terminal && !one_line ? JSON_INDENT(2) : JSON_COMPACT;
+	errno = ENOMEM;
 	if (json_dumpf(value, stdout, flags) == 0)
 		(void)putchar('\n');
+	else
+		output.json_error = errno;
 }
 
-int output_new_json(json_t *value)
+void output_new_json(json_t *value)
 {
-	if (!value) {
-		output_error("%s", strerror(ENOMEM));
-		return -ENOMEM;
-	}
 	output_json(value, false);
 	json_decref(value);
-	return 0;
 }
 
 void output_error_list(const char *format, va_list arguments)
@@ -241,6 +245,13 @@ void output_error(const char *format, ...)
 	va_end(arguments);
 }
 
+const char *output_text(const json_t *object, const char *name, const char *none)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text && text[0] != '\0' ? text : none;
+}
+
 void output_span(const json_t *seconds, const char *none, char *ret_text, size_t size)
 {
 	const double s = json_number_value(seconds);
@@ -251,6 +262,6 @@ void output_span(const json_t *seconds, const char *none, char *ret_text, size_t
 		return;
 	}
 	/* A tenth is shown only for what is over at once. */
-	duration_format(s >= 1 ? (int64_t)s * 1000000000 : (int64_t)(s * 1e9), text);
+	duration_format(s >= 1 ? (int64_t)s * NS_PER_S : (int64_t)(s * NS_PER_S), text);
 	(void)text_copy(text, ret_text, size);
 }

@@ -19,7 +19,7 @@ enum output_style {
 /* Looks at the environment and at standard output, once. */
 void output_init(void);
 
-/* Flushes. False, and said on standard error, when something could not be written. */
+/* Flushes. False, and said once on standard error, when something could not be written. */
 bool output_finish(void);
 
 /* Columns of the terminal; 0: standard output is none, or the environment asks for no layout. */
@@ -46,16 +46,19 @@ size_t output_width(const char *text);
  * buffer. */
 void output_shorten(char *text, size_t size, size_t columns);
 
-/* One JSON value and a line end; in one line if asked or if this is no terminal. */
+/* One JSON value and a line end; in one line if asked or if this is no terminal. NULL, there was no memory for it, is
+ * what output_finish() says. */
 void output_json(const json_t *value, bool one_line);
 
-/* The same of one that was made just now, which is given up. NULL: there was no memory for it, which is told; returns
- * -ENOMEM then. */
-int output_new_json(json_t *value);
+/* The same of one that was made just now, which is given up. */
+void output_new_json(json_t *value);
 
 /* "sshidle: ..." on standard error; foreign parts are made harmless. */
 void output_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void output_error_list(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
+
+/* A text of a reply; `none` where it is missing or empty. */
+const char *output_text(const json_t *object, const char *name, const char *none);
 
 /* A span of a reply in words; null is `none`. */
 void output_span(const json_t *seconds, const char *none, char *ret_text, size_t size);

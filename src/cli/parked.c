@@ -385,13 +385,6 @@ const struct parked *parked_get(const struct parked_list *list, const char *text
 	return found;
 }
 
-static const char *string_of(const json_t *info, const char *name)
-{
-	const char *text = json_string_value(json_object_get(info, name));
-
-	return text && text[0] != '\0' ? text : "-";
-}
-
 static int add_row(struct table *table, const json_t *info)
 {
 	const bool attached = json_is_true(json_object_get(info, "attached"));
@@ -406,10 +399,10 @@ static int add_row(struct table *table, const json_t *info)
 	output_span(json_object_get(info, "expires_in_s"), "never", expires, sizeof(expires));
 	return table_add(table,
 			 (const char *const[N_COLUMNS]){
-				 id, string_of(info, "user"), string_of(info, "since"),
-				 string_of(info, "from"), string_of(info, "tty"),
-				 string_of(info, "program"), string_of(info, "title"), size,
-				 attached ? "-" : expires,
+				 id, output_text(info, "user", "-"),
+				 output_text(info, "since", "-"), output_text(info, "from", "-"),
+				 output_text(info, "tty", "-"), output_text(info, "program", "-"),
+				 output_text(info, "title", "-"), size, attached ? "-" : expires,
 				 ended	    ? "ended"
 				 : attached ? "attached"
 					    : "parked" },

@@ -1,7 +1,6 @@
 /* The situations: what happens in each session, and the rule that it is under. */
 #include <stdio.h>
 
-#include "base/duration.h"
 #include "cli/prove.h"
 
 /* The job that nohup(1) keeps shows that the work outlives the connection. */
@@ -24,7 +23,7 @@ enum { COUNT_MOST = 10 };
 
 void prove_case_alive(int64_t limit_ns, unsigned *ret_interval_s, unsigned *ret_count)
 {
-	const unsigned limit_s = (unsigned)(limit_ns / PROVE_S);
+	const unsigned limit_s = (unsigned)(limit_ns / NS_PER_S);
 
 	for (unsigned count = 3; count <= COUNT_MOST; count++) {
 		if (limit_s % count != 0)
@@ -37,11 +36,12 @@ void prove_case_alive(int64_t limit_ns, unsigned *ret_interval_s, unsigned *ret_
 	*ret_count = limit_s % 2 == 0 ? 2 : 1;
 }
 
-int64_t prove_case_warning_ns(int64_t limit_ns)
+/* How long before its end a terminal is warned. */
+static int64_t warning_ns(int64_t limit_ns)
 {
-	const int64_t quarter_ns = limit_ns / 4 / PROVE_S * PROVE_S;
+	const int64_t quarter_ns = limit_ns / 4 / NS_PER_S * NS_PER_S;
 
-	return quarter_ns > PROVE_S ? quarter_ns : PROVE_S;
+	return quarter_ns > NS_PER_S ? quarter_ns : NS_PER_S;
 }
 
 /* All that decides is said, so that it holds whatever the file says.  Where the client's answers are
@@ -65,8 +65,8 @@ char *prove_case_rule(const struct prove_situation *situation, const char *addre
 		     "    AfterCut hangup\n"
 		     "    ClientAliveInterval %u\n"
 		     "    ClientAliveCountMax %u\n",
-		     address, (long long)(limit_ns / PROVE_S * (alive ? 2 : 1)),
-		     (long long)(prove_case_warning_ns(limit_ns) / PROVE_S), interval_s, count) < 0)
+		     address, (long long)(limit_ns / NS_PER_S * (alive ? 2 : 1)),
+		     (long long)(warning_ns(limit_ns) / NS_PER_S), interval_s, count) < 0)
 		return NULL;
 	return text;
 }

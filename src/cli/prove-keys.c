@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/text.h"
 #include "cli/prove-private.h"
 
 int prove_keys_become(uid_t uid)
@@ -63,7 +62,8 @@ static int copy_lines(FILE *from, FILE *to, const char *tag, bool whole)
 	return 0;
 }
 
-/* The new file takes the old one's owner, or its user could not log in any more, and mode.  One of root's, outside of homes, is read by the user. */
+/* The new file takes the old one's owner, or its user could not log in any more, and mode.  One of root's, outside
+ * of homes, is read by the user. */
 static int open_new(const char *path, const struct stat *old, char *ret_path, FILE **ret_file)
 {
 	int fd, r;

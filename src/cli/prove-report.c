@@ -59,7 +59,7 @@ static void add_case(const struct prove_report *report, struct table *table,
 
 	prove_verdict_promise(one, report->limit_ns, promise, sizeof(promise));
 	if (one->after_ns > 0)
-		(void)snprintf(after, sizeof(after), "%.1fs", (double)one->after_ns / PROVE_S);
+		(void)snprintf(after, sizeof(after), "%.1fs", (double)one->after_ns / NS_PER_S);
 	name_processes(&one->processes, left, sizeof(left));
 	(void)table_add(table, cells, style_of(one->verdict));
 }
@@ -119,7 +119,7 @@ void prove_report_print(const struct prove_report *report)
 
 static json_t *seconds_new(int64_t ns)
 {
-	return ns > 0 ? json_real((double)(ns / PROVE_MS) / 1000) : json_null();
+	return ns > 0 ? json_real((double)(ns / NS_PER_MS) / 1000) : json_null();
 }
 
 /* Foreign text may be no UTF-8. */
@@ -253,8 +253,8 @@ json_t *prove_report_new(const struct prove_report *report)
 			 verdict_words[report->verdict], "signed_off_by", signer_new(), "began",
 			 report->began, "ended", report->ended, "host", host_new(), "sshidle",
 			 sshidle_new(report), "configuration", configuration_new(report), "limit_s",
-			 (double)report->limit_ns / PROVE_S, "worst_delay_s",
-			 (double)(report->worst_delay_ns / PROVE_MS) / 1000, "user", "name",
+			 (double)report->limit_ns / NS_PER_S, "worst_delay_s",
+			 (double)(report->worst_delay_ns / NS_PER_MS) / 1000, "user", "name",
 			 text_new(report->run->user), "throwaway", report->run->throwaway,
 			 "nothing_left_behind", report->clean, "servers", servers_new(report));
 }
@@ -297,8 +297,10 @@ static int sign(const char *key, const char *path)
 	(void)snprintf(signature, sizeof(signature), "%s.sig", path);
 	(void)unlink(signature);
 	r = program_run(argv, TOOL_MS, &output);
-	if (r < 0)
+	if (r < 0) {
+		output_error("%s is not signed: %s", path, strerror(-r));
 		return r;
+	}
 	complaint = program_complaint(&output);
 	if (output.status != 0) {
 		output_error("%s is not signed: %s", path,

@@ -1,6 +1,5 @@
 /* Which processes there are, what is below one of them, and which carry our mark. */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,50 +10,22 @@
 
 #include "base/cleanup.h"
 #include "base/pids.h"
+#include "base/read.h"
 #include "base/text.h"
 #include "cli/prove.h"
 
 enum {
-	STAT_BYTES = 1024,
 	ENVIRONMENT_BYTES = 65536,
 	KILL_ROUNDS = 50, /* ... each with a pause */
 	KILL_PAUSE_MS = 60,
 };
-
-static ssize_t read_start(const char *path, char *ret_text, size_t size)
-{
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	size_t used = 0;
-
-	while (fd >= 0 && used < size) {
-		const ssize_t n = read(fd, ret_text + used, size - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			break;
-		used += (size_t)n;
-	}
-	return fd < 0 ? -1 : (ssize_t)used;
-}
-
-static bool read_process(int32_t pid, struct procstat *ret_stat)
-{
-	char path[64], text[STAT_BYTES];
-	ssize_t n;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	n = read_start(path, text, sizeof(text));
-	return n > 0 && procstat_parse(text, (size_t)n, ret_stat) == 0 && ret_stat->state != 'Z' &&
-	       ret_stat->state != 'X';
-}
 
 static int add_process(void *context, int32_t pid)
 {
 	struct prove_snapshot *snapshot = context;
 	struct procstat stat, *items;
 
-	if (!read_process(pid, &stat))
+	if (procstat_read(pid, &stat) < 0 || procstat_has_ended(&stat))
 		return 0;
 	items = reallocarray(snapshot->items, snapshot->n + 1, sizeof(*items));
 	if (!items)
@@ -137,13 +108,11 @@ void prove_survey_tree(const struct prove_snapshot *snapshot, int32_t root,
 static bool is_marked(int32_t pid, const char *mark, bool prefix)
 {
 	auto_free char *text = malloc(ENVIRONMENT_BYTES + 1);
-	char path[64], wanted[64];
-	ssize_t n;
+	char wanted[64];
+	size_t n;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/environ", pid);
 	(void)snprintf(wanted, sizeof(wanted), PROVE_MARK "=%s", mark);
-	n = text ? read_start(path, text, ENVIRONMENT_BYTES) : -1;
-	if (n <= 0)
+	if (!text || read_file(text, ENVIRONMENT_BYTES, &n, "/proc/%d/environ", pid) < 0)
 		return false;
 	text[n] = '\0';
 	for (const char *at = text; at < text + n; at += strlen(at) + 1)

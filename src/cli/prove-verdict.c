@@ -10,13 +10,13 @@
 enum { HOPS = 3 };
 
 /* The clocks begin a moment apart: a client is stopped after its last sign of life. */
-#define EARLY_NS (50 * PROVE_MS)
+#define EARLY_NS (50 * NS_PER_MS)
 
 int64_t prove_verdict_tolerance_ns(const struct prove_watch *watch, int64_t limit_ns)
 {
 	const int64_t share_ns = limit_ns / 50;
 
-	return (share_ns > PROVE_S ? share_ns : PROVE_S) + HOPS * watch->worst_delay_ns;
+	return (share_ns > NS_PER_S ? share_ns : NS_PER_S) + HOPS * watch->worst_delay_ns;
 }
 
 int64_t prove_verdict_patience_ns(const struct prove_watch *watch, const struct prove_case *one)
@@ -25,7 +25,7 @@ int64_t prove_verdict_patience_ns(const struct prove_watch *watch, const struct 
 
 	if (one->situation->outcome == PROVE_LIVES)
 		return twice_ns;
-	return twice_ns + prove_verdict_tolerance_ns(watch, twice_ns) + PROVE_S;
+	return twice_ns + prove_verdict_tolerance_ns(watch, twice_ns) + NS_PER_S;
 }
 
 /* Without output only the server's own probes tell a stopped client from a silent one. */

@@ -16,16 +16,16 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cli/output.h"
+#include "cli/clock.h"
 #include "cli/prove-private.h"
 
 #define TICK_MS	       50
-#define SURVEY_NS      (1 * PROVE_S)
-#define LOGIN_NS       (20 * PROVE_S)
-#define SETTLE_NS      (1200 * PROVE_MS) /* sshidled looks once a second, then samples */
-#define START_NS       (15 * PROVE_S)
-#define RECORD_NS      (4 * PROVE_S) /* sshidled looks for 1 s what lives on, then tells */
-#define SURVIVE_NS     (1500 * PROVE_MS)
+#define SURVEY_NS      (1 * NS_PER_S)
+#define LOGIN_NS       (20 * NS_PER_S)
+#define SETTLE_NS      (1200 * NS_PER_MS) /* sshidled looks once a second, then samples */
+#define START_NS       (15 * NS_PER_S)
+#define RECORD_NS      (4 * NS_PER_S) /* sshidled looks for 1 s what lives on, then tells */
+#define SURVIVE_NS     (1500 * NS_PER_MS)
 #define LOGINS_AT_ONCE 3 /* sshd turns away some of more than ten (MaxStartups) */
 #define ECHOES_MAX     8
 
@@ -456,14 +456,14 @@ static void collect(struct loop *loop)
 
 static void wait_for_something(struct loop *loop)
 {
-	const int64_t before_ns = prove_clock_now_ns();
+	const int64_t before_ns = clock_now_ns();
 	int64_t late_ns;
 	int n;
 
 	collect(loop);
 	n = poll(loop->fds, (nfds_t)loop->n_fds, TICK_MS);
-	loop->watch->now_ns = prove_clock_now_ns();
-	late_ns = loop->watch->now_ns - before_ns - TICK_MS * PROVE_MS;
+	loop->watch->now_ns = clock_now_ns();
+	late_ns = loop->watch->now_ns - before_ns - TICK_MS * NS_PER_MS;
 	if (late_ns > loop->watch->worst_delay_ns)
 		loop->watch->worst_delay_ns = late_ns;
 	if (n <= 0)
@@ -530,7 +530,7 @@ int prove_watch_play(struct prove_watch *watch)
 
 	for (size_t i = 0; i < ECHOES_MAX; i++)
 		loop.echoes[i] = -1;
-	watch->now_ns = prove_clock_now_ns();
+	watch->now_ns = clock_now_ns();
 	while (r == 0 && step_all(&loop)) {
 		wait_for_something(&loop);
 		if (prove_interrupted)

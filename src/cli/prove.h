@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/clock.h"
+#include "base/duration.h"
 #include "cli/client.h"
 #include "cli/command.h"
 #include "core/settings.h"
@@ -27,16 +29,7 @@
 #define PROVE_PATH_BYTES    256
 #define PROVE_SAID_BYTES    4096
 #define PROVE_PROCESSES_MAX 32
-#define PROVE_TIME_BYTES    32
 #define PROVE_TAG_BYTES	    24
-
-#define PROVE_MS 1000000LL
-#define PROVE_S	 1000000000LL
-
-/* --- prove-clock.c --- */
-
-int64_t prove_clock_now_ns(void); /* CLOCK_MONOTONIC */
-void prove_clock_utc(char ret_text[static PROVE_TIME_BYTES]);
 
 /* --- prove-case.c: the situations --- */
 
@@ -65,9 +58,6 @@ extern const struct prove_situation prove_situations[PROVE_SITUATIONS];
 /* Seconds of the limit as ClientAliveInterval x ClientAliveCountMax: whole seconds, three or more
  * intervals where that is possible. */
 void prove_case_alive(int64_t limit_ns, unsigned *ret_interval_s, unsigned *ret_count);
-
-/* How long before its end a terminal is warned. */
-int64_t prove_case_warning_ns(int64_t limit_ns);
 
 /* The rule of one session: a Match block for its address. Owned by the caller; NULL: no memory. */
 char *prove_case_rule(const struct prove_situation *situation, const char *address,
@@ -289,7 +279,7 @@ struct prove_report {
 	json_t *status;		   /* of sshidled */
 	const char *configuration; /* in force */
 	int64_t limit_ns, worst_delay_ns;
-	char began[PROVE_TIME_BYTES], ended[PROVE_TIME_BYTES];
+	char began[CLOCK_TEXT_BYTES], ended[CLOCK_TEXT_BYTES];
 	bool clean;
 	enum prove_verdict verdict;
 };

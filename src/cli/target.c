@@ -7,21 +7,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
 #include "base/text.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "text/procstat.h"
 
 enum { ANCESTORS_MAX = 64, ADDRESS_BYTES = 64 };
 
 enum place { PLACE_UNKNOWN, PLACE_HERE, PLACE_ELSEWHERE };
-
-static const char *string_of(const json_t *object, const char *name)
-{
-	const char *text = json_string_value(json_object_get(object, name));
-
-	return text ? text : "";
-}
 
 static json_int_t id_of(const json_t *session)
 {
@@ -47,16 +40,9 @@ static bool has_tty(const json_t *session, const char *tty)
 
 static pid_t parent_of(pid_t pid)
 {
-	char path[64], line[256];
-	auto_fclose FILE *file = NULL;
-	pid_t parent = 0;
+	struct procstat process;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "re");
-	while (file && fgets(line, sizeof(line), file))
-		if (text_starts(line, "PPid:"))
-			parent = (pid_t)strtol(line + strlen("PPid:"), NULL, 10);
-	return parent;
+	return procstat_read((int32_t)pid, &process) == 0 ? process.parent : 0;
 }
 
 /* Of the nearest process of a server that led to us, 0 for none: sudo, su and tmux may give us another
@@ -92,9 +78,9 @@ static bool is_connection(const json_t *session)
 
 	if (!connection)
 		return false;
-	(void)snprintf(ours, sizeof(ours), "%s %lld %s %lld", string_of(session, "from"),
+	(void)snprintf(ours, sizeof(ours), "%s %lld %s %lld", output_text(session, "from", ""),
 		       (long long)json_integer_value(json_object_get(session, "from_port")),
-		       string_of(session, "local"),
+		       output_text(session, "local", ""),
 		       (long long)json_integer_value(json_object_get(session, "local_port")));
 	return text_equal(connection, ours);
 }

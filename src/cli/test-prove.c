@@ -36,7 +36,7 @@ static void intervals_make_the_limit(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		unsigned interval_s, count;
 
-		prove_case_alive(rows[i].limit_s * PROVE_S, &interval_s, &count);
+		prove_case_alive(rows[i].limit_s * NS_PER_S, &interval_s, &count);
 		assert_int_equal(interval_s, rows[i].interval_s);
 		assert_int_equal(count, rows[i].count);
 	}
@@ -57,7 +57,7 @@ static void rules_say_all_that_decides(void **state)
 	for (size_t i = 0; i < PROVE_SITUATIONS; i++) {
 		const struct prove_situation *situation = &prove_situations[i];
 		const bool alive = situation->outcome == PROVE_UNRESPONSIVE;
-		char *text = prove_case_rule(situation, "127.9.8.7", 20 * PROVE_S);
+		char *text = prove_case_rule(situation, "127.9.8.7", 20 * NS_PER_S);
 		const struct policy_query query = { .user = "x", .address = "127.9.8.7" };
 		struct config *rules, *joined;
 		struct policy policy;
@@ -69,12 +69,12 @@ static void rules_say_all_that_decides(void **state)
 		assert_int_equal(problems.n_errors, 0);
 		assert_int_equal(config_join(rules, config, &joined), 0);
 		policy_resolve(joined, &query, &policy);
-		assert_int_equal(policy.idle_timeout_ns, (alive ? 40 : 20) * PROVE_S);
-		assert_int_equal(policy.idle_warning_ns, 5 * PROVE_S);
+		assert_int_equal(policy.idle_timeout_ns, (alive ? 40 : 20) * NS_PER_S);
+		assert_int_equal(policy.idle_warning_ns, 5 * NS_PER_S);
 		assert_int_equal(policy.idle_action, ACTION_DISCONNECT);
 		assert_int_equal(policy.after_cut, AFTER_HANGUP);
 		assert_int_equal(policy.counts, USE_BIT(USE_INPUT));
-		assert_int_equal(policy.client_alive_interval_ns, alive ? 5 * PROVE_S : 0);
+		assert_int_equal(policy.client_alive_interval_ns, alive ? 5 * NS_PER_S : 0);
 		assert_int_equal(policy.client_alive_count_max, alive ? 4 : 3);
 		config_free(joined);
 		config_free(rules);
@@ -121,14 +121,14 @@ static void verdicts_tell_each_way_to_fail(void **state)
 		{ PROVE_UNRESPONSIVE, false, 40.2, RULE_DISCONNECT, NULL },
 		{ PROVE_UNRESPONSIVE, false, 20.0, RULE_DISCONNECT, "not in time" },
 	};
-	const struct prove_watch watch = { .limit_ns = 20 * PROVE_S };
+	const struct prove_watch watch = { .limit_ns = 20 * NS_PER_S };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct prove_case one = { .situation =
 						  situation_of(rows[i].outcome, rows[i].prints),
 					  .ended_by = rows[i].ended_by,
-					  .after_ns = (int64_t)(rows[i].after_s * 1000) * PROVE_MS,
+					  .after_ns = (int64_t)(rows[i].after_s * 1000) * NS_PER_MS,
 					  .ended_at_ns = rows[i].after_s > 0 };
 
 		prove_verdict_give(&watch, &one);
@@ -147,9 +147,9 @@ static void servers_may_be_first(void **state)
 		double after_s;
 		bool as_promised;
 	} rows[] = {
-		{ 2 * PROVE_S, 8.1, true },    { 2 * PROVE_S, 16.0, true },
-		{ 2 * PROVE_S, 3.0, false },   { 2 * PROVE_S, 30.0, false },
-		{ 15 * PROVE_S, 16.0, false }, { SETTING_OFF, 16.0, false },
+		{ 2 * NS_PER_S, 8.1, true },	{ 2 * NS_PER_S, 16.0, true },
+		{ 2 * NS_PER_S, 3.0, false },	{ 2 * NS_PER_S, 30.0, false },
+		{ 15 * NS_PER_S, 16.0, false }, { SETTING_OFF, 16.0, false },
 	};
 
 	(void)state;
@@ -159,10 +159,10 @@ static void servers_may_be_first(void **state)
 				    .openssh = { .client_alive_interval_ns = rows[i].interval_ns,
 						 .client_alive_count_max = 3 } }
 		};
-		const struct prove_watch watch = { .limit_ns = 20 * PROVE_S, .server = &server };
+		const struct prove_watch watch = { .limit_ns = 20 * NS_PER_S, .server = &server };
 		struct prove_case one = { .situation = situation_of(PROVE_UNRESPONSIVE, true),
 					  .told = true,
-					  .after_ns = (int64_t)(rows[i].after_s * 1000) * PROVE_MS,
+					  .after_ns = (int64_t)(rows[i].after_s * 1000) * NS_PER_MS,
 					  .ended_at_ns = 1 };
 
 		prove_verdict_give(&watch, &one);
@@ -174,13 +174,13 @@ static void servers_may_be_first(void **state)
 /* A host that stalled us cannot be told from a late daemon; what it stalled is allowed. */
 static void waits_of_the_host_are_allowed(void **state)
 {
-	struct prove_watch watch = { .limit_ns = 20 * PROVE_S };
+	struct prove_watch watch = { .limit_ns = 20 * NS_PER_S };
 
 	(void)state;
-	assert_int_equal(prove_verdict_tolerance_ns(&watch, 20 * PROVE_S), PROVE_S);
-	assert_int_equal(prove_verdict_tolerance_ns(&watch, 100 * PROVE_S), 2 * PROVE_S);
-	watch.worst_delay_ns = 200 * PROVE_MS;
-	assert_int_equal(prove_verdict_tolerance_ns(&watch, 20 * PROVE_S), 1600 * PROVE_MS);
+	assert_int_equal(prove_verdict_tolerance_ns(&watch, 20 * NS_PER_S), NS_PER_S);
+	assert_int_equal(prove_verdict_tolerance_ns(&watch, 100 * NS_PER_S), 2 * NS_PER_S);
+	watch.worst_delay_ns = 200 * NS_PER_MS;
+	assert_int_equal(prove_verdict_tolerance_ns(&watch, 20 * NS_PER_S), 1600 * NS_PER_MS);
 }
 
 static void expect_text(const char *path, const char *text)

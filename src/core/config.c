@@ -302,15 +302,17 @@ static bool block_fits(const struct config_block *block, const struct policy_que
 	return true;
 }
 
-/* It asks for something of the user that is not known. */
+/* It asks for something of the user or the command that is not known. */
 static bool asks_unknown(const struct config_criterion *criterion, const struct policy_query *query)
 {
 	if (criterion->id == CRITERION_GROUP)
 		return !query->user || query->groups_unknown;
+	if (criterion->id == CRITERION_COMMAND)
+		return query->command_unknown;
 	return criterion->id == CRITERION_USER && !query->user;
 }
 
-/* A block that might fit if the user and the groups were known. */
+/* A block that might fit if the user, the groups and the command were known. */
 static bool block_may_fit(const struct config_block *block, const struct policy_query *query)
 {
 	bool may_fit = false;
@@ -350,7 +352,7 @@ static bool action_spares(size_t setting, int64_t number, int64_t than)
 	return number == ACTION_REPORT || (number == ACTION_PARK && than == ACTION_DISCONNECT);
 }
 
-/* Unknown is not idle: where it depends on the user, the value that spares the session longer. */
+/* Unknown is not idle: where it depends on what is not known, the value that spares the session longer. */
 static void merge_lenient(const struct config_block *block, struct config_value *values)
 {
 	for (size_t i = 0; i < SETTING_N; i++) {

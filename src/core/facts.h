@@ -13,10 +13,8 @@
 
 #include <stdint.h>
 
+#include "base/duration.h"
 #include "core/address.h"
-
-#define NS_PER_S  1000000000LL
-#define NS_PER_MS 1000000LL
 
 /* "Never" for limits and deadlines: later than any time there is. */
 #define TIME_NEVER INT64_MAX
@@ -55,7 +53,8 @@ struct session_identity {
 struct session_facts {
 	struct session_identity identity;
 	int64_t started_at_ns; /* start of the ledger process */
-	uint32_t server;       /* enum server_id */
+	uint16_t server;       /* enum server_id */
+	uint16_t container;    /* 1: in a pid namespace below ours, with users of its own */
 	uint32_t uid;	       /* of the user, UINT32_MAX while unknown (may be learned later) */
 	uint16_t peer_port;
 	uint16_t local_port;

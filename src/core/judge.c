@@ -17,6 +17,10 @@
 /* The line of a warning is told from output for 2 s (core/ledger.c): it is looked for within these. */
 #define WARNED_LOOK_NS (1 * NS_PER_S)
 
+/* So much later than a terminal all else may be past its limit, and it waits for that: a share of its limit. */
+#define TOGETHER_FLOOR_NS (1 * NS_PER_S)
+#define TOGETHER_SHARE	  50
+
 /* So long a connection without a channel is looked at as often as possible. */
 #define NEW_FOR_NS (10 * NS_PER_S)
 
@@ -176,6 +180,13 @@ static void judge_end(const struct session *session, bool brake, struct verdict 
 		verdict->action = action_verdict(action);
 }
 
+/* One that was given before it was due was cancelled by a later use, and one before a keep by that. */
+static bool is_warned(const struct session *session, int64_t warned_at_ns, int64_t due_at_ns)
+{
+	return warned_at_ns != 0 && warned_at_ns >= due_at_ns &&
+	       warned_at_ns >= session_notes(session)->kept_until_ns;
+}
+
 /* Rules 3 to 7, for a connection with a limit. */
 static void judge_connection(const struct session *session, int64_t now_ns, bool brake,
 			     struct verdict *verdict)
@@ -186,9 +197,8 @@ static void judge_connection(const struct session *session, int64_t now_ns, bool
 
 	if (policy->idle_action != ACTION_REPORT && warn_for_ns > 0 && can_warn(session)) {
 		verdict->warn_at_ns = verdict->end_at_ns - warn_for_ns;
-		/* A warning given before it was due was cancelled by a later use. */
-		warned = session_notes(session)->warned_at_ns != 0 &&
-			 session_notes(session)->warned_at_ns >= verdict->warn_at_ns;
+		warned = is_warned(session, session_notes(session)->warned_at_ns,
+				   verdict->warn_at_ns);
 		if (now_ns >= verdict->warn_at_ns) {
 			verdict->rule = RULE_WARN;
 			if (!warned)
@@ -217,6 +227,17 @@ static bool has_company(const struct session *session, const struct channel *cha
 	return false;
 }
 
+/* What is used through a terminal shows as output of the connection a look later, and a command beside it counts
+ * that: both are past their limits together, and alone it would be hung up where all is to be parked. */
+static bool ends_with_all(const struct channel *channel, int64_t end_ns, int64_t all_end_ns,
+			  bool all_reported)
+{
+	if (all_reported && policy_terminal_action(channel->policy) != ACTION_REPORT)
+		return false;
+	return all_end_ns <= add(end_ns, most(TOGETHER_FLOOR_NS,
+					      channel->policy->idle_timeout_ns / TOGETHER_SHARE));
+}
+
 /* Rules 8 and 9, for one terminal. Returns false when nothing is to be said about it yet. */
 static bool judge_terminal(const struct session *session, size_t index, int64_t now_ns, bool brake,
 			   struct verdict *ret_verdict)
@@ -231,8 +252,8 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 	verdict.warn_at_ns = verdict.end_at_ns - warn_for_ns;
 	if (action == ACTION_REPORT)
 		verdict.warn_at_ns = verdict.end_at_ns;
-	warned = session_channel_notes(channel)->warned_at_ns != 0 &&
-		 session_channel_notes(channel)->warned_at_ns >= verdict.warn_at_ns;
+	warned = is_warned(session, session_channel_notes(channel)->warned_at_ns,
+			   verdict.warn_at_ns);
 	if (now_ns < verdict.warn_at_ns)
 		return false;
 	if (action != ACTION_REPORT && warn_for_ns > 0) {
@@ -263,6 +284,11 @@ static bool judge_terminal(const struct session *session, size_t index, int64_t 
 static void judge_terminals(const struct session *session, int64_t now_ns, bool brake,
 			    struct verdict *verdict)
 {
+	const enum judge_rule connection = verdict->rule;
+	const int64_t all_end_ns = verdict->end_at_ns;
+	const bool all_reported =
+		judge_action(session, verdict->channel, all_end_ns) == ACTION_REPORT;
+
 	for (size_t i = 0; i < session->n_channels; i++) {
 		const struct channel *channel = &session->channels[i];
 		struct verdict one;
@@ -272,12 +298,15 @@ static void judge_terminals(const struct session *session, int64_t now_ns, bool 
 		    !has_company(session, channel))
 			continue;
 		end_ns = channel_end_ns(session, channel);
+		if (ends_with_all(channel, end_ns, all_end_ns, all_reported))
+			continue;
 		if (judge_terminal(session, i, now_ns, brake, &one)) {
 			one.next_look_ns = verdict->next_look_ns;
 			one.ping_at_ns = verdict->ping_at_ns;
 			one.alive_end_at_ns = verdict->alive_end_at_ns;
 			end_ns = one.end_at_ns;
-			if (verdict->rule < RULE_TERMINAL_WARN || one.action != VERDICT_NONE)
+			if (verdict->rule == connection || one.rule == RULE_HELD ||
+			    one.action != VERDICT_NONE)
 				*verdict = one;
 			if (one.action != VERDICT_NONE)
 				return;
@@ -309,7 +338,7 @@ struct liveness_terms judge_alive_terms(const struct session *session, size_t *r
 	return terms;
 }
 
-static bool any_reports(const struct session *session)
+bool judge_any_reports(const struct session *session)
 {
 	for (size_t i = 0; i < session->n_channels; i++)
 		if (session->channels[i].policy->idle_action == ACTION_REPORT)
@@ -328,7 +357,7 @@ static bool judge_alive(const struct session *session, int64_t now_ns, bool brak
 	struct liveness_due due;
 	int64_t end_ns, looked_ns = most(now_ns, liveness->looked_at_ns);
 	enum idle_action action = ACTION_REPORT;
-	bool host, report = any_reports(session);
+	bool host, report = judge_any_reports(session);
 	int64_t promise_ns;
 
 	liveness_find_due(liveness, &terms, looked_ns, &due);

@@ -62,6 +62,9 @@ struct verdict {
  * and the channel it is of. TIME_NEVER as limit: off, or nothing is open yet. */
 struct liveness_terms judge_alive_terms(const struct session *session, size_t *ret_channel);
 
+/* Where an end is only reported for one of its channels the connection is not ended for another. */
+bool judge_any_reports(const struct session *session);
+
 /*
  * What becomes of a connection when channel `deciding` is past its limit: a terminal that is to be
  * parked is, whichever channel decides.  Where that has failed since `end_ns` the fallback holds.

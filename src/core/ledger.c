@@ -458,7 +458,7 @@ static struct ledger_step step_of(const struct ledger *ledger, const struct samp
 		.out_bytes = above(ledger_plain_out(sample), &high_out),
 		.net_in_bytes = less(sample->received, last->received),
 		.net_out_bytes = less(sample->sent, last->sent),
-		.segments_in = less(sample->segments_in, last->segments_in),
+		.segments_in = (uint32_t)sample->segments_in - last->segments_in,
 		.forwarded_in_bytes = less(sample->forward_written, last->forward_written),
 		.traffic_bytes = less(sample->forward_written, last->forward_written) +
 				 less(sample->forward_read, last->forward_read),
@@ -488,6 +488,12 @@ static bool is_answered(const struct ledger_step *step)
 	       (step->in_bytes == step->asked_bytes && step->out_bytes >= step->answered_bytes);
 }
 
+/* Servers without a monitor (dropbear, OpenSSH's for root) sign a rekey themselves. */
+static bool is_without_question(const struct ledger_step *step)
+{
+	return !step->asked_known && step->in_bytes == 0;
+}
+
 bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)
 {
 	struct ledger_step step;
@@ -497,7 +503,8 @@ bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)
 		return false;
 	step = step_of(ledger, sample);
 	complete = step.net_out_bytes >= REKEY_NET_BYTES && step.in_bytes >= rekey_least(ledger);
-	if (rekey_protocol(&step) < REKEY_NET_BYTES || (complete && is_answered(&step))) {
+	if (rekey_protocol(&step) < REKEY_NET_BYTES || (complete && is_answered(&step)) ||
+	    (ledger->signs_itself && is_without_question(&step))) {
 		ledger->mid_rekey = 0;
 		return false;
 	}
@@ -506,6 +513,7 @@ bool ledger_is_mid_rekey(struct ledger *ledger, const struct sample *sample)
 	if (++ledger->mid_rekey <= REKEY_LOOKS_MOST)
 		return true;
 	ledger->mid_rekey = 0;
+	ledger->signs_itself = is_without_question(&step);
 	return false;
 }
 

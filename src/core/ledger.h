@@ -94,6 +94,7 @@ struct ledger {
 	uint8_t restarts;  /* times that it began anew after too many that were behind */
 	bool primed;	   /* `last` is valid ... */
 	bool parent_known; /* ... and what it has of the parent */
+	bool signs_itself; /* a rekey was waited for, and nobody was asked */
 	bool unusable;	   /* from now on: this server's I/O is not counted by the kernel */
 };
 

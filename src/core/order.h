@@ -20,7 +20,8 @@ struct order_guard {
 	int64_t plain_in, plain_out; /* the highest values that the verdict rests on */
 	int64_t observed_at_ns;	     /* of that sample */
 	int64_t atime_s;	     /* of one terminal */
-	uint64_t traffic;	     /* forward_written + forward_read */
+	int64_t realtime_offset_ns; /* of that sample: the clock of access times may be set since */
+	uint64_t traffic;	    /* forward_written + forward_read */
 	uint32_t forward_opened;
 	uint32_t uses;	       /* USE_BIT()s to be checked; 0: do it whatever moved */
 	uint32_t notice_bytes; /* of output that our own line makes: 0 from the engine */
@@ -43,6 +44,16 @@ enum order_alive {
 struct order_keepalive {
 	int32_t on, idle_s, interval_s, count, user_timeout_ms;
 };
+
+/* What setsockopt(2) takes: MAX_TCP_KEEPIDLE and MAX_TCP_KEEPCNT, net/tcp.h. */
+#define ORDER_KEEPALIVE_MOST_S	   32767
+#define ORDER_KEEPALIVE_COUNT_MOST 127
+
+/* A shorter TCP_USER_TIMEOUT ends what lives. */
+#define ORDER_KEEPALIVE_TIMEOUT_LEAST_MS 1000
+
+/* The nearest to these that can be set. */
+struct order_keepalive order_keepalive_settable(const struct order_keepalive *values);
 
 /*
  * Sets them on the connection's socket.  What stood there before the first change is put back

@@ -47,7 +47,7 @@ struct policy {
  * that asks for a user or a group may be meant: of the values that are possible the one holds that
  * spares the session most: the longest limit, all that may count as use, report before park, park
  * before disconnect, what runs left alone, what is parked kept longer.  The same holds for blocks that
- * ask for a group as long as the groups are not known.
+ * ask for a group as long as the groups are not known, and for a command that has ended and was never seen.
  */
 struct policy_query {
 	const char *user;
@@ -59,7 +59,13 @@ struct policy_query {
 	enum server_id server;
 	enum channel_kind kind;
 	const char *command;
+	bool command_unknown; /* there was one */
 };
+
+/* Said wherever it is so; `whose` is a literal. */
+#define POLICY_GROUPS_UNKNOWN(whose)                                                     \
+	"the groups of " whose " cannot be told; of the rules that ask for a group the " \
+	"most lenient hold"
 
 /* Nothing is watched for, and nothing is done. */
 extern const struct policy policy_none;

@@ -71,21 +71,6 @@ static struct channel *channel_before(const struct session *session,
 	return NULL;
 }
 
-/* Its terminal or its child was there as part of another channel: an sftp server that was started by a
- * command, a shell that gave up its terminal for a time. */
-static bool was_another(const struct session *session, const struct channel_facts *facts)
-{
-	for (size_t i = 0; i < session->n_channels; i++) {
-		const struct channel_identity *before = &session->channels[i].facts;
-
-		if ((facts->tty >= 0 && before->tty == facts->tty) ||
-		    (facts->pid != 0 && before->pid == facts->pid &&
-		     before->start_ticks == facts->start_ticks))
-			return true;
-	}
-	return false;
-}
-
 /* A new channel has been used by being opened: when its child started, if that is known. What came while
  * it was not certain that it was there may have been for it. One that is older than the look before would
  * have been seen by that: its age has a suspend in it, or it was there as part of another. */
@@ -93,12 +78,11 @@ static struct channel channel_opened(const struct session *session,
 				     const struct channel_facts *facts, struct bounds seen)
 {
 	int64_t latest_ns = facts->started_at_ns + FACTS_AGE_SLACK_NS;
-	bool contradicted;
 
 	if (latest_ns < session->unsure.latest_ns)
 		latest_ns = session->unsure.latest_ns;
-	contradicted = latest_ns < session->observed_at_ns || was_another(session, facts);
-	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns && !contradicted) {
+	if (facts->started_at_ns > 0 && latest_ns < seen.latest_ns &&
+	    latest_ns >= session->observed_at_ns) {
 		seen.latest_ns = latest_ns;
 		if (seen.earliest_ns > facts->started_at_ns - FACTS_AGE_SLACK_NS)
 			seen.earliest_ns = facts->started_at_ns - FACTS_AGE_SLACK_NS;
@@ -205,19 +189,15 @@ static bool input_has_place(const struct session *session, const struct sample *
 	       step->out_bytes >= AGENT_MESSAGE_BYTES;
 }
 
-/* When the wall clock was set forward between two samples, a terminal that was read before that
- * looks as if it had not been: what came first is counted on the clock that was behind. */
-static int64_t earlier_offset_ns(const struct session *session, const struct sample *sample)
+static int64_t offset_ns(const struct session *session, const struct sample *sample)
 {
-	return session->realtime_offset_ns < sample->realtime_offset_ns
-		       ? session->realtime_offset_ns
-		       : sample->realtime_offset_ns;
+	return terminal_offset_ns(session->realtime_offset_ns, sample->realtime_offset_ns);
 }
 
 static void use_input(struct session *session, const struct sample *sample,
 		      const struct ledger_step *step, int64_t from_ns)
 {
-	int64_t from_realtime_ns = from_ns + earlier_offset_ns(session, sample);
+	int64_t from_realtime_ns = from_ns + offset_ns(session, sample);
 	bool untouched[FACTS_CHANNELS_MAX] = { false };
 
 	for (size_t i = 0; sample->n_channels == session->n_channels && i < session->n_channels;
@@ -267,7 +247,7 @@ static void use_everything(struct session *session, const struct sample *sample,
 static bool all_terminals_untouched(const struct session *session, const struct sample *sample,
 				    int64_t from_ns)
 {
-	int64_t from_realtime_ns = from_ns + earlier_offset_ns(session, sample);
+	int64_t from_realtime_ns = from_ns + offset_ns(session, sample);
 
 	if ((sample->known & SAMPLE_AGENT) || !(sample->known & SAMPLE_CHANNELS) ||
 	    sample->n_channels != session->n_channels)
@@ -491,6 +471,7 @@ bool session_observe(struct session *session, const struct sample *sample)
 	    (ledger_is_behind(&session->ledger, sample) || is_undecided(session, sample) ||
 	     ledger_is_mid_rekey(&session->ledger, sample))) {
 		session->reaped_before |= (sample->known & SAMPLE_REAPED) != 0;
+		session->known |= sample->known & SAMPLE_UNMEASURED;
 		return false;
 	}
 	if (!session->reaped_before) {

@@ -23,6 +23,13 @@ static inline int64_t terminal_window_end_s(int64_t atime_s)
 	return (atime_s | 7) + 1;
 }
 
+/* Of the wall clock at two samples.  When it was set forward between them, a terminal that was read before that looks as
+ * if it had not been: what came first is counted on the clock that was behind. */
+static inline int64_t terminal_offset_ns(int64_t before_ns, int64_t now_ns)
+{
+	return before_ns < now_ns ? before_ns : now_ns;
+}
+
 /* True only when nothing was read from the terminal from `from_realtime_ns` to the second look. */
 static inline bool terminal_not_read_since(int64_t atime_before_s, int64_t atime_now_s,
 					   int64_t from_realtime_ns)

@@ -45,9 +45,17 @@ static void a_new_setting_remembers_cuts(void **state)
 	assert_false(brake_on(&brake, 102 * S));
 	brake_note_cut(&brake, 1000, 102 * S);
 	assert_true(brake_on(&brake, 103 * S));
+	/* The ring has gone round; each is taken along once, and leaves in its time. */
+	brake_note_cut(&brake, 1001, 103 * S);
+	assert_int_equal(brake_set(&brake, 5, 10 * S), 0);
+	for (uint32_t gone = 0; gone < 3; gone++)
+		assert_int_equal(brake_free(&brake, (111 + gone) * S), 3 + gone);
+	assert_int_equal(brake_taken(&brake, 1001, 112 * S), 1);
 	assert_true(brake_set(&brake, 0, 1) < 0);
 	assert_true(brake_set(&brake, BRAKE_MOST + 1, 1) < 0);
+	assert_int_equal(brake_set(&brake, BRAKE_MOST, 1), 0);
 	brake_deinit(&brake);
+	assert_true(!brake_on(&brake, 0) && !brake.cuts);
 }
 
 static void bounds_narrow(void **state)

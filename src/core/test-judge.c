@@ -6,11 +6,7 @@
 
 #include <cmocka.h>
 
-#include "core/judge.h"
-
-#define S NS_PER_S
-/* The session's last use. */
-#define USED_AT (1000 * S)
+#include "core/fake-channels.h"
 
 struct row {
 	const char *what;
@@ -31,11 +27,16 @@ struct row {
 static const struct row rows[] = {
 	{ "kept", RULE_KEPT, VERDICT_NONE, 60 * S, 10 * S, 100 * S, .kept_after_ns = 200 * S,
 	  .end_after_ns = TIME_NEVER, DISCONNECT_ROW },
-	{ "no longer kept", RULE_DISCONNECT, VERDICT_DISCONNECT, 60 * S, 10 * S, 100 * S,
-	  .kept_after_ns = 100 * S, .warned_after_ns = 80 * S, .end_after_ns = 90 * S,
+	{ "no longer kept", RULE_WARN, VERDICT_WARN, 60 * S, 10 * S, 100 * S,
+	  .kept_after_ns = 100 * S, .warned_after_ns = 80 * S, .end_after_ns = 110 * S,
+	  DISCONNECT_ROW },
+	{ "warned since", RULE_DISCONNECT, VERDICT_DISCONNECT, 60 * S, 10 * S, 110 * S,
+	  .kept_after_ns = 100 * S, .warned_after_ns = 100 * S, .end_after_ns = 110 * S,
 	  DISCONNECT_ROW },
 	{ "no limit", RULE_UNLIMITED, VERDICT_NONE, TIME_NEVER, 10 * S, 100000 * S,
 	  .end_after_ns = TIME_NEVER, DISCONNECT_ROW },
+	{ "a limit beyond all time", RULE_UNLIMITED, VERDICT_NONE, TIME_NEVER - 1, 10 * S,
+	  100000 * S, .end_after_ns = TIME_NEVER, DISCONNECT_ROW },
 	{ "in use", RULE_IN_USE, VERDICT_NONE, 60 * S, 10 * S, 50 * S - 1, .end_after_ns = 60 * S,
 	  DISCONNECT_ROW },
 	{ "in use, no terminal to warn", RULE_IN_USE, VERDICT_NONE, 60 * S, 10 * S, 60 * S - 1,
@@ -86,26 +87,6 @@ static const struct row rows[] = {
 	  .end_after_ns = 60 * S, .brake = true, DISCONNECT_ROW },
 };
 
-/* By the number of their terminal. */
-static struct policy policies[4];
-static struct channel_notes notes_of[4];
-
-static struct policy *fill_channel(struct channel *channel, int32_t tty, int64_t used_at_ns)
-{
-	struct policy *policy = &policies[tty < 0 ? 0 : tty];
-
-	notes_of[tty < 0 ? 0 : tty] = (struct channel_notes){ 0 };
-	*policy = (struct policy){ .counts = USE_BIT(USE_INPUT), .idle_action = ACTION_DISCONNECT };
-	*channel = (struct channel){
-		.facts = { .kind = tty < 0 ? KIND_SFTP : KIND_SHELL, .tty = tty, .pid = 7 + tty },
-		.opened = { 0, 1 },
-		.input = { used_at_ns, used_at_ns },
-		.policy = policy,
-		.notes = &notes_of[tty < 0 ? 0 : tty],
-	};
-	return policy;
-}
-
 static void each_row_of_the_ladder(void **state)
 {
 	(void)state;
@@ -138,20 +119,10 @@ static void each_row_of_the_ladder(void **state)
 			assert_true(verdict.end_at_ns == TIME_NEVER);
 		else
 			assert_true(verdict.end_at_ns == USED_AT + row->end_after_ns);
+		if (row->rule == RULE_HELD)
+			assert_int_equal(verdict.held, RULE_DISCONNECT);
 		assert_true(verdict.next_look_ns > USED_AT + row->idle_ns);
 	}
-}
-
-static struct session two_terminals(struct channel channels[static 2])
-{
-	struct session session = { .channels = channels, .n_channels = 2 };
-
-	for (int32_t i = 0; i < 2; i++) {
-		(void)fill_channel(&channels[i], i, USED_AT);
-		policies[i].idle_timeout_ns = 60 * S;
-		policies[i].idle_warning_ns = 10 * S;
-	}
-	return session;
 }
 
 /* Rules 8 and 9. */
@@ -163,12 +134,15 @@ static void one_terminal_of_two(void **state)
 
 	(void)state;
 	channels[1].input = (struct bounds){ USED_AT + 55 * S, USED_AT + 55 * S };
+	channels[0].notes->warned_at_ns = USED_AT - 1; /* before it was used again */
 	verdict = judge(&session, USED_AT + 49 * S, false);
 	assert_int_equal(verdict.rule, RULE_IN_USE);
+	assert_int_equal(verdict.channel, 1);
 	verdict = judge(&session, USED_AT + 50 * S, false);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
 	assert_int_equal(verdict.action, VERDICT_WARN_TERMINAL);
 	assert_int_equal(verdict.channel, 0);
+	assert_true(verdict.ping_at_ns == TIME_NEVER && verdict.alive_end_at_ns == TIME_NEVER);
 	channels[0].notes->warned_at_ns = USED_AT + 50 * S;
 	verdict = judge(&session, USED_AT + 59 * S, false);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_WARN);
@@ -186,6 +160,55 @@ static void one_terminal_of_two(void **state)
 	assert_int_equal(verdict.action, VERDICT_NONE);
 }
 
+/* Whether or not a sample has found it kept. */
+static void a_keep_voids_the_warnings(void **state)
+{
+	struct channel channels[2];
+	struct session session = two_terminals(channels);
+	struct session_notes notes = { .warned_at_ns = USED_AT + 50 * S,
+				       .kept_until_ns = USED_AT + 80 * S };
+
+	(void)state;
+	session.notes = &notes;
+	session.n_channels = 1;
+	assert_int_equal(judge(&session, USED_AT + 81 * S, false).action, VERDICT_WARN);
+	session.n_channels = 2;
+	channels[0].notes->warned_at_ns = USED_AT + 50 * S;
+	channels[1].input = (struct bounds){ USED_AT + 79 * S, USED_AT + 79 * S };
+	assert_int_equal(judge(&session, USED_AT + 81 * S, false).action, VERDICT_WARN_TERMINAL);
+	channels[0].notes->warned_at_ns = USED_AT + 81 * S;
+	assert_int_equal(judge(&session, USED_AT + 90 * S, false).action, VERDICT_NONE);
+	assert_int_equal(judge(&session, USED_AT + 91 * S, false).action, VERDICT_HANGUP_TERMINAL);
+}
+
+/* Nothing may move before that; after a warning its line is looked for. */
+static void a_terminal_of_two_that_rest(void **state)
+{
+	struct channel channels[2];
+	struct session session = two_terminals(channels);
+	struct verdict verdict;
+
+	(void)state;
+	channels[1].input = (struct bounds){ USED_AT + 15 * S, USED_AT + 15 * S };
+	session.observed_at_ns = USED_AT + 20 * S;
+	for (int i = 0; i < 2; i++) {
+		policies[0].idle_warning_ns = i == 0 ? 10 * S : 0;
+		verdict = judge(&session, USED_AT + 20 * S, false);
+		assert_true(verdict.quiet_every_ns > 0);
+		assert_true(verdict.next_look_ns == USED_AT + (i == 0 ? 50 : 60) * S);
+	}
+	policies[0].idle_warning_ns = 10 * S;
+	policies[0].idle_timeout_ns = policies[1].idle_timeout_ns = 3600 * S;
+	session.observed_at_ns = channels[1].input.latest_ns = USED_AT + 3590 * S;
+	verdict = judge(&session, USED_AT + 3590 * S, false);
+	assert_int_equal(verdict.action, VERDICT_WARN_TERMINAL);
+	assert_true(verdict.next_look_ns == USED_AT + 3591 * S);
+	/* A command is not hung up beside it. */
+	channels[0].facts = (struct channel_identity){ .kind = KIND_EXEC, .tty = -1, .pid = 7 };
+	verdict = judge(&session, USED_AT + 3600 * S, false);
+	assert_int_equal(verdict.rule, RULE_IN_USE);
+}
+
 /* The brake holds only what it would let go: others stand back for whoever is held. */
 static void nothing_to_be_ended_is_not_held(void **state)
 {
@@ -196,6 +219,8 @@ static void nothing_to_be_ended_is_not_held(void **state)
 	(void)state;
 	channels[1].input = (struct bounds){ USED_AT + 55 * S, USED_AT + 55 * S };
 	policies[0].idle_action = ACTION_REPORT;
+	verdict = judge(&session, USED_AT + 59 * S, true);
+	assert_int_equal(verdict.rule, RULE_IN_USE);
 	verdict = judge(&session, USED_AT + 60 * S, true);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_HANGUP);
 	assert_int_equal(verdict.action, VERDICT_REPORT);
@@ -205,6 +230,30 @@ static void nothing_to_be_ended_is_not_held(void **state)
 	verdict = judge(&session, USED_AT + 61 * S, true);
 	assert_int_equal(verdict.rule, RULE_TERMINAL_HANGUP);
 	assert_int_equal(verdict.action, VERDICT_NONE);
+}
+
+/* One that is held is told of, whatever stands beside it. */
+static void a_held_terminal_beside_a_warned_one(void **state)
+{
+	struct channel channels[3];
+	struct session session = { .channels = channels, .n_channels = 3 };
+
+	(void)state;
+	for (int32_t i = 0; i < 3; i++)
+		(void)fill_channel(&channels[i], i < 2 ? i + 1 : -1, USED_AT);
+	session.uses[USE_INPUT] = (struct bounds){ USED_AT + 70 * S, USED_AT + 70 * S };
+	policies[0].idle_timeout_ns = 100 * S;
+	for (int i = 0; i < 2; i++) {
+		for (int32_t tty = 1; tty <= 2; tty++) {
+			policies[tty].idle_timeout_ns = (tty - 1 == i ? 60 : 75) * S;
+			policies[tty].idle_warning_ns = 10 * S;
+			notes_of[tty].warned_at_ns = USED_AT + (tty - 1 == i ? 50 : 65) * S;
+		}
+		assert_int_equal(judge(&session, USED_AT + 70 * S, true).rule, RULE_HELD);
+		assert_int_equal(judge(&session, USED_AT + 70 * S, true).channel, i);
+		assert_int_equal(judge(&session, USED_AT + 70 * S, false).action,
+				 VERDICT_HANGUP_TERMINAL);
+	}
 }
 
 static void both_idle_ends_the_connection(void **state)
@@ -242,166 +291,19 @@ static void no_hangup_without_company(void **state)
 	assert_int_equal(verdict.action, VERDICT_NONE);
 }
 
-/* What was seen of the client: ages at LOOKED_AT, pings without an answer, and so on. */
-#define LOOKED_AT (20000 * S)
-
-struct client_row {
-	const char *what;
-	enum judge_rule rule;
-	enum verdict_action action;
-	int64_t host_s, program_s; /* ages */
-	uint32_t pings, probes;
-	int64_t full_for_s, kept_for_s, reported_ago_s;
-	enum judge_rule held;
-	uint32_t count;
-	bool brake, unknown, report;
-};
-
-/* Interval 15, count 3 unless the row says another; no idle limit. Rules 10 and 11. */
-static const struct client_row client_rows[] = {
-	{ "answers", RULE_UNLIMITED, VERDICT_NONE, .host_s = 1, .program_s = 1 },
-	{ "host dead", RULE_UNRESPONSIVE_HOST, VERDICT_DISCONNECT, .host_s = 45, .program_s = 45,
-	  .pings = 4 },
-	{ "host not yet dead", RULE_UNLIMITED, VERDICT_NONE, .host_s = 44, .program_s = 44,
-	  .pings = 4 },
-	{ "one ping is not enough", RULE_UNLIMITED, VERDICT_NONE, .host_s = 450, .program_s = 450,
-	  .pings = 1 },
-	{ "a probe is none for the host", RULE_UNLIMITED, VERDICT_NONE, .host_s = 450,
-	  .program_s = 450, .probes = 9 },
-	{ "program dead", RULE_UNRESPONSIVE_PROGRAM, VERDICT_DISCONNECT, .host_s = 1,
-	  .program_s = 45, .probes = 2 },
-	{ "program not yet dead", RULE_UNLIMITED, VERDICT_NONE, .host_s = 1, .program_s = 44,
-	  .probes = 2 },
-	{ "age alone is no proof", RULE_UNLIMITED, VERDICT_NONE, .host_s = 1, .program_s = 4500 },
-	{ "window full", RULE_UNRESPONSIVE_PROGRAM, VERDICT_DISCONNECT, .host_s = 1,
-	  .program_s = 45, .full_for_s = 23 },
-	{ "window not full for long", RULE_UNLIMITED, VERDICT_NONE, .host_s = 1, .program_s = 45,
-	  .full_for_s = 22 },
-	{ "both: the host's", RULE_UNRESPONSIVE_HOST, VERDICT_DISCONNECT, .host_s = 45,
-	  .program_s = 45, .pings = 4, .probes = 3 },
-	{ "kept", RULE_KEPT, VERDICT_NONE, .host_s = 45, .program_s = 45, .pings = 4,
-	  .kept_for_s = 10 },
-	{ "no longer kept", RULE_UNRESPONSIVE_HOST, VERDICT_DISCONNECT, .host_s = 45,
-	  .program_s = 45, .pings = 4, .kept_for_s = 0 },
-	{ "held", RULE_HELD, VERDICT_NONE, .host_s = 45, .program_s = 45, .pings = 4, .brake = true,
-	  .held = RULE_UNRESPONSIVE_HOST },
-	{ "program held", RULE_HELD, VERDICT_NONE, .host_s = 1, .program_s = 45, .probes = 2,
-	  .brake = true, .held = RULE_UNRESPONSIVE_PROGRAM },
-	{ "report", RULE_UNRESPONSIVE_HOST, VERDICT_REPORT, .host_s = 45, .program_s = 45,
-	  .pings = 4, .report = true },
-	{ "report is not held", RULE_UNRESPONSIVE_HOST, VERDICT_REPORT, .host_s = 45,
-	  .program_s = 45, .pings = 4, .report = true, .brake = true },
-	{ "reported", RULE_UNLIMITED, VERDICT_NONE, .host_s = 95, .program_s = 95, .pings = 9,
-	  .report = true, .reported_ago_s = 40 },
-	{ "reported before it answered", RULE_UNRESPONSIVE_HOST, VERDICT_REPORT, .host_s = 95,
-	  .program_s = 95, .pings = 9, .report = true, .reported_ago_s = 96 },
-	{ "count 0", RULE_UNLIMITED, VERDICT_NONE, .host_s = 4500, .program_s = 4500, .pings = 9,
-	  .probes = 9, .count = UINT32_MAX },
-	{ "unknown", RULE_UNLIMITED, VERDICT_NONE, .host_s = 4500, .program_s = 4500, .pings = 9,
-	  .probes = 9, .unknown = true },
-};
-
-static struct liveness liveness_of(const struct client_row *row, struct liveness_proof *proof)
-{
-	struct liveness liveness = {
-		.known = !row->unknown,
-		.looked_at_ns = LOOKED_AT,
-		.gap_ended_at_ns = LOOKED_AT - 10 * S,
-		.host = { 0, LOOKED_AT - row->host_s * S },
-		.program = { 0, LOOKED_AT - row->program_s * S },
-		.proof = proof,
-	};
-
-	*proof = (struct liveness_proof){
-		.pings = row->pings,
-		.first_ping_at_ns = LOOKED_AT - 10 * S,
-		.second_ping_at_ns = LOOKED_AT - 9 * S,
-		.last_ping_at_ns = LOOKED_AT - 2 * S,
-		.n_probes = row->probes > 0,
-		.probes = { { .bytes = 52,
-			      .n = row->probes,
-			      .delivered_at_ns = LOOKED_AT - 10 * S } },
-		.full_looks = row->full_for_s > 0 ? 5 : 0,
-		.full_since_ns = LOOKED_AT - row->full_for_s * S,
-	};
-	return liveness;
-}
-
-static void each_row_of_the_client(void **state)
-{
-	(void)state;
-	for (size_t i = 0; i < sizeof(client_rows) / sizeof(client_rows[0]); i++) {
-		const struct client_row *row = &client_rows[i];
-		struct channel channel;
-		struct session_notes notes;
-		struct session session = { .channels = &channel, .n_channels = 1, .notes = &notes };
-		struct liveness_proof proof;
-		struct verdict verdict;
-		struct policy *policy;
-
-		policy = fill_channel(&channel, 3, LOOKED_AT - 10 * S);
-		policy->idle_timeout_ns = TIME_NEVER;
-		policy->client_alive_interval_ns = 15 * S;
-		policy->client_alive_count_max = row->count == UINT32_MAX ? 0 : 3;
-		session.liveness = liveness_of(row, &proof);
-		notes = (struct session_notes){
-			.kept_until_ns = row->kept_for_s > 0 ? LOOKED_AT + row->kept_for_s * S : 0,
-			.unresponsive_reported_at_ns =
-				row->reported_ago_s > 0 ? LOOKED_AT - row->reported_ago_s * S : 0,
-		};
-		policy->idle_action = row->report ? ACTION_REPORT : ACTION_DISCONNECT;
-		/* The time of use stands still while the ledger says nothing; the client's does
-		 * not. */
-		verdict = judge(&session, LOOKED_AT - 5 * S, row->brake);
-		if (verdict.rule != row->rule || verdict.action != row->action)
-			fail_msg("%s: rule %d, action %d", row->what, verdict.rule, verdict.action);
-		if (row->rule == RULE_HELD)
-			assert_int_equal(verdict.held, row->held);
-		assert_true(verdict.next_look_ns > LOOKED_AT - 5 * S);
-	}
-}
-
-/* Of several channels the most lenient decides. */
-static void the_most_lenient_channel(void **state)
-{
-	static const struct {
-		int64_t interval_s[2];
-		uint32_t count[2];
-		int64_t limit_ns;
-		size_t channel;
-	} pairs[] = {
-		{ { 15, 15 }, { 3, 3 }, 45 * S, 0 },	 { { 15, 60 }, { 3, 3 }, 180 * S, 1 },
-		{ { 15, 10 }, { 3, 10 }, 100 * S, 1 },	 { { 15, 0 }, { 3, 3 }, TIME_NEVER, 1 },
-		{ { 15, 15 }, { 0, 3 }, TIME_NEVER, 0 },
-	};
-	struct channel channels[2];
-	struct session session = two_terminals(channels);
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		struct liveness_terms terms;
-		size_t channel;
-
-		for (size_t j = 0; j < 2; j++) {
-			policies[j].client_alive_interval_ns = pairs[i].interval_s[j] * S;
-			policies[j].client_alive_count_max = pairs[i].count[j];
-		}
-		terms = judge_alive_terms(&session, &channel);
-		assert_true(terms.limit_ns == pairs[i].limit_ns);
-		assert_int_equal(channel, pairs[i].channel);
-	}
-	session.n_channels = 0;
-	assert_true(judge_alive_terms(&session, &(size_t){ 0 }).limit_ns == TIME_NEVER);
-}
-
 static void nothing_without_channels(void **state)
 {
+	struct channel channels[2];
 	struct session session = { 0 };
 	struct verdict verdict = judge(&session, USED_AT, false);
 
 	(void)state;
 	assert_int_equal(verdict.action, VERDICT_NONE);
 	assert_true(verdict.next_look_ns > USED_AT);
+	/* Nor for one that is ended already. */
+	session = two_terminals(channels);
+	session.phase = PHASE_ENDING;
+	assert_int_equal(judge(&session, USED_AT + 5000 * S, false).action, VERDICT_NONE);
 }
 
 /* What a connection without a channel is for shows soon, whatever limit that has now. */
@@ -450,8 +352,20 @@ static void only_what_is_still_rests(void **state)
 	(void)state;
 	assert_rests(&session, true);
 	assert_true(judge(&session, USED_AT + 100 * S, false).next_look_ns == USED_AT + 500 * S);
+	policies[3].idle_warning_ns = 100 * S; /* at 800 s */
+	assert_true(judge(&session, USED_AT + 100 * S, false).next_look_ns == USED_AT + 700 * S);
 	session.observed_at_ns = USED_AT; /* used at the last look */
 	assert_rests(&session, false);
+	session = resting(&channel);
+	session.uses[USE_OUTPUT].latest_ns = session.observed_at_ns;
+	assert_rests(&session, false);
+	session = resting(&channel);
+	channel.opened.latest_ns = session.observed_at_ns;
+	assert_rests(&session, false);
+	session = resting(&channel);
+	channel.input.latest_ns = session.observed_at_ns;
+	assert_rests(&session, false);
+	session = resting(&channel);
 	session.observed_at_ns = USED_AT + 500 * S; /* a warning is due */
 	assert_rests(&session, false);
 	session = resting(&channel);
@@ -481,6 +395,14 @@ static void only_what_is_still_rests(void **state)
 
 static void the_rhythm_keeps_the_promise(void **state)
 {
+	static const int64_t rhythms[][2] = {
+		{ NS_PER_S / 10, 50 * NS_PER_MS },
+		{ 2 * S, 250 * NS_PER_MS },
+		{ 50 * S, 800 * NS_PER_MS },
+		{ 900 * S, 14400 * NS_PER_MS },
+		{ TIME_NEVER, 30 * S },
+	};
+
 	(void)state;
 	for (int64_t limit_ns = 1 * S; limit_ns < 1000000 * S; limit_ns = limit_ns * 3 / 2) {
 		int64_t late_ns = limit_ns / 50 > 1 * S ? limit_ns / 50 : 1 * S;
@@ -488,6 +410,8 @@ static void the_rhythm_keeps_the_promise(void **state)
 		assert_true(judge_rhythm_ns(limit_ns) <= late_ns);
 		assert_true(judge_rhythm_ns(limit_ns) > 0);
 	}
+	for (size_t i = 0; i < sizeof(rhythms) / sizeof(rhythms[0]); i++)
+		assert_true(judge_rhythm_ns(rhythms[i][0]) == rhythms[i][1]);
 	assert_string_equal(judge_rule_name(RULE_TERMINAL_HANGUP), "terminal-hangup");
 }
 
@@ -496,11 +420,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_row_of_the_ladder),
 		cmocka_unit_test(one_terminal_of_two),
+		cmocka_unit_test(a_keep_voids_the_warnings),
+		cmocka_unit_test(a_terminal_of_two_that_rest),
 		cmocka_unit_test(nothing_to_be_ended_is_not_held),
+		cmocka_unit_test(a_held_terminal_beside_a_warned_one),
 		cmocka_unit_test(both_idle_ends_the_connection),
 		cmocka_unit_test(no_hangup_without_company),
-		cmocka_unit_test(each_row_of_the_client),
-		cmocka_unit_test(the_most_lenient_channel),
 		cmocka_unit_test(nothing_without_channels),
 		cmocka_unit_test(a_new_connection_is_looked_at_soon),
 		cmocka_unit_test(only_what_is_still_rests),

@@ -305,9 +305,38 @@ static void names_are_those_of_the_configuration(void **state)
 	assert_null(policy_server_words[SERVER_N]);
 }
 
+/* Equal ones are shared: what one session has must not become another's. */
+static void policies_differ_in_anything(void **state)
+{
+	static const struct policy none, others[] = {
+		{ .idle_timeout_ns = 1 },
+		{ .idle_warning_ns = 1 },
+		{ .work_max_ns = 1 },
+		{ .keep_max_ns = 1 },
+		{ .client_alive_interval_ns = 1 },
+		{ .client_alive_count_max = 1 },
+		{ .work_threshold_ppm = 1 },
+		{ .counts = 1 },
+		{ .idle_action = 1 },
+		{ .park_fallback = 1 },
+		{ .after_cut = 1 },
+		{ .park_lifetime_ns = 1 },
+		{ .park_max = 1 },
+		{ .park_permit_root = true },
+		{ .timeout_source = "line 1" },
+		{ .client_alive_source = "line 1" },
+	};
+
+	(void)state;
+	assert_true(policy_equal(&none, &(struct policy){ 0 }));
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		assert_false(policy_equal(&none, &others[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(policies_differ_in_anything),
 		cmocka_unit_test(defaults_hold_without_anything),
 		cmocka_unit_test(an_unknown_user_is_spared_longest),
 		cmocka_unit_test(an_unknown_user_is_rather_parked),

@@ -73,18 +73,36 @@ static void a_rekey_with_each_line(void **state)
 /* Those that were measured. */
 static void the_sizes_of_signatures(void **state)
 {
-	static const uint32_t sizes[][2] = { { 96, 92 },
-					     { 97, 413 },
-					     { 104, 110 },
-					     { 147, 92 },
-					     { 115, 92 },
-					     { 504, 413 },
-					     { 208, 108 },
-					     { 81, 1132 },
-					     { 64, 3380 },
-					     /* by the formula: with SHA-384 */
-					     { 80, 92 },
-					     { 81, 413 } };
+	static const struct {
+		uint32_t in, out;
+		bool rekey;
+	} sizes[] = {
+		{ 96, 92, true },
+		{ 97, 413, true },
+		{ 104, 110, true },
+		{ 147, 92, true },
+		{ 115, 92, true },
+		{ 504, 413, true },
+		{ 208, 108, true },
+		{ 81, 1132, true },
+		{ 64, 3380, true },
+		/* by the formula: with SHA-384; with a group and the key */
+		{ 80, 92, true },
+		{ 81, 413, true },
+		{ 132, 364, true },
+		/* near them */
+		{ 96, 91, false },
+		{ 96, 93, false },
+		{ 104, 105, false },
+		{ 104, 111, false },
+		{ 81, 92, false },
+		{ 81, 300, false },
+		{ 81, 1131, false },
+		{ 81, 1133, false },
+		{ 80, 1132, false },
+		{ 131, 364, false },
+		{ 133, 364, false },
+	};
 	struct ledger_step step;
 
 	(void)state;
@@ -93,11 +111,62 @@ static void the_sizes_of_signatures(void **state)
 		struct sample sample = start(&ledger);
 
 		for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
-			rekey(&sample, sizes[i][0], sizes[i][1]);
+			rekey(&sample, sizes[i].in, sizes[i].out);
 			assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN,
 						&step));
 		}
-		assert_true(step.rekey && step.rekey_out);
+		if (step.rekey != sizes[i].rekey || step.rekey_out != sizes[i].rekey)
+			fail_msg("%u, %u", sizes[i].in, sizes[i].out);
+		ledger_deinit(&ledger);
+	}
+}
+
+/* The output is known by itself: a signature of ECDSA has one of five lengths. */
+static void an_answer_is_learned(void **state)
+{
+	static const uint64_t out[] = { 108, 109, 108, 108 };
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(out) / sizeof(out[0]); i++) {
+		rekey(&sample, 104, out[i]);
+		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
+		assert_int_equal(step.rekey, i >= 2);
+		assert_int_equal(step.rekey_out, i >= 3);
+	}
+	ledger_deinit(&ledger);
+}
+
+/* So much protocol each way besides the user's bytes, what is forwarded and small packets; and no bulk. */
+static void the_shape_of_a_rekey(void **state)
+{
+	static const struct {
+		uint64_t protocol, net_out, in, out, forwarded;
+		bool rekey;
+	} rows[] = {
+		{ 900, 900, 96, 92, 0, true },	  { 899, 900, 96, 92, 0, false },
+		{ 900, 899, 96, 92, 0, false },	  { 900, 900, 8192, 92, 0, true },
+		{ 900, 900, 8193, 92, 0, false }, { 900, 900, 96, 8192, 0, true },
+		{ 900, 900, 96, 8193, 0, false }, { 900, 900, 96, 92, 500, true },
+		{ 899, 900, 96, 92, 500, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ledger ledger;
+		struct sample sample = start(&ledger);
+		struct ledger_step step;
+
+		net(&sample, rows[i].protocol + rows[i].in + rows[i].forwarded + 3 * 60,
+		    rows[i].net_out, 3);
+		sample.wchar += rows[i].in + rows[i].forwarded;
+		sample.forward_written += rows[i].forwarded;
+		sample.rchar += rows[i].out;
+		assert_true(
+			ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNTOUCHED, &step));
+		assert_true(step.rekey == rows[i].rekey && step.renewed == rows[i].rekey);
 		ledger_deinit(&ledger);
 	}
 }
@@ -200,22 +269,28 @@ static void a_rekey_of_another_kind(void **state)
 		{ 97, 98, false },  /* ^C */
 		{ 104, 98, false }, /* eight of them */
 		{ 40, 400, false }, /* many, joined by a slow line */
+		{ 53, 400, false },
+		{ 117, 91, false },
+		{ 320, 112, true }, /* neither amount alone is known */
+		{ 318, 114, true },
+		{ 118, 285, true }, /* a certificate with RSA's key, and what is no signature of that */
+		{ 118, 100, false },
+		{ 369, 600, false }, /* RSA's question with a group, and eight ^C */
 	};
+	struct ledger ledger;
+	struct sample sample = start(&ledger);
+	struct ledger_step step;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct ledger ledger;
-		struct sample sample = start(&ledger);
-		struct ledger_step step;
-
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		for (int n = 0; n <= LEDGER_REKEY_TRUST; n++) {
 			rekey(&sample, rows[i].in, rows[i].out);
 			assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNREAD,
 						&step));
-			assert_true(step.rekey == (rows[i].rekey && n == LEDGER_REKEY_TRUST));
+			if (step.rekey != (rows[i].rekey && n == LEDGER_REKEY_TRUST))
+				fail_msg("%u, %u", rows[i].in, rows[i].out);
 		}
-		ledger_deinit(&ledger);
-	}
+	ledger_deinit(&ledger);
 }
 
 /* Five keys are what a certificate's name has more than its hash has less. */
@@ -323,8 +398,11 @@ static void more_than_the_monitor_was_asked(void **state)
 {
 	static const struct {
 		enum ledger_terminals terminals;
-		bool rekey;
-	} rows[] = { { LEDGER_TERMINALS_UNKNOWN, false }, { LEDGER_TERMINALS_UNREAD, true } };
+		uint32_t asked;
+		bool at_first, then;
+	} rows[] = { { LEDGER_TERMINALS_UNKNOWN, 96, false, false },
+		     { LEDGER_TERMINALS_UNREAD, 96, true, true },
+		     { LEDGER_TERMINALS_UNKNOWN, 1000, false, true } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -334,11 +412,13 @@ static void more_than_the_monitor_was_asked(void **state)
 		sample.known |= SAMPLE_PARENT;
 		ledger.parent_known = true;
 		for (int n = 0; n < LEDGER_REKEY_TRUST; n++) {
-			sample.parent_rchar += 96;
-			step_as(&ledger, &sample, rows[i].terminals, rows[i].rekey);
+			sample.parent_rchar += rows[i].asked;
+			step_as(&ledger, &sample, rows[i].terminals, rows[i].at_first);
 		}
+		sample.parent_rchar += 1000;
+		step_as(&ledger, &sample, LEDGER_TERMINALS_UNKNOWN, rows[i].then);
 		sample.known &= ~(uint32_t)SAMPLE_PARENT;
-		step_as(&ledger, &sample, LEDGER_TERMINALS_UNKNOWN, rows[i].rekey);
+		step_as(&ledger, &sample, LEDGER_TERMINALS_UNKNOWN, rows[i].then);
 		ledger_deinit(&ledger);
 	}
 }
@@ -368,7 +448,10 @@ static void a_rekey_with_our_own_line(void **state)
 /* Then none need be whole. */
 static void a_rekey_in_two_parts(void **state)
 {
-	static const uint32_t parts[][2] = { { 5, 5 }, { 91, 91 }, { 5, 0 } };
+	/* in, out, asked, answered */
+	static const uint32_t parts[][4] = {
+		{ 5, 0, 5, 0 }, { 91, 0, 91, 0 }, { 0, 92, 0, 92 }, { 5, 0, 0, 0 }, { 0, 92, 0, 0 }
+	};
 	struct ledger ledger;
 	struct sample sample = start(&ledger);
 	struct ledger_step step;
@@ -378,9 +461,12 @@ static void a_rekey_in_two_parts(void **state)
 	ledger.parent_known = true;
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		sample.wchar += parts[i][0];
-		sample.parent_rchar += parts[i][1];
+		sample.rchar += parts[i][1];
+		sample.parent_rchar += parts[i][2];
+		sample.parent_wchar += parts[i][3];
 		assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
-		assert_int_equal(step.rekey, parts[i][1] > 0);
+		assert_int_equal(step.rekey, i < 3);
+		assert_int_equal(step.rekey_out, i < 3);
 	}
 	ledger_deinit(&ledger);
 }
@@ -415,11 +501,16 @@ static void a_rekey_under_way(void **state)
 	assert_false(ledger_is_mid_rekey(&ledger, &sample));
 	assert_true(ledger_step(&ledger, &plain, &sample, LEDGER_TERMINALS_UNKNOWN, &step));
 	assert_false(step.rekey);
-	/* It does not wait for ever. */
+	/* It does not wait for ever, and not again for a server that signs by itself; of a monitor the question comes. */
 	net(&sample, 2780, 0, 3);
 	for (int i = 0; i < 50; i++)
 		assert_true(ledger_is_mid_rekey(&ledger, &sample));
 	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	net(&sample, 2780, 2372, 3);
+	assert_false(ledger_is_mid_rekey(&ledger, &sample));
+	sample.known |= SAMPLE_PARENT;
+	ledger.parent_known = true;
+	assert_true(ledger_is_mid_rekey(&ledger, &sample));
 	ledger_deinit(&ledger);
 }
 
@@ -477,6 +568,8 @@ int main(void)
 		cmocka_unit_test(a_rekey_is_learned),
 		cmocka_unit_test(a_rekey_with_each_line),
 		cmocka_unit_test(the_sizes_of_signatures),
+		cmocka_unit_test(an_answer_is_learned),
+		cmocka_unit_test(the_shape_of_a_rekey),
 		cmocka_unit_test(bulk_is_no_rekey),
 		cmocka_unit_test(a_rekey_that_terminals_prove),
 		cmocka_unit_test(a_rekey_with_a_signal_key),

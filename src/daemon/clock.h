@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <sys/time.h>
 
-struct event;
+#include "base/clock.h"
 
-#define CLOCK_TEXT_BYTES 32
+struct event;
 
 int64_t clock_now_ns(void);
 

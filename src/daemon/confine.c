@@ -60,6 +60,7 @@ static const struct sandbox_row monitor_rows[] = {
 	SANDBOX_ONLY("ioctl", 1, TIOCGPTPEER),
 	SANDBOX_ONLY("ioctl", 1, TIOCOUTQ),
 	SANDBOX_ONLY("ioctl", 1, TIOCGPGRP),
+	SANDBOX_ONLY("ioctl", 1, TIOCGSID),
 	SANDBOX_ONLY("ioctl", 1, TCXONC),
 	SANDBOX_ONLY("ioctl", 1, TIOCEXCL),
 	SANDBOX_ONLY("ioctl", 1, TIOCGEXCL),

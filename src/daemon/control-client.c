@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/duration.h"
 #include "daemon/control-methods.h"
 
 /* Bytes taken from the socket's queue at a time. */
@@ -28,11 +30,6 @@ const struct control_limits control_limits_default = {
 	.stall_ms = 30 * 1000,
 	.accept_pause_ms = 1000,
 };
-
-static struct timeval milliseconds(unsigned ms)
-{
-	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
-}
 
 void control_client_free(struct control_client *client)
 {
@@ -135,7 +132,7 @@ static void set_deadline(struct control_client *client)
 	if (client->in_message && partial)
 		return;
 	client->in_message = partial;
-	after = milliseconds(partial ? limits->message_ms : limits->idle_ms);
+	after = clock_span((partial ? limits->message_ms : limits->idle_ms) * NS_PER_MS);
 	if (only_listens(client) && !partial)
 		(void)event_del(client->deadline);
 	else
@@ -288,7 +285,7 @@ static void refuse(int fd, const char *reason)
 static int client_start(struct control_client *client, int *fd)
 {
 	struct control *control = client->control;
-	const struct timeval stall = milliseconds(control->limits.stall_ms);
+	const struct timeval stall = clock_span(control->limits.stall_ms * NS_PER_MS);
 
 	client->deadline = evtimer_new(control->base, on_deadline, client);
 	client->stream = bufferevent_socket_new(control->base, *fd, BEV_OPT_CLOSE_ON_FREE);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/duration.h"
 #include "daemon/control-client.h"
 #include "daemon/view.h"
 
@@ -24,8 +26,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 static void on_accept_error(struct evconnlistener *listener, void *argument)
 {
 	struct control *control = argument;
-	const unsigned ms = control->limits.accept_pause_ms;
-	const struct timeval pause = { .tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000 };
+	const struct timeval pause = clock_span(control->limits.accept_pause_ms * NS_PER_MS);
 
 	(void)evconnlistener_disable(listener);
 	(void)event_add(control->accept_again, &pause);

@@ -36,6 +36,7 @@ static struct order_guard guard_of(const struct session *session, const struct c
 
 	if (terminal) {
 		guard.atime_s = terminal->last.atime_s;
+		guard.realtime_offset_ns = session->realtime_offset_ns;
 		guard.uses = USE_BIT(USE_INPUT);
 		return guard;
 	}
@@ -114,12 +115,26 @@ static void order_warning(struct entry *entry, int32_t tty, int64_t warned_at_ns
 	engine_tell(entry, EVENT_WARNED, verdict->rule, tty, reason);
 }
 
+/* The warning of a terminal that does not end for now, though it was not used. */
+static void forget_terminal_warnings(struct session *session, const struct verdict *verdict)
+{
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const struct channel *channel = &session->channels[i];
+
+		if (channel->notes &&
+		    (verdict->rule == RULE_KEPT || channel->policy->idle_timeout_ns == TIME_NEVER))
+			channel->notes->warned_at_ns = 0;
+	}
+}
+
 /* A warning that stood is void: the session was used, or its limit or keep has changed. */
 static void cancel_warnings(struct entry *entry, const struct verdict *verdict)
 {
 	struct session *session = &entry->session;
 	char who[NAME_BYTES], tags[TAGS_BYTES];
-	const char *why = verdict->rule == RULE_IN_USE ? "use" : judge_rule_name(verdict->rule);
+	const bool used = verdict->rule == RULE_IN_USE || verdict->rule == RULE_TERMINAL_WARN ||
+			  verdict->rule == RULE_TERMINAL_HANGUP;
+	const char *why = used ? "use" : judge_rule_name(verdict->rule);
 
 	if (session_notes(session)->warned_at_ns == 0 || verdict->rule == RULE_WARN ||
 	    record_is_unresponsive(verdict) ||
@@ -140,18 +155,19 @@ static void tell_no_memory(struct entry *entry)
 	entry->retry_at_ns = engine_now_ns() + NS_PER_S;
 }
 
-/* -ENOMEM: nothing is to be ordered now. */
-static int begin_end(struct entry *entry, const struct verdict *verdict)
+/* In `*place`. NULL without memory: nothing is to be ordered now. */
+static struct ending *begin_end(struct entry *entry, const struct verdict *verdict,
+				struct ending **place)
 {
 	const struct session *session = &entry->session;
-	struct ending *ending = entry->ending ? entry->ending : malloc(sizeof(*ending));
+	struct ending *ending = *place ? *place : malloc(sizeof(*ending));
 
 	if (!ending) {
 		tell_no_memory(entry);
-		return -ENOMEM;
+		return NULL;
 	}
 	*ending = (struct ending){ .verdict = *verdict };
-	entry->ending = ending;
+	*place = ending;
 	ending->last_use_at_ns =
 		session_channel_last_use(session, &session->channels[verdict->channel]).latest_ns;
 	if (verdict->rule == RULE_UNRESPONSIVE_HOST)
@@ -160,7 +176,7 @@ static int begin_end(struct entry *entry, const struct verdict *verdict)
 		ending->last_use_at_ns = session->liveness.program.latest_ns;
 	if (verdict->rule != RULE_ASKED)
 		record_lack(session, verdict, ending->reason, sizeof(ending->reason));
-	return 0;
+	return ending;
 }
 
 /* Made before the order is given, as the list of channels may be another one when it is done, and
@@ -176,12 +192,11 @@ static void open_record(struct entry *entry)
 	engine_save_record(entry->engine);
 }
 
-static void count_end(struct entry *entry, struct brake *brake, uint32_t uid)
+static void count_end(struct ending *ending, struct brake *brake, uint32_t uid)
 {
-	entry->waits = false;
-	entry->ending->uid = uid;
-	entry->ending->ordered_at_ns = engine_now_ns();
-	brake_note_cut(brake, uid, entry->ending->ordered_at_ns);
+	ending->uid = uid;
+	ending->ordered_at_ns = engine_now_ns();
+	brake_note_cut(brake, uid, ending->ordered_at_ns);
 }
 
 static void order_cut(struct entry *entry, const struct verdict *verdict)
@@ -189,8 +204,9 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 	const struct session *session = &entry->session;
 	const struct policy *policy = session->channels[verdict->channel].policy;
 	struct order_cut order = { .handle = entry->handle };
+	struct ending *ending = begin_end(entry, verdict, &entry->ending);
 
-	if (begin_end(entry, verdict) < 0)
+	if (!ending)
 		return;
 	order.guard = record_is_unresponsive(verdict) ? guard_of_life(session, verdict->rule)
 						      : guard_of(session, NULL);
@@ -198,12 +214,12 @@ static void order_cut(struct entry *entry, const struct verdict *verdict)
 	/* Who does not answer reads nothing. */
 	if (!record_is_unresponsive(verdict))
 		(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended: %s.",
-			       entry->ending->reason);
+			       ending->reason);
 	if (verdict->action == VERDICT_PARK)
 		park_fill(entry, &order);
 	open_record(entry);
 	entry->session.phase = PHASE_ENDING;
-	count_end(entry, rules_brake(entry), session->facts.uid);
+	count_end(ending, rules_brake(entry), turn_of(entry));
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
 }
 
@@ -212,22 +228,25 @@ int act_cut_asked(struct entry *entry, uint32_t uid, const char *who, const char
 	struct verdict verdict = { .rule = RULE_ASKED, .end_at_ns = entry->session.observed_at_ns };
 	struct order_cut order = { .handle = entry->handle, .asked = 1 };
 	char said[ORDER_TEXT_BYTES / 2] = "";
+	struct ending *ending;
 
 	if (entry->session.phase == PHASE_ENDING || entry->session.n_channels == 0)
 		return -EALREADY;
 	if (!turn_may_ask(&entry->engine->asked, uid, engine_now_ns()))
 		return -EDQUOT;
-	if (begin_end(entry, &verdict) < 0)
+	ending = begin_end(entry, &verdict, &entry->ending);
+	if (!ending)
 		return -ENOMEM;
 	text_escape(message ? message : "", false, said, sizeof(said));
 	order.hang_up = entry->session.channels[0].policy->after_cut == AFTER_HANGUP;
-	(void)snprintf(entry->ending->reason, sizeof(entry->ending->reason), "asked by %s%s%s", who,
+	(void)snprintf(ending->reason, sizeof(ending->reason), "asked by %s%s%s", who,
 		       said[0] != '\0' ? ": " : "", said);
 	open_record(entry);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: session ended by %s%s%s", who,
 		       said[0] != '\0' ? ": " : ".", said);
 	entry->session.phase = PHASE_ENDING;
-	count_end(entry, &entry->engine->asked, uid);
+	entry->waits = false;
+	count_end(ending, &entry->engine->asked, uid);
 	engine_send(entry->engine, LINK_CUT, &order, sizeof(order));
 	return 0;
 }
@@ -237,14 +256,21 @@ static void order_hangup(struct entry *entry, const struct verdict *verdict)
 	struct session *session = &entry->session;
 	struct channel *channel = &session->channels[verdict->channel];
 	struct order_hangup order = { .handle = entry->handle, .tty = channel->facts.tty };
+	struct ending *ending;
 
-	if (begin_end(entry, verdict) < 0)
+	/* The monitor does one after the other. */
+	if (entry->hanging_up) {
+		entry->verdict.next_look_ns = engine_now_ns() + RETRY_AFTER_NS;
+		return;
+	}
+	ending = begin_end(entry, verdict, &entry->hanging_up);
+	if (!ending)
 		return;
 	order.guard = guard_of(session, channel);
 	(void)snprintf(order.text, sizeof(order.text), "sshidle: terminal ended: %s.",
-		       entry->ending->reason);
+		       ending->reason);
 	channel->notes->hung_up_at_ns = engine_now_ns();
-	count_end(entry, rules_brake(entry), session->facts.uid);
+	count_end(ending, rules_brake(entry), turn_of(entry));
 	engine_send(entry->engine, LINK_HANGUP, &order, sizeof(order));
 }
 
@@ -317,6 +343,7 @@ void act_on_verdict(struct entry *entry)
 	if (verdict->rule == RULE_IN_USE)
 		entry->refused = entry->failed = false;
 	cancel_warnings(entry, verdict);
+	forget_terminal_warnings(session, verdict);
 	note_held(entry, verdict);
 	if (verdict->action != VERDICT_NONE &&
 	    (!session_need_notes(session) || !session_need_channel_notes(channel))) {
@@ -370,6 +397,14 @@ static void log_cut(const struct entry *entry, const struct order_cut_done *done
 		 done->signal, hung_up, survivors);
 }
 
+/* It was given, or is not to be: also by a daemon that starts when this one is killed now. */
+static void drop_record(struct entry *entry)
+{
+	free(entry->session.record);
+	entry->session.record = NULL;
+	engine_save_record(entry->engine);
+}
+
 static void tell_cut(struct entry *entry, const struct order_cut_done *done)
 {
 	char parked[ORDER_TEXT_BYTES / 2], reason[ORDER_TEXT_BYTES + sizeof(parked)];
@@ -377,6 +412,7 @@ static void tell_cut(struct entry *entry, const struct order_cut_done *done)
 
 	entry->told = true;
 	log_cut(entry, done);
+	drop_record(entry);
 	park_alarm(entry, done);
 	if (done->n_parked == 0) {
 		entry->engine->cuts++;
@@ -420,9 +456,7 @@ void act_cut_done(struct entry *entry, const struct order_cut_done *done)
 	}
 	session->phase = PHASE_OPEN;
 	ledger_expect_notice(&session->ledger, done->notice_bytes, engine_now_ns());
-	free(session->record);
-	session->record = NULL;
-	engine_save_record(entry->engine);
+	drop_record(entry);
 	entry->retry_at_ns = engine_now_ns() + RETRY_AFTER_NS;
 	brake_take_back(ending->verdict.rule == RULE_ASKED ? &entry->engine->asked
 							   : rules_brake(entry),
@@ -451,9 +485,13 @@ void act_hang_up_again(struct entry *entry)
 	if (entry->hang_up_again_at_ns == 0 || engine_now_ns() < entry->hang_up_again_at_ns)
 		return;
 	entry->hang_up_again_at_ns = 0;
-	for (size_t i = 0; i < session->n_channels; i++)
-		if (session->channels[i].notes)
-			session->channels[i].notes->hung_up_at_ns = 0;
+	for (size_t i = 0; i < session->n_channels; i++) {
+		const struct channel *channel = &session->channels[i];
+
+		/* A report is given once. */
+		if (channel->notes && policy_terminal_action(channel->policy) != ACTION_REPORT)
+			channel->notes->hung_up_at_ns = 0;
+	}
 }
 
 static void refuse_hangup(struct entry *entry, const struct order_hangup_done *done,
@@ -461,7 +499,8 @@ static void refuse_hangup(struct entry *entry, const struct order_hangup_done *d
 {
 	const struct session *session = &entry->session;
 
-	brake_take_back(rules_brake(entry), entry->ending->uid, entry->ending->ordered_at_ns);
+	brake_take_back(rules_brake(entry), entry->hanging_up->uid,
+			entry->hanging_up->ordered_at_ns);
 	if (done->result != -EBUSY && done->result != -EDQUOT) {
 		entry->hang_up_again_at_ns = engine_now_ns() + HANG_UP_AGAIN_NS;
 		if (!entry->failed)
@@ -480,25 +519,32 @@ static void refuse_hangup(struct entry *entry, const struct order_hangup_done *d
 			 done->tty, who);
 }
 
-void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
+static void tell_hung_up(struct entry *entry, const struct order_hangup_done *done, const char *who)
 {
-	const struct session *session = &entry->session;
-	const struct ending *ending = entry->ending;
-	char who[NAME_BYTES], tags[TAGS_BYTES], last[CLOCK_TEXT_BYTES];
+	const struct ending *ending = entry->hanging_up;
+	char tags[TAGS_BYTES], last[CLOCK_TEXT_BYTES];
 
-	if (!ending)
-		return;
-	record_name(session, who);
-	if (done->result != 0) {
-		refuse_hangup(entry, done, who);
-		return;
-	}
-	record_tags(session, tags);
+	record_tags(&entry->session, tags);
 	clock_format_utc(ending->last_use_at_ns, last);
 	entry->engine->cuts++;
 	log_info("hung up pts/%d of session %s: %s  rule=%d %s last=%s signal=%u", done->tty, who,
 		 ending->reason, ending->verdict.rule, tags, last, done->signal);
 	engine_tell(entry, EVENT_HUNG_UP, ending->verdict.rule, done->tty, ending->reason);
+}
+
+void act_hangup_done(struct entry *entry, const struct order_hangup_done *done)
+{
+	char who[NAME_BYTES];
+
+	if (!entry->hanging_up)
+		return;
+	record_name(&entry->session, who);
+	if (done->result == 0)
+		tell_hung_up(entry, done, who);
+	else
+		refuse_hangup(entry, done, who);
+	free(entry->hanging_up);
+	entry->hanging_up = NULL;
 }
 
 void act_opened(struct entry *entry)

@@ -6,25 +6,11 @@
 #include "base/text.h"
 #include "daemon/engine-table.h"
 
-/* Most that TCP_KEEPIDLE and TCP_KEEPINTVL take (MAX_TCP_KEEPIDLE, net/tcp.h). */
-#define KEEPIDLE_MOST_S 32767
-
-/* The kernel is to ask, not to end: at most times MAX_TCP_KEEPCNT it asks in vain. */
-#define KEEPALIVE_COUNT 127
-
 /* The net for the case that the daemon is dead: so many times what is promised. */
 #define USER_TIMEOUT_FACTOR 3
 
 /* An end by the kernel is told from one that a reset brings: nothing had come for so long. */
 #define GAVE_UP_LEAST_NS (1 * NS_PER_S)
-
-static bool reports(const struct session *session)
-{
-	for (size_t i = 0; i < session->n_channels; i++)
-		if (session->channels[i].policy->idle_action == ACTION_REPORT)
-			return true;
-	return false;
-}
 
 static const struct session_keepalive *keepalive_of(const struct session *session)
 {
@@ -67,18 +53,19 @@ void alive_tune(struct entry *entry)
 
 	if (session->n_channels == 0 || session->phase == PHASE_ENDING)
 		return;
-	if (terms.limit_ns == TIME_NEVER || reports(session)) {
+	if (terms.limit_ns == TIME_NEVER || judge_any_reports(session)) {
 		order.put_back = 1;
 		if (!before->wanted.on && !before->changed)
 			return;
 	} else {
-		if (every_s > KEEPIDLE_MOST_S)
-			every_s = KEEPIDLE_MOST_S;
+		if (every_s > ORDER_KEEPALIVE_MOST_S)
+			every_s = ORDER_KEEPALIVE_MOST_S;
 		order.wanted = (struct order_keepalive){
 			.on = 1,
 			.idle_s = (int32_t)every_s,
 			.interval_s = (int32_t)every_s,
-			.count = KEEPALIVE_COUNT,
+			/* The kernel is to ask, not to end. */
+			.count = ORDER_KEEPALIVE_COUNT_MOST,
 			.user_timeout_ms = user_timeout_ms(entry, &terms),
 		};
 		if (memcmp(&order.wanted, &before->wanted, sizeof(order.wanted)) == 0)

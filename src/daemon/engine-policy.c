@@ -23,7 +23,7 @@
 #define ASK_PAUSE_FACTOR  10
 #define ASK_PAUSE_MOST_NS (600 * NS_PER_S)
 /* Who has logged in has a name.  Some databases that are out of reach say that there is nobody; after so
- * long it is believed, as of the users of a container. */
+ * long it is believed.  The users of a container have their numbers for names at once. */
 #define NAMELESS_AFTER_NS (600 * NS_PER_S)
 
 /* The first time for each session, and then from time to time. */
@@ -69,7 +69,8 @@ static bool is_nameless(const struct entry *entry, int error)
 				   ? entry->session.first_seen_ns
 				   : entry->engine->started_at_ns;
 
-	return error == 0 && clock_now_ns() >= since_ns + NAMELESS_AFTER_NS;
+	return entry->session.facts.container ||
+	       (error == 0 && clock_now_ns() >= since_ns + NAMELESS_AFTER_NS);
 }
 
 int policy_learn_user(struct entry *entry, uint32_t uid)
@@ -79,13 +80,15 @@ int policy_learn_user(struct entry *entry, uint32_t uid)
 	const bool same = session->facts.uid == uid && session->user[0] != '\0';
 	char name[SESSION_USER_BYTES];
 	const char *shared;
-	const struct passwd *user;
+	const struct passwd *user = NULL;
 	bool named;
 
 	if (uid == UINT32_MAX || (same && (entry->named || !may_ask(entry))))
 		return 0;
 	errno = 0;
-	user = getpwuid(uid);
+	/* Who has this number on the host is somebody else. */
+	if (!session->facts.container)
+		user = getpwuid(uid);
 	named = user ? text_copy(user->pw_name, name, sizeof(name)) : is_nameless(entry, errno);
 	if (!user)
 		(void)snprintf(name, sizeof(name), "%u", uid);
@@ -96,6 +99,7 @@ int policy_learn_user(struct entry *entry, uint32_t uid)
 	session->facts.uid = uid;
 	session->user = shared;
 	entry->named = named;
+	entry->nameless = !user;
 	forget_groups(entry);
 	/* Nobody is in no group. */
 	entry->groups_known = named && !user;
@@ -105,9 +109,7 @@ int policy_learn_user(struct entry *entry, uint32_t uid)
 static const char no_name[] =
 	"its user has no name; of the rules that ask for a user or a group the most "
 	"lenient hold";
-static const char no_groups[] =
-	"the groups of its user cannot be told; of the rules that ask for a group "
-	"the most lenient hold";
+static const char no_groups[] = POLICY_GROUPS_UNKNOWN("its user");
 
 /* Until it is known, any rule that asks for it may be meant. */
 static void note_unknown(struct entry *entry, const struct policy_query *query)
@@ -154,6 +156,21 @@ void policy_free_shared(struct policies *policies)
 	free(policies->rows);
 }
 
+static bool is_reported(const struct channel *channel)
+{
+	return policy_terminal_action(channel->policy) == ACTION_REPORT;
+}
+
+static void set_policy(struct channel *channel, const struct policy *policy)
+{
+	const bool was_reported = is_reported(channel);
+
+	channel->policy = policy;
+	/* Not by this daemon, or only reported. */
+	if (channel->notes && was_reported && !is_reported(channel))
+		channel->notes->hung_up_at_ns = 0;
+}
+
 void policy_apply(struct entry *entry)
 {
 	struct session *session = &entry->session;
@@ -180,8 +197,14 @@ void policy_apply(struct entry *entry)
 
 		query.kind = (enum channel_kind)channel->facts.kind;
 		query.command = channel->command;
+		/* What a command has left in the background, found after that had ended. */
+		query.command_unknown = channel->facts.kind == KIND_EXEC &&
+					channel->facts.pid == 0 && !channel->command;
 		policy_resolve(engine->config, &query, &policy);
-		channel->policy = share(&engine->policies, &policy);
+		/* Its user could not come back to what is parked here. */
+		if (session->facts.container)
+			policy.idle_action = policy_terminal_action(&policy);
+		set_policy(channel, share(&engine->policies, &policy));
 	}
 	alive_tune(entry);
 }
@@ -196,23 +219,24 @@ void policy_forget_unknown(struct engine *engine)
 	table_forget_trouble(engine, no_groups);
 }
 
-void policy_ask_again(struct entry *entry)
+bool policy_ask_again(struct entry *entry)
 {
 	struct engine *engine = entry->engine;
 	int64_t from_ns, pause_ns;
 
 	if (!entry->ask_again || !may_ask(entry))
-		return;
+		return false;
 	from_ns = clock_now_ns();
 	/* Without memory it is asked for after another look. */
 	if (policy_learn_user(entry, entry->session.facts.uid) < 0)
-		return;
+		return false;
 	policy_apply(entry);
 	pause_ns = (clock_now_ns() - from_ns) * ASK_PAUSE_FACTOR;
 	engine->ask_again_at_ns =
 		clock_now_ns() + (pause_ns < ASK_PAUSE_MOST_NS ? pause_ns : ASK_PAUSE_MOST_NS);
 	if (!entry->ask_again)
 		policy_forget_unknown(engine);
+	return true;
 }
 
 void policy_forget_warnings(struct session *session, int64_t now_ns)
@@ -225,8 +249,6 @@ void policy_forget_warnings(struct session *session, int64_t now_ns)
 
 		if (channel->notes && now_ns >= channel->notes->warned_at_ns + for_ns)
 			channel->notes->warned_at_ns = 0;
-		if (channel->notes && policy_terminal_action(channel->policy) != ACTION_REPORT)
-			channel->notes->hung_up_at_ns = 0;
 		if (for_ns > longest_ns)
 			longest_ns = for_ns;
 	}

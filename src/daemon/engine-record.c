@@ -66,14 +66,12 @@ static void lack_words(const struct channel *channel, char *ret_text, size_t siz
 	}
 }
 
-static void idle_words(const struct session *session, const struct channel *channel, char *ret_text,
-		       size_t size)
+static void idle_words(const struct session *session, const struct channel *channel, int64_t at_ns,
+		       char *ret_text, size_t size)
 {
-	int64_t idle_ns =
-		session->observed_at_ns - session_channel_last_use(session, channel).latest_ns;
 	char span[DURATION_TEXT_BYTES];
 
-	duration_format(idle_ns, span);
+	duration_format(at_ns - session_channel_last_use(session, channel).latest_ns, span);
 	lack_words(channel, ret_text, size);
 	text_append(ret_text, size, " for %s", span);
 }
@@ -108,19 +106,25 @@ bool record_is_unresponsive(const struct verdict *verdict)
 	return rule == RULE_UNRESPONSIVE_HOST || rule == RULE_UNRESPONSIVE_PROGRAM;
 }
 
-void record_lack(const struct session *session, const struct verdict *verdict, char *ret_text,
-		 size_t size)
+static void lack_at(const struct session *session, const struct verdict *verdict, int64_t at_ns,
+		    char *ret_text, size_t size)
 {
 	if (record_is_unresponsive(verdict))
 		unresponsive_words(session,
 				   verdict->rule == RULE_HELD ? verdict->held : verdict->rule,
 				   ret_text, size);
 	else
-		idle_words(session, &session->channels[verdict->channel], ret_text, size);
+		idle_words(session, &session->channels[verdict->channel], at_ns, ret_text, size);
 }
 
-void engine_reason(const struct session *session, const struct verdict *verdict, char *ret_text,
-		   size_t size)
+void record_lack(const struct session *session, const struct verdict *verdict, char *ret_text,
+		 size_t size)
+{
+	lack_at(session, verdict, session->observed_at_ns, ret_text, size);
+}
+
+void engine_reason(const struct session *session, const struct verdict *verdict, int64_t now_ns,
+		   char *ret_text, size_t size)
 {
 	const struct channel *channel;
 	char text[CLOCK_TEXT_BYTES];
@@ -154,7 +158,7 @@ void engine_reason(const struct session *session, const struct verdict *verdict,
 	case RULE_N:
 		break;
 	}
-	record_lack(session, verdict, ret_text, size);
+	lack_at(session, verdict, now_ns, ret_text, size);
 }
 
 /* "900.01..901.93s": so long ago at least and at most. */

@@ -87,6 +87,7 @@ static void entry_free(struct entry *entry)
 		free(entry->groups[i]);
 	free(entry->groups);
 	free(entry->ending);
+	free(entry->hanging_up);
 	names_drop(&entry->engine->users, entry->session.user);
 	session_deinit(&entry->session);
 	free(entry);
@@ -116,7 +117,7 @@ int table_add(struct engine *engine, const struct link_opened *opened, struct en
 	size_t slot = opened->handle & SLOT_MASK, at;
 	struct entry *entry;
 
-	if (opened->facts.server >= SERVER_N)
+	if (opened->facts.server >= SERVER_N || opened->facts.container > 1)
 		return -EPROTO;
 	if (grow_entries(engine) < 0 || grow_slots(engine, slot) < 0 ||
 	    timers_reserve(engine->looks, engine->n_entries + 1) < 0)

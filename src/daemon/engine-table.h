@@ -25,7 +25,7 @@ struct config_problems;
 #define TAGS_BYTES	 512
 #define ENGINE_RULES_MAX 16
 
-/* The end of a session, or of one of its terminals, that is under way or was last ordered. */
+/* The end of a session, or of one of its terminals. */
 struct ending {
 	struct verdict verdict;
 	int64_t last_use_at_ns;
@@ -43,19 +43,21 @@ struct entry {
 	char **groups; /* of the user, owned; n_groups of them */
 	uint32_t handle;
 	uint16_t n_groups;
-	bool named; /* session.user is the user's name */
+	bool named;    /* session.user is the user's name */
+	bool nameless; /* the host knows no user with that number */
 	bool groups_known;
-	bool ask_again; /* a rule may ask for what is not known of the user: not before ... */
-	bool told;	/* the record of its end was given */
-	bool held;	/* told once that the brake holds it */
-	bool waits;	/* it would end at once if the brake let it */
-	bool temporary; /* temporary rules concern it */
-	bool refused;	/* told once that its end was */
-	bool failed;	/* told once that it could not be */
-	uint8_t keeps;	/* times that it was kept or let go in the minute since ... */
+	bool ask_again;	   /* a rule may ask for what is not known of the user: not before ... */
+	bool told;	   /* the record of its end was given */
+	bool held;	   /* told once that the brake holds it */
+	bool waits;	   /* it would end at once if the brake let it */
+	bool temporary;	   /* temporary rules concern it */
+	bool refused : 1;  /* told once that its end was */
+	bool failed : 1;   /* told once that it could not be */
+	bool restored : 1; /* taken up from a daemon that ran before; cleared by the first sample */
+	uint8_t keeps;	   /* times that it was kept or let go in the minute since ... */
 	int64_t keeps_since_ns;
-	bool restored; /* taken up from a daemon that ran before; cleared by the first sample */
-	struct ending *ending; /* owned; NULL: none was ordered yet */
+	struct ending *ending; /* owned; the last that was ordered for the session; NULL: none */
+	struct ending *hanging_up; /* owned; of a terminal, until the monitor answers; NULL: none */
 	int64_t ask_again_at_ns;
 	int64_t ping_asked_at_ns;
 	int64_t hang_up_again_at_ns; /* 0: no terminal is to be tried again */
@@ -138,12 +140,13 @@ void policy_apply(struct entry *entry);
 void policy_free_shared(struct policies *policies);
 /* -ENOMEM: nothing may be done to the session under the name that it has. */
 int policy_learn_user(struct entry *entry, uint32_t uid);
-/* Where the database of users did not answer: from time to time. */
-void policy_ask_again(struct entry *entry);
+/* Where the database of users did not answer: from time to time. True: it was asked, and what holds for the session
+ * may be other than what its last sample was taken for. */
+bool policy_ask_again(struct entry *entry);
 /* After the end of a session of which something was not known. */
 void policy_forget_unknown(struct engine *engine);
 /* After a restart: an end that was announced for a time when nobody watched is not made up for at once,
- * the warning is given again; so is a hang-up ordered again of which nobody has heard. */
+ * the warning is given again. */
 void policy_forget_warnings(struct session *session, int64_t now_ns);
 /* Once it is known where the configuration is, and before anything is read that others have a hand
  * in. */
@@ -176,6 +179,9 @@ bool act_may_keep(struct entry *entry);
 void act_kept(struct entry *entry, const char *who);
 
 /* engine-turn.c: who goes first when the brake lets go */
+/* Whose turn it takes: its user's; those without a name have one together, as anybody can have many. */
+uint32_t turn_of(const struct entry *entry);
+
 /* False: this one's verdict is to end it, but others go before it; those are looked at now. */
 bool turn_has_come(const struct entry *entry);
 /* Whether this user may still ask. */

@@ -1,5 +1,4 @@
 /* Who goes first when the brake lets go: nobody's many sessions hold back the few of others. */
-#include "daemon/clock.h"
 #include "daemon/engine-table.h"
 
 /* Of whose user fewer were ended just now, then who is held for longer. */
@@ -17,6 +16,11 @@ static bool is_end(enum verdict_action action)
 	       action == VERDICT_HANGUP_TERMINAL;
 }
 
+uint32_t turn_of(const struct entry *entry)
+{
+	return entry->nameless ? UINT32_MAX : entry->session.facts.uid;
+}
+
 bool turn_has_come(const struct entry *entry)
 {
 	const struct engine *engine = entry->engine;
@@ -27,13 +31,12 @@ bool turn_has_come(const struct entry *entry)
 	if (brake->most == 0 || !is_end(entry->verdict.action))
 		return true;
 	free = brake_free(brake, now_ns);
-	taken = brake_taken(brake, entry->session.facts.uid, now_ns);
+	taken = brake_taken(brake, turn_of(entry), now_ns);
 	for (size_t i = 0; i < engine->n_entries && before < free; i++) {
 		struct entry *other = engine->entries[i];
 
 		if (other == entry || !other->waits ||
-		    !goes_before(other, brake_taken(brake, other->session.facts.uid, now_ns), entry,
-				 taken))
+		    !goes_before(other, brake_taken(brake, turn_of(other), now_ns), entry, taken))
 			continue;
 		before++;
 		engine_look_soon(other);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "core/config.h"
 #include "daemon/clock.h"
 #include "daemon/confine.h"
@@ -130,7 +129,11 @@ static void decide(struct entry *entry, bool says_nothing)
 		look_at(entry, entry->retry_at_ns);
 		return;
 	}
-	policy_ask_again(entry);
+	/* Work that counts only now was in no sample. */
+	if (policy_ask_again(entry)) {
+		engine_look_soon(entry);
+		return;
+	}
 	act_hang_up_again(entry);
 	entry->verdict = judge(session, session->observed_at_ns, brake);
 	if (!turn_has_come(entry))
@@ -199,7 +202,8 @@ static int take_channels(void *context, const void *message)
 		entry->verdict.channel = 0;
 	if (first)
 		entry->restored = state_restore(engine->state, session);
-	r = policy_learn_user(entry, list->uid != UINT32_MAX ? list->uid : session->facts.uid);
+	r = policy_learn_user(entry,
+			      session->facts.uid != UINT32_MAX ? session->facts.uid : list->uid);
 	if (r < 0)
 		return r;
 	policy_apply(entry);
@@ -207,26 +211,23 @@ static int take_channels(void *context, const void *message)
 		policy_forget_warnings(session, list->at_ns);
 	if (first)
 		act_opened(entry);
+	engine_save_soon(engine); /* no use need tell of it */
 	return 0;
 }
 
 /* Taken up from before: forwarded sockets are counted anew, so what moved meanwhile may have been
- * theirs too; all but a notice of ours. */
+ * theirs too, as where the kernel counts nothing. */
 static void settle_restored(struct entry *entry, const struct sample *sample)
 {
 	struct session *session = &entry->session;
 	struct ledger *ledger = &session->ledger;
-	uint32_t known = SAMPLE_IO | SAMPLE_SOCKET;
 
 	entry->restored = false;
 	ledger_resume(ledger, session->observed_at_ns, sample->at_ns);
 	session->forward_opened = sample->forward_opened;
+	session->known |= SAMPLE_UNMEASURED;
 	ledger->last.forward_written = sample->forward_written;
 	ledger->last.forward_read = sample->forward_read;
-	if ((sample->known & known) == known && ledger->primed &&
-	    (ledger_plain_in(sample) > ledger->high_in ||
-	     ledger_plain_out(sample) > ledger->high_out + (int64_t)ledger->notice_bytes))
-		bounds_use(&session->uses[USE_TRAFFIC], session->observed_at_ns, sample->at_ns);
 }
 
 static int64_t latest_use_ns(const struct session *session)
@@ -270,13 +271,17 @@ static int take_closed(void *context, const void *message)
 	const struct link_closed *closed = message;
 	struct engine *engine = context;
 	struct entry *entry = table_find_handle(engine, closed->handle);
-	bool was_unknown;
+	bool was_unknown, has_record;
 
 	if (!entry)
 		return 0;
 	act_closed(entry, &closed->last_words);
 	was_unknown = entry->ask_again;
+	has_record = entry->session.record;
 	table_remove(engine, entry);
+	/* Of an order that came too late: the next daemon is not to give it. */
+	if (has_record)
+		engine_save_record(engine);
 	if (was_unknown)
 		policy_forget_unknown(engine);
 	engine_save_soon(engine);
@@ -352,7 +357,7 @@ static int take_looked(void *context, const void *message)
 			 state_record(engine->state, i));
 	state_free(engine->state);
 	engine->state = NULL;
-	engine_save_soon(engine);
+	engine_save_record(engine); /* the next daemon is not to give those again */
 	return 0;
 }
 
@@ -547,8 +552,7 @@ static int engine_init(struct engine *engine)
 	if (r < 0)
 		return r;
 	link_set_stage(engine->link, LINK_RUNNING);
-	r = control_new(engine->base, engine->options->control_fd, engine, &engine->control);
-	return r;
+	return control_new(engine->base, engine->options->control_fd, engine, &engine->control);
 }
 
 static void engine_deinit(struct engine *engine)

@@ -62,9 +62,9 @@ const struct session *engine_session_from(struct engine *engine, uint32_t id);
 /* The verdict as it stood after the last sample. */
 struct verdict engine_verdict(struct engine *engine, const struct session *session);
 
-/* The reason of a verdict in words: "no input for 14m", "kept until ...". */
-void engine_reason(const struct session *session, const struct verdict *verdict, char *ret_text,
-		   size_t size);
+/* The reason of a verdict in words, as of now: "no input for 14m", "kept until ...". */
+void engine_reason(const struct session *session, const struct verdict *verdict, int64_t now_ns,
+		   char *ret_text, size_t size);
 
 /* Ends a session now. `uid` asks for it, `who` is for the log ("root", "alice"); `message` may be NULL. -EALREADY: it
  * is being ended; -EDQUOT: so many were ended so that MaxCuts holds it back. */

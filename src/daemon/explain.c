@@ -55,7 +55,7 @@ static int64_t ago(const struct explain *explain, int64_t at_ns)
 }
 
 struct moment_text {
-	char text[VIEW_TIME_BYTES + 8];
+	char text[CLOCK_TEXT_BYTES + 8];
 };
 
 /* "10:11:12 UTC", with the day when it is not within a day of now. */
@@ -64,19 +64,14 @@ static struct moment_text moment(const struct explain *explain, int64_t at_ns)
 	const int64_t off_ns = at_ns > explain->clock->now_ns ? at_ns - explain->clock->now_ns
 							      : ago(explain, at_ns);
 	struct moment_text moment;
-	char time[VIEW_TIME_BYTES];
-	char *clock_part;
+	/* "2026-11-22T10:11:12Z" */
+	enum { DATE_BYTES = 10, HOURS_AT = 11, HOURS_BYTES = 8 };
+	char time[CLOCK_TEXT_BYTES];
 
 	view_time(explain->clock, at_ns, time);
-	clock_part = strchr(time, 'T');
-	if (!clock_part) {
-		(void)text_copy(time, moment.text, sizeof(moment.text));
-		return moment;
-	}
-	*clock_part++ = '\0';
-	clock_part[strcspn(clock_part, "Z")] = '\0';
-	(void)snprintf(moment.text, sizeof(moment.text), "%s%s%s UTC", off_ns < DAY_NS ? "" : time,
-		       off_ns < DAY_NS ? "" : " ", clock_part);
+	(void)snprintf(moment.text, sizeof(moment.text), "%.*s%s%.*s UTC",
+		       off_ns < DAY_NS ? 0 : DATE_BYTES, time, off_ns < DAY_NS ? "" : " ",
+		       HOURS_BYTES, time + HOURS_AT);
 	return moment;
 }
 
@@ -207,14 +202,21 @@ static void say_work(const struct explain *explain)
 		const struct channel *channel = &explain->session->channels[i];
 		char name[64], what[128], note[96] = "";
 
-		if (!(channel->policy->counts & USE_BIT(USE_WORK)) || channel->facts.pid == 0)
+		if (!(channel->policy->counts & USE_BIT(USE_WORK)))
 			continue;
-		name_channel(channel, name, sizeof(name));
-		(void)snprintf(what, sizeof(what), "work (CPU time that counts) of %s", name);
 		if (channel->policy->work_max_ns != TIME_NEVER)
 			(void)snprintf(note, sizeof(note),
 				       ", and work alone keeps it for at most %s",
 				       span(channel->policy->work_max_ns).text);
+		if (channel->facts.pid == 0 && channel->facts.kind == KIND_EXEC)
+			say(explain,
+			    "the command has ended, and what it left in the background holds its "
+			    "output: whether that works cannot be seen, and counts as work%s",
+			    note);
+		if (channel->facts.pid == 0)
+			continue;
+		name_channel(channel, name, sizeof(name));
+		(void)snprintf(what, sizeof(what), "work (CPU time that counts) of %s", name);
 		say_use(explain, what, &channel->work, note);
 	}
 }
@@ -374,6 +376,10 @@ static void say_done(const struct explain *explain)
 static void say_all(const struct explain *explain)
 {
 	say_unknown(explain);
+	if (explain->session->facts.container)
+		say(explain,
+		    "it runs in a container: its user is known by number only, and its terminals "
+		    "cannot be parked");
 	say_inputs(explain);
 	say_connection_use(explain, USE_OUTPUT);
 	if (forwards(explain->session))
@@ -566,7 +572,7 @@ json_t *explain_session_new(struct engine *engine, const struct session *session
 							   : channel->policy->timeout_source;
 	say_all(&explain);
 	find_next(&explain, channel, &next);
-	engine_reason(session, &explain.verdict, reason, sizeof(reason));
+	engine_reason(session, &explain.verdict, clock->now_ns, reason, sizeof(reason));
 	return json_pack("{s:o,s:o,s:i,s:s,s:o,s:o,s:o,s:o,s:o}", "session",
 			 view_session_new(engine, session, clock), "channels",
 			 channels_new(&explain), "rule", (int)explain.verdict.rule, "rule_name",

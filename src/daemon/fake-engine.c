@@ -131,7 +131,8 @@ static void fill_channel(const struct fake_channel *from, int32_t pid, struct ch
 
 static void fill_session(const struct fake_session *from, uint32_t id, struct session *session)
 {
-	const int32_t pid = 10000 + (int32_t)id * 10;
+	/* Beyond all that the kernel gives: whoever asks is not below one of these. */
+	const int32_t pid = (1 << 22) + (int32_t)id * 10;
 	struct session_facts facts = { .identity = { .pid = pid, .cookie = id },
 				       .started_at_ns = FAKE_NOW_NS - 7200 * NS_PER_S,
 				       .server = from->server,
@@ -230,9 +231,10 @@ struct verdict engine_verdict(struct engine *engine, const struct session *sessi
 	return judge(session, FAKE_NOW_NS, false);
 }
 
-void engine_reason(const struct session *session, const struct verdict *verdict, char *ret_text,
-		   size_t size)
+void engine_reason(const struct session *session, const struct verdict *verdict, int64_t now_ns,
+		   char *ret_text, size_t size)
 {
+	(void)now_ns;
 	(void)snprintf(ret_text, size, "reason of rule %d for session %u", (int)verdict->rule,
 		       session->id);
 }

@@ -27,6 +27,7 @@ static int be_monitor(int fd, bool confined)
 					   .starter_fd = -1,
 					   .runtime_dir = "/nonexistent",
 					   .engine_pid = -1,
+					   .privsep_uid = UINT32_MAX,
 					   .witnesses = witnesses,
 					   .ready = ready };
 

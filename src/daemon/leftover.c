@@ -25,7 +25,7 @@ static int look_at_process(int32_t pid, int32_t pty, uint32_t *ret_uid)
 {
 	struct procstat_status status;
 	struct procstat stat;
-	int r = process_stat(pid, &stat);
+	int r = procstat_read(pid, &stat);
 
 	if (r < 0 || stat.tty != pty || stat.sid != stat.pid)
 		return r;

@@ -3,8 +3,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/bounds.h"
-
 /* From the signal to the settings that the engine then sends. */
 #define RELOAD_WITHIN_NS (10 * NS_PER_S)
 
@@ -16,9 +14,6 @@
 /* The kernel ends a connection itself when it has asked in vain so often, or waited so long for an
  * acknowledgement: what lives must have time to answer. */
 #define KEEPALIVE_COUNT_LEAST 9
-#define USER_TIMEOUT_LEAST_MS 1000
-#define KEEPALIVE_MOST_S      32767
-#define KEEPALIVE_COUNT_MOST  127
 
 int limits_set(struct limits *limits, uint32_t most, int64_t span_ns, int64_t now_ns)
 {
@@ -82,10 +77,12 @@ static bool is_between(int32_t value, int32_t least, int32_t most)
 
 static bool is_patient(const struct order_keepalive *values, int32_t count_least)
 {
-	return is_flag((uint32_t)values->on) && is_between(values->idle_s, 1, KEEPALIVE_MOST_S) &&
-	       is_between(values->interval_s, 1, KEEPALIVE_MOST_S) &&
-	       is_between(values->count, count_least, KEEPALIVE_COUNT_MOST) &&
-	       (values->user_timeout_ms == 0 || values->user_timeout_ms >= USER_TIMEOUT_LEAST_MS);
+	return is_flag((uint32_t)values->on) &&
+	       is_between(values->idle_s, 1, ORDER_KEEPALIVE_MOST_S) &&
+	       is_between(values->interval_s, 1, ORDER_KEEPALIVE_MOST_S) &&
+	       is_between(values->count, count_least, ORDER_KEEPALIVE_COUNT_MOST) &&
+	       (values->user_timeout_ms == 0 ||
+		values->user_timeout_ms >= ORDER_KEEPALIVE_TIMEOUT_LEAST_MS);
 }
 
 int limits_check_tune(const struct order_tune *order)

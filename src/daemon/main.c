@@ -23,6 +23,7 @@
 #include "base/standard.h"
 #include "base/text.h"
 #include "config.h"
+#include "core/policy.h"
 #include "daemon/confine.h"
 #include "daemon/engine.h"
 #include "daemon/monitor.h"
@@ -80,9 +81,7 @@ static int print_case(const struct config *config, const char *spec)
 	if (config_case.query.user && config_asks(config, CRITERION_GROUP) &&
 	    add_system_groups(&config_case) < 0) {
 		config_case.query.groups_unknown = true;
-		(void)fprintf(stderr,
-			      "sshidled: the groups of %s cannot be told; of the rules that ask "
-			      "for a group the most lenient hold\n",
+		(void)fprintf(stderr, "sshidled: " POLICY_GROUPS_UNKNOWN("%s") "\n",
 			      config_case.query.user);
 	}
 	config_print_case(config, &config_case.query, stdout);
@@ -107,7 +106,7 @@ static char *text_of(const struct config *config)
  * leads to in a directory that is closed to it is left out. */
 static int check_as_engine(const struct options *options, const struct config *read_by_root)
 {
-	auto_free char *wanted = text_of(read_by_root), *text = NULL;
+	auto_free char *wanted = NULL, *text = NULL;
 	struct config_problems problems = { 0 };
 	struct config *config = NULL;
 	struct privilege_user user;
@@ -117,8 +116,10 @@ static int check_as_engine(const struct options *options, const struct config *r
 	    privilege_engine(&user) < 0)
 		return 0;
 	r = config_load(options->config_file, &config, &problems);
-	if (r == 0)
+	if (r == 0) {
+		wanted = text_of(read_by_root);
 		text = text_of(config);
+	}
 	if (!wanted || !text || !text_equal(wanted, text)) {
 		print_problems(&problems);
 		(void)fprintf(
@@ -133,6 +134,15 @@ static int check_as_engine(const struct options *options, const struct config *r
 	return r;
 }
 
+/* Standard output, after all that is printed. A failure is told. */
+static int finish_output(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return 0;
+	(void)fprintf(stderr, "sshidled: cannot write: %s\n", strerror(errno));
+	return -EIO;
+}
+
 static int check_config(const struct options *options)
 {
 	struct config_problems problems = { 0 };
@@ -145,10 +155,8 @@ static int check_config(const struct options *options)
 		r = print_case(config, options->print_case);
 	else if (r == 0 && options->print)
 		config_print(config, stdout);
-	if (fflush(stdout) != 0 || ferror(stdout)) {
-		(void)fprintf(stderr, "sshidled: cannot write: %s\n", strerror(errno));
+	if (finish_output() < 0)
 		r = -EIO;
-	}
 	if (r == 0 && options->test)
 		r = check_as_engine(options, config);
 	config_free(config);
@@ -334,6 +342,14 @@ static pid_t split_off(int type, int *ret_fd)
 	return pid;
 }
 
+/* The user of sshd's processes before a login: there is none on a host without OpenSSH. */
+static uint32_t find_privsep_uid(void)
+{
+	struct privilege_user user;
+
+	return privilege_find_user("sshd", &user) < 0 ? UINT32_MAX : user.uid;
+}
+
 static int run_monitor(struct start *start, int link_fd, int starter_fd, pid_t engine)
 {
 	struct monitor_options options = {
@@ -341,6 +357,7 @@ static int run_monitor(struct start *start, int link_fd, int starter_fd, pid_t e
 		.starter_fd = starter_fd,
 		.runtime_dir = start->options->runtime_directory,
 		.engine_pid = engine,
+		.privsep_uid = find_privsep_uid(),
 		.witnesses = start->witnesses,
 		.ready = on_ready,
 		.context = start,
@@ -446,8 +463,10 @@ int main(int argc, char **argv)
 
 	standard_fill();
 	r = options_parse(argc, argv, &options);
-	if (r != 0)
-		return r < 0 ? 2 : 0;
+	if (r < 0)
+		return 2;
+	if (r > 0)
+		return finish_output() < 0 ? 1 : 0;
 	log_open("sshidled", !options.syslog, LOG_LEVEL_INFO);
 	if (options.test || options.print)
 		return check_config(&options);

@@ -422,7 +422,7 @@ static int monitor_init(struct monitor *monitor, struct event *signals[3])
 	r = link_new(monitor->base, &setup, &monitor->link);
 	if (r < 0)
 		return r;
-	r = finder_new(on_found, monitor, &monitor->finder);
+	r = finder_new(monitor->options->privsep_uid, on_found, monitor, &monitor->finder);
 	if (r == 0)
 		r = quiet_new(monitor->base, monitored_look, monitor, &monitor->quiet);
 	if (r == 0)

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 struct confine_witnesses;
 
 struct monitor_options {
@@ -12,6 +14,7 @@ struct monitor_options {
 	int starter_fd; /* to the starter of keepers (daemon/starter.h); stays the caller's */
 	const char *runtime_dir; /* of the keepers' sockets */
 	int engine_pid;
+	uint32_t privsep_uid;		     /* see observe/finder.h */
 	struct confine_witnesses *witnesses; /* NULL: not confined */
 	void (*ready)(
 		void *context); /* called once, when the engine runs and the first look is done */

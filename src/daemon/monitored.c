@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "daemon/clock.h"
-#include "daemon/monitor.h"
 #include "observe/process.h"
 
 /* The kernel destroys a connection's socket when the last process that holds it has closed it:

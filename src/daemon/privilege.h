@@ -3,7 +3,7 @@
  *
  * The monitor stays uid 0 with these capabilities and no way to get others:
  *   CAP_SYS_PTRACE        /proc/PID/io, fd links, pidfd_getfd of the servers' processes
- *   CAP_DAC_READ_SEARCH   the same where the process belongs to the user
+ *   CAP_DAC_READ_SEARCH   the same where the process belongs to the user; containers seldom have it
  *   CAP_KILL              the hang-up, and the escalation when a shutdown is not enough
  *   CAP_NET_ADMIN         the ping (act/ping.h); without it a lost host is the kernel's to find
  * Writing to a terminal needs none: it is opened through the server's own descriptor.
@@ -17,6 +17,8 @@
 #pragma once
 
 #include <sys/types.h>
+
+struct passwd;
 
 struct privilege_user {
 	uid_t uid;
@@ -33,7 +35,6 @@ int privilege_monitor(void);
 int privilege_starter(void);
 
 /* Becomes a user for good, with the user's groups. */
-struct passwd;
 int privilege_keeper(const struct passwd *user);
 
 /* The engine's part: another user, no capabilities, none to be had again. */

@@ -14,7 +14,7 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "base/read.h"
 
 /* systemd's own socket: it is there without a D-Bus daemon, and open to root alone. */
 #define MANAGER_ADDRESS "unix:path=/run/systemd/private"
@@ -174,15 +174,12 @@ static bool take_path(const char *text, const char *mark, char ret_path[static C
 /* Where systemd has it: in the unified hierarchy, or in one of its own. -ESRCH: it has ended. */
 static int read_cgroup(int32_t pid, char ret_path[static CGROUP_BYTES])
 {
-	char path[48], text[CGROUP_BYTES];
-	auto_close int fd = -1;
-	ssize_t n;
+	char text[CGROUP_BYTES];
+	size_t n;
+	int r = read_file(text, sizeof(text) - 1, &n, "/proc/%d/cgroup", pid);
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
+	if (r < 0)
+		return r;
 	text[n] = '\0';
 	ret_path[0] = '\0';
 	if (!take_path(text, "0::", ret_path))

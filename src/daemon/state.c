@@ -138,10 +138,11 @@ static json_t *session_json(const struct session *session)
 	for (int use = 0; use < USE_N; use++)
 		(void)json_array_append_new(uses, bounds_json(&session->uses[use]));
 	return json_pack(
-		"{sI so sI sI sI sI sI sI sI sI so so so so so so* ss*}", "id",
+		"{sI so sI sI sI sI sI sI sI sI sI so so so so so so* ss*}", "id",
 		(json_int_t)session->id, "identity", identity_json(&session->facts.identity), "uid",
 		(json_int_t)session->facts.uid, "observed_at", (json_int_t)session->observed_at_ns,
-		"realtime_offset", (json_int_t)session->realtime_offset_ns, "first_seen",
+		"realtime_offset", (json_int_t)session->realtime_offset_ns, "rekey_from",
+		(json_int_t)session->rekey_from_ns, "first_seen",
 		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)notes->warned_at_ns,
 		"reported_at", (json_int_t)notes->reported_at_ns, "unresponsive_reported_at",
 		(json_int_t)notes->unresponsive_reported_at_ns, "kept_until",
@@ -396,11 +397,8 @@ static int restore_keepalive(const json_t *saved, struct session *session)
 	for (size_t i = 0; i < 5; i++)
 		values[i] = (int32_t)json_integer_value(json_array_get(saved, i));
 	keepalive->changed = true;
-	keepalive->original = (struct order_keepalive){ .on = values[0],
-							.idle_s = values[1],
-							.interval_s = values[2],
-							.count = values[3],
-							.user_timeout_ms = values[4] };
+	keepalive->original = order_keepalive_settable(
+		&(struct order_keepalive){ values[0], values[1], values[2], values[3], values[4] });
 	return 0;
 }
 
@@ -447,6 +445,7 @@ static void restore_session(const json_t *saved, struct session *session, int64_
 
 	session->observed_at_ns = get_int(saved, "observed_at");
 	session->realtime_offset_ns = get_int(saved, "realtime_offset");
+	session->rekey_from_ns = get_int(saved, "rekey_from");
 	session->first_seen_ns = get_int(saved, "first_seen");
 	for (size_t use = 0; use < USE_N && use < json_array_size(uses); use++) {
 		const json_t *pair = json_array_get(uses, use);
@@ -472,7 +471,8 @@ bool state_restore(struct state *state, struct session *session)
 		return false;
 	if (restore_rare(row->saved, session) < 0)
 		return false;
-	if (session->facts.uid == UINT32_MAX)
+	/* What a child shows now may be whom the user has become. */
+	if ((uint32_t)get_int(row->saved, "uid") != UINT32_MAX)
 		session->facts.uid = (uint32_t)get_int(row->saved, "uid");
 	restore_session(row->saved, session, now_ns);
 	row->saved = NULL;

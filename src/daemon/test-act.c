@@ -4,146 +4,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
-#include "base/clock.h"
-#include "daemon/engine-table.h"
-
-#define S NS_PER_S
-
-static const struct policy fifteen_minutes = { .idle_timeout_ns = 900 * S,
-					       .idle_warning_ns = 60 * S,
-					       .idle_action = ACTION_DISCONNECT,
-					       .counts = USE_BIT(USE_INPUT),
-					       .timeout_source = "f:1" };
-
-static int64_t now_ns;
-
-/* The last order, and how many there were. */
-static union {
-	struct order_warn warn;
-	struct order_cut cut;
-	struct order_hangup hangup;
-	unsigned char bytes[sizeof(struct order_cut)];
-} order;
-static enum link_type ordered;
-static unsigned orders, errors;
-
-/* --- stand-ins --- */
-
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the names are the linker's */
-int64_t __wrap_clock_ns(clockid_t id);
-void __wrap_log_error(const char *format, ...);
-
-int64_t __wrap_clock_ns(clockid_t id)
-{
-	(void)id;
-	return now_ns;
-}
-
-void __wrap_log_error(const char *format, ...)
-{
-	(void)format;
-	errors++;
-}
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
-
-int64_t engine_now_ns(void)
-{
-	return now_ns;
-}
-
-void engine_send(struct engine *engine, enum link_type type, const void *message, size_t size)
-{
-	(void)engine;
-	assert_true(size <= sizeof(order));
-	memcpy(order.bytes, message, size);
-	ordered = type;
-	orders++;
-}
-
-void engine_tell(struct entry *entry, enum engine_event_kind kind, int rule, int32_t tty,
-		 const char *reason)
-{
-	(void)entry;
-	(void)kind;
-	(void)rule;
-	(void)tty;
-	(void)reason;
-}
-
-void engine_save_soon(struct engine *engine)
-{
-	(void)engine;
-}
-
-void engine_save_record(struct engine *engine)
-{
-	(void)engine;
-}
-
-void alive_closed_words(const struct session *session, const struct link_last_words *words,
-			char *text, size_t size)
-{
-	(void)session;
-	(void)words;
-	if (size > 0)
-		text[0] = '\0';
-}
-
-void engine_look_soon(struct entry *entry)
-{
-	(void)entry;
-}
-
-struct brake *rules_brake(const struct entry *entry)
-{
-	return &entry->engine->brake;
-}
-
-/* --- the tests --- */
-
-struct scene {
-	struct engine engine;
-	struct entry entry;
-};
-
-/* A shell that was used at 1000 s, before nobody looked. */
-static void begin(struct scene *scene)
-{
-	const struct session_facts facts = { .started_at_ns = 10 * S };
-	const struct channel_facts shell = { .kind = KIND_SHELL, .tty = 3, .pid = 78 };
-	struct session *session = &scene->entry.session;
-
-	*scene = (struct scene){ .entry = { .handle = 1 } };
-	scene->entry.engine = &scene->engine;
-	assert_int_equal(config_new(&scene->engine.config), 0);
-	session_init(session, &facts, 20 * S);
-	assert_int_equal(session_set_channels(session, &shell, 1, 20 * S, 20 * S), 0);
-	session->channels[0].policy = &fifteen_minutes;
-	session->channels[0].opened = session->channels[0].input =
-		(struct bounds){ 1000 * S, 1000 * S };
-	orders = 0;
-}
-
-static void end(struct scene *scene)
-{
-	free(scene->entry.ending);
-	session_deinit(&scene->entry.session);
-	config_free(scene->engine.config);
-}
-
-/* A sample of that time, acted on now. */
-static void act(struct scene *scene, int64_t sampled_at_ns)
-{
-	scene->entry.session.observed_at_ns = sampled_at_ns;
-	scene->entry.verdict = judge(&scene->entry.session, sampled_at_ns, false);
-	act_on_verdict(&scene->entry);
-}
+#include "daemon/fake-orders.h"
 
 static void a_warning_stands_its_time(void **state)
 {
@@ -190,37 +55,6 @@ static void a_late_warning_stands_its_time(void **state)
 	end(&scene);
 }
 
-/* Two terminals beside a command in use. */
-static void begin_terminals(struct scene *scene)
-{
-	static const struct policy unwarned = { .idle_timeout_ns = 900 * S,
-						.idle_action = ACTION_DISCONNECT,
-						.counts = USE_BIT(USE_INPUT),
-						.timeout_source = "f:1" };
-	const struct channel_facts facts[] = { { .kind = KIND_SHELL, .tty = 3, .pid = 78 },
-					       { .kind = KIND_SHELL, .tty = 4, .pid = 79 },
-					       { .kind = KIND_EXEC, .tty = -1, .pid = 80 } };
-	struct session *session = &scene->entry.session;
-
-	begin(scene);
-	assert_int_equal(brake_set(&scene->engine.brake, 10, 60 * S), 0);
-	assert_int_equal(session_set_channels(session, facts, 3, 20 * S, 20 * S), 0);
-	for (size_t i = 0; i < 3; i++) {
-		struct channel *channel = &session->channels[i];
-
-		channel->policy = &unwarned;
-		channel->opened = channel->input = (struct bounds){ 1000 * S, 1000 * S };
-	}
-}
-
-/* In use until now. */
-static void act_in_use(struct scene *scene)
-{
-	scene->entry.session.uses[USE_INPUT] = (struct bounds){ now_ns, now_ns };
-	act_hang_up_again(&scene->entry);
-	act(scene, now_ns);
-}
-
 /* As one that no process leads, which any user can make. */
 static void a_terminal_that_cannot_be_hung_up(void **state)
 {
@@ -238,6 +72,8 @@ static void a_terminal_that_cannot_be_hung_up(void **state)
 	act_in_use(&scene);
 	assert_int_equal(orders, 2);
 	assert_int_equal(order.hangup.tty, 4);
+	done = (struct order_hangup_done){ .tty = 4 };
+	act_hangup_done(&scene.entry, &done);
 	now_ns = 1959 * S;
 	act_in_use(&scene);
 	assert_int_equal(orders, 2);
@@ -249,20 +85,149 @@ static void a_terminal_that_cannot_be_hung_up(void **state)
 	end(&scene);
 }
 
+/* Each of them once, though another one is tried again and again. */
+static void a_report_beside_a_terminal_that_cannot_be_hung_up(void **state)
+{
+	struct order_hangup_done done = { .tty = 3, .result = -ENOENT };
+	struct policy reported = fifteen_minutes;
+	struct scene scene;
+	unsigned reports = 0;
+
+	(void)state;
+	begin_terminals(&scene);
+	reported.idle_action = ACTION_REPORT;
+	scene.entry.session.channels[1].policy = &reported;
+	for (now_ns = 1900 * S; now_ns < 2200 * S; now_ns += 10 * S) {
+		act_in_use(&scene);
+		reports += scene.entry.verdict.action == VERDICT_REPORT;
+		if (scene.entry.hanging_up)
+			act_hangup_done(&scene.entry, &done);
+	}
+	assert_true(orders > 3);
+	assert_int_equal(reports, 1);
+	brake_deinit(&scene.engine.brake);
+	end(&scene);
+}
+
 static void a_terminal_that_was_used_is_looked_at_again(void **state)
 {
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		struct order_hangup_done done = { .tty = 3, .result = i == 0 ? -EBUSY : -EDQUOT };
+		struct scene scene;
+
+		begin_terminals(&scene);
+		scene.entry.session.channels[1].policy = &policy_none;
+		now_ns = 1900 * S;
+		act_in_use(&scene);
+		assert_non_null(session_need_channel_notes(&scene.entry.session.channels[1]));
+		scene.entry.session.channels[1].notes->hung_up_at_ns = 1890 * S;
+		assert_int_equal(brake_free(&scene.engine.brake, now_ns), 9);
+		act_hangup_done(&scene.entry, &done);
+		assert_int_equal(brake_free(&scene.engine.brake, now_ns), 10);
+		assert_int_equal(scene.entry.session.channels[1].notes->hung_up_at_ns, 1890 * S);
+		assert_int_equal(scene.entry.retry_at_ns, now_ns + (i == 0 ? 50 * NS_PER_MS : S));
+		act_in_use(&scene);
+		assert_int_equal(orders, 2);
+		assert_int_equal(order.hangup.tty, 3);
+		brake_deinit(&scene.engine.brake);
+		end(&scene);
+	}
+}
+
+/* The monitor hangs up one after the other, and what is said of one is its own. */
+static void one_terminal_at_a_time(void **state)
+{
 	struct order_hangup_done done = { .tty = 3, .result = -EBUSY };
+	struct brake *brake, *asked;
 	struct scene scene;
 
 	(void)state;
 	begin_terminals(&scene);
+	brake = &scene.engine.brake;
+	asked = &scene.engine.asked;
+	assert_int_equal(brake_set(asked, 10, 60 * S), 0);
 	now_ns = 1900 * S;
 	act_in_use(&scene);
-	act_hangup_done(&scene.entry, &done);
-	assert_int_equal(scene.entry.retry_at_ns, 1900 * S + 50 * NS_PER_MS);
 	act_in_use(&scene);
-	assert_int_equal(orders, 2);
+	assert_int_equal(orders, 1);
 	assert_int_equal(order.hangup.tty, 3);
+	assert_int_equal(scene.entry.verdict.next_look_ns, 1900 * S + 50 * NS_PER_MS);
+	assert_int_equal(act_cut_asked(&scene.entry, 0, "root", NULL), 0);
+	act_hangup_done(&scene.entry, &done);
+	assert_int_equal(brake_free(brake, now_ns), 10);
+	assert_int_equal(brake_free(asked, now_ns), 9);
+	assert_int_equal(scene.entry.ending->verdict.rule, RULE_ASKED);
+	act_cut_done(&scene.entry, &(struct order_cut_done){ .result = -EPERM });
+	assert_int_equal(brake_free(asked, now_ns), 10);
+	now_ns = 1960 * S;
+	act_in_use(&scene);
+	assert_int_equal(order.hangup.tty, 3);
+	done.result = 0;
+	act_hangup_done(&scene.entry, &done);
+	act_in_use(&scene);
+	assert_int_equal(order.hangup.tty, 4);
+	brake_deinit(brake);
+	brake_deinit(asked);
+	end(&scene);
+}
+
+static void warn_terminals(struct scene *scene, const struct policy *policy)
+{
+	begin_terminals(scene);
+	for (size_t i = 0; i < 3; i++)
+		scene->entry.session.channels[i].policy = policy;
+	for (now_ns = 1840 * S; now_ns < 1843 * S; now_ns += S)
+		act_in_use(scene);
+	assert_int_equal(orders, 2);
+	assert_int_equal(ordered, LINK_WARN);
+}
+
+/* Also where one of the terminals is warned in its turn. */
+static void use_cancels_a_warning(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	warn_terminals(&scene, &fifteen_minutes);
+	scene.entry.session.notes->warned_at_ns = 1830 * S;
+	act_in_use(&scene);
+	assert_int_equal(scene.entry.verdict.rule, RULE_TERMINAL_WARN);
+	assert_true(session_notes(&scene.entry.session)->warned_at_ns == 0);
+	assert_string_equal(reason_told, "use");
+	brake_deinit(&scene.engine.brake);
+	end(&scene);
+}
+
+/* The terminal was told of an end that did not come: before another one it is told again. */
+static void a_terminal_is_warned_again(void **state)
+{
+	struct policy unlimited = fifteen_minutes;
+	struct session *session;
+	struct scene scene;
+
+	(void)state;
+	warn_terminals(&scene, &fifteen_minutes);
+	session = &scene.entry.session;
+	session->notes->kept_until_ns = 3000 * S;
+	act_in_use(&scene);
+	now_ns = 3001 * S;
+	act_in_use(&scene);
+	assert_int_equal(orders, 3);
+	assert_int_equal(ordered, LINK_WARN);
+	brake_deinit(&scene.engine.brake);
+	end(&scene);
+
+	warn_terminals(&scene, &fifteen_minutes);
+	unlimited.idle_timeout_ns = TIME_NEVER;
+	session->channels[0].policy = &unlimited;
+	act_in_use(&scene);
+	session->channels[0].policy = &fifteen_minutes;
+	now_ns = 3001 * S;
+	act_in_use(&scene);
+	assert_int_equal(orders, 3);
+	assert_int_equal(ordered, LINK_WARN);
+	assert_int_equal(order.warn.tty, 3);
 	brake_deinit(&scene.engine.brake);
 	end(&scene);
 }
@@ -364,16 +329,36 @@ static void one_that_is_asked_anew_keeps_its_place(void **state)
 	end(&scene);
 }
 
+/* It was last sampled at 1100 s, and nothing has moved since. */
+static void a_reason_is_as_of_now(void **state)
+{
+	const struct verdict verdict = { .rule = RULE_IN_USE, .end_at_ns = 1900 * S };
+	struct scene scene;
+	char reason[128];
+
+	(void)state;
+	begin(&scene);
+	scene.entry.session.observed_at_ns = 1100 * S;
+	engine_reason(&scene.entry.session, &verdict, 1600 * S, reason, sizeof(reason));
+	assert_string_equal(reason, "no input for 10m");
+	end(&scene);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_warning_stands_its_time),
 		cmocka_unit_test(a_late_warning_stands_its_time),
 		cmocka_unit_test(a_terminal_that_cannot_be_hung_up),
+		cmocka_unit_test(a_report_beside_a_terminal_that_cannot_be_hung_up),
 		cmocka_unit_test(a_terminal_that_was_used_is_looked_at_again),
+		cmocka_unit_test(one_terminal_at_a_time),
+		cmocka_unit_test(use_cancels_a_warning),
+		cmocka_unit_test(a_terminal_is_warned_again),
 		cmocka_unit_test(a_terminal_that_is_only_reported),
 		cmocka_unit_test(an_end_that_fails_is_told),
 		cmocka_unit_test(one_that_is_asked_anew_keeps_its_place),
+		cmocka_unit_test(a_reason_is_as_of_now),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

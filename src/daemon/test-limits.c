@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/text.h"
 #include "daemon/limits.h"
 
 #define S NS_PER_S
@@ -36,6 +35,9 @@ static void so_many_end_in_a_time(void **state)
 	assert_true(limits_take_end(&limits, true, &facts, 102 * S));
 	assert_false(limits_take_end(&limits, true, &facts, 102 * S));
 	/* one that was refused by the guard counts for nothing */
+	limits_give_back(&limits, true, &facts, 102 * S);
+	assert_true(limits_take_end(&limits, true, &facts, 102 * S));
+	assert_false(limits_take_end(&limits, true, &facts, 102 * S));
 	limits_give_back(&limits, false, &facts, 101 * S);
 	assert_true(limits_take_end(&limits, false, &facts, 103 * S));
 	assert_false(limits_take_end(&limits, false, &facts, 104 * S));
@@ -82,15 +84,17 @@ static void never_more_in_any_span(void **state)
 static void prove_is_not_counted(void **state)
 {
 	const struct session_facts proving = from("127.83.1.2"), jump = from("127.0.0.1");
+	const struct session_facts other = from("2001:db8::7f53:102");
 	struct limits limits = { 0 };
 
 	(void)state;
 	assert_int_equal(limits_set(&limits, 1, 60 * S, S), 0);
 	for (int i = 0; i < 50; i++)
 		assert_true(limits_take_end(&limits, false, &proving, 100 * S));
-	limits_give_back(&limits, false, &proving, 100 * S);
 	assert_true(limits_take_end(&limits, false, &jump, 100 * S));
+	limits_give_back(&limits, false, &proving, 100 * S);
 	assert_false(limits_take_end(&limits, false, &jump, 100 * S));
+	assert_false(limits_take_end(&limits, false, &other, 100 * S));
 	limits_deinit(&limits);
 }
 
@@ -104,6 +108,8 @@ static void the_rate_only_falls(void **state)
 	assert_int_equal(limits_set(&limits, 1, 0, S), -EINVAL);
 	assert_int_equal(limits_set(&limits, BRAKE_MOST + 1, S, S), -EINVAL);
 	assert_int_equal(limits_set(&limits, 2, 60 * S, S), 0);
+	assert_int_equal(limits_set(&limits, 2, 60 * S, 2 * S), 0);
+	assert_int_equal(limits_set(&limits, 2, 59 * S, 2 * S), 1);
 	assert_int_equal(limits_set(&limits, 1000, S, 2 * S), 1);
 	assert_int_equal(limits.rules.most, 2);
 	assert_int_equal(limits.rules.span_ns, 60 * S);
@@ -114,9 +120,9 @@ static void the_rate_only_falls(void **state)
 	limits_expect_reload(&limits, 80 * S);
 	assert_int_equal(limits_set(&limits, 5, 10 * S, 91 * S), 1);
 	limits_expect_reload(&limits, 100 * S);
-	assert_int_equal(limits_set(&limits, 5, 10 * S, 101 * S), 0);
+	assert_int_equal(limits_set(&limits, 5, 10 * S, 109 * S), 0);
 	assert_int_equal(limits.asked.most, 5);
-	assert_int_equal(limits_set(&limits, 6, 10 * S, 102 * S), 1);
+	assert_int_equal(limits_set(&limits, 6, 10 * S, 109 * S), 1);
 	limits_deinit(&limits);
 }
 
@@ -132,12 +138,21 @@ static void orders_that_no_engine_gives(void **state)
 	assert_int_equal(limits_check_cut(&cut), -EPROTO); /* whatever moves */
 	cut.guard.alive = ORDER_ALIVE_HOST;
 	assert_int_equal(limits_check_cut(&cut), 0);
+	cut.guard.alive = ORDER_ALIVE_PROGRAM;
+	assert_int_equal(limits_check_cut(&cut), 0);
 	cut.guard.alive = 3;
 	assert_int_equal(limits_check_cut(&cut), -EPROTO);
 	cut = (struct order_cut){ .asked = 1 };
 	assert_int_equal(limits_check_cut(&cut), 0);
 	cut.park.wanted = 1;
 	assert_int_equal(limits_check_cut(&cut), -EPROTO);
+	for (int i = 0; i < 4; i++) {
+		cut = by_rule;
+		cut.park = (struct order_park){ .wanted = i == 1 ? 2 : 1,
+						.permit_root = i == 2 ? 2 : 1,
+						.reserved = i == 3 };
+		assert_int_equal(limits_check_cut(&cut), i == 0 ? 0 : -EPROTO);
+	}
 	cut = by_rule;
 	memset(cut.text, 'x', sizeof(cut.text));
 	assert_int_equal(limits_check_cut(&cut), -EPROTO);
@@ -162,6 +177,17 @@ static void orders_that_no_engine_gives(void **state)
 static void the_kernel_stays_patient(void **state)
 {
 	const struct order_keepalive usual = { 1, 15, 15, 127, 135000 };
+	static const struct {
+		struct order_keepalive values;
+		bool patient;
+	} rows[] = {
+		{ { 1, 1, 1, 9, 1000 }, true },	   { { 0, 32767, 32767, 127, 0 }, true },
+		{ { 2, 15, 15, 9, 0 }, false },	   { { 1, 0, 15, 9, 0 }, false },
+		{ { 1, -1, 15, 9, 0 }, false },	   { { 1, 15, 0, 9, 0 }, false },
+		{ { 1, 32768, 15, 9, 0 }, false }, { { 1, 15, 32768, 9, 0 }, false },
+		{ { 1, 15, 15, 8, 0 }, false },	   { { 1, 15, 15, 128, 0 }, false },
+		{ { 1, 15, 15, 9, 999 }, false },
+	};
 	struct order_tune tune = { .wanted = usual };
 
 	(void)state;
@@ -172,19 +198,29 @@ static void the_kernel_stays_patient(void **state)
 		tune.wanted.user_timeout_ms = ms;
 		assert_int_equal(limits_check_tune(&tune), -EPROTO);
 	}
-	tune.wanted = usual;
-	tune.wanted.count = 1;
-	assert_int_equal(limits_check_tune(&tune), -EPROTO);
-	tune.wanted = usual;
-	tune.wanted.interval_s = 0;
-	assert_int_equal(limits_check_tune(&tune), -EPROTO);
-	tune.wanted = usual;
-	tune.wanted.idle_s = -1;
-	assert_int_equal(limits_check_tune(&tune), -EPROTO);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		tune.wanted = rows[i].values;
+		assert_int_equal(limits_check_tune(&tune), rows[i].patient ? 0 : -EPROTO);
+	}
 	/* nor by way of what is to be put back */
 	tune = (struct order_tune){ .put_back = 1, .original_known = 1, .original = usual };
 	assert_int_equal(limits_check_tune(&tune), 0);
+	for (int32_t count = 0; count < 2; count++) {
+		tune.original.count = count;
+		assert_int_equal(limits_check_tune(&tune), count == 1 ? 0 : -EPROTO);
+	}
 	tune.original.user_timeout_ms = 1;
+	assert_int_equal(limits_check_tune(&tune), -EPROTO);
+	/* what a host's sysctls may have put there */
+	tune = (struct order_tune){ .put_back = 1,
+				    .original_known = 1,
+				    .original = { 0, 86400, 0, 200, 1 } };
+	assert_int_equal(limits_check_tune(&tune), -EPROTO);
+	tune.original = order_keepalive_settable(&tune.original);
+	assert_int_equal(limits_check_tune(&tune), 0);
+	assert_int_equal(tune.original.idle_s, ORDER_KEEPALIVE_MOST_S);
+	assert_int_equal(order_keepalive_settable(&usual).idle_s, usual.idle_s);
+	tune = (struct order_tune){ .put_back = 1, .original_known = 2, .original = usual };
 	assert_int_equal(limits_check_tune(&tune), -EPROTO);
 	tune = (struct order_tune){ .put_back = 1 };
 	assert_int_equal(limits_check_tune(&tune), 0);

@@ -158,6 +158,12 @@ static void contents_that_are_wrong(void **state)
 	(void)state;
 	FORGED(LINK_SETTINGS, other, other.look_every_ns = 0);
 	other = settings;
+	FORGED(LINK_SETTINGS, other, other.look_every_ns = 60 * NS_PER_S + 1);
+	other = settings;
+	FORGED(LINK_SETTINGS, other, other.reserved = 1);
+	other = settings;
+	FORGED(LINK_SETTINGS, other, other.cuts_span_ns = 0);
+	other = settings;
 	FORGED(LINK_SETTINGS, other, other.cuts_most = 0);
 	other = settings;
 	FORGED(LINK_SETTINGS, other, other.cuts_most = UINT32_MAX);

@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include "daemon/monitor.h"
 #include "observe/fake-session.h"
 
 #define SESSIONS 70 /* more than the table has room for at first */
@@ -26,7 +25,8 @@ static struct {
 	enum link_type type;
 	struct link_sampled sampled;
 	struct link_closed closed;
-	unsigned hung_up;
+	struct link_channels channels;
+	unsigned hung_up, cuts_done, lists;
 } sent;
 
 /* In place of act/cut.c and act/hangup.c: a terminal's end takes some looks, and the session was used. */
@@ -99,7 +99,11 @@ void monitor_send(struct monitor *monitor, enum link_type type, const void *mess
 		memcpy(&sent.sampled, message, size);
 	if (type == LINK_CLOSED)
 		memcpy(&sent.closed, message, size);
+	if (type == LINK_CHANNELS)
+		memcpy(&sent.channels, message, size);
 	sent.hung_up += type == LINK_HANGUP_DONE;
+	sent.cuts_done += type == LINK_CUT_DONE;
+	sent.lists += type == LINK_CHANNELS;
 }
 
 void monitor_fail(struct monitor *monitor)
@@ -124,7 +128,7 @@ static int start(void **state)
 	refused_bytes = 0;
 	monitor.base = event_base_new();
 	if (!monitor.base || monitored_listen(&monitor) < 0 ||
-	    finder_new(on_found, NULL, &monitor.finder) < 0 ||
+	    finder_new(UINT32_MAX, on_found, NULL, &monitor.finder) < 0 ||
 	    quiet_new(monitor.base, monitored_look, &monitor, &monitor.quiet) < 0)
 		return -1;
 	*state = &monitor;
@@ -180,6 +184,53 @@ static void nothing_begins_without_memory(void **state)
 	assert_int_equal(monitored_make_timer(monitored), 0);
 	assert_non_null(monitored->acts);
 	assert_false(monitored_is_ending(monitored));
+	monitored->acts->park = (struct park *)(uintptr_t)&under_way;
+	assert_true(monitored_is_ending(monitored));
+	monitored->acts->park = NULL;
+	fake_session_stop(&session);
+}
+
+/* With the first sample, and where it is asked for. */
+static void channels_are_told(void **state)
+{
+	struct fake_session session;
+	struct monitored *monitored = add(*state, &session);
+	size_t n;
+
+	monitored_sample(monitored, true, false);
+	assert_int_equal(sent.lists, 1);
+	assert_int_equal(sent.type, LINK_SAMPLED);
+	assert_int_equal(sent.channels.handle, monitored->handle);
+	(void)watch_channels(monitored->watch, &n);
+	assert_int_equal(sent.channels.n_channels, n);
+	assert_int_equal(sent.channels.uid, watch_facts(monitored->watch)->uid);
+	monitored_sample(monitored, false, false);
+	assert_int_equal(sent.lists, 1);
+	fake_session_stop(&session);
+}
+
+/* What moves is told at once, and ends its rest; not while it is ended, as that has its own looks. */
+static void a_rest_ends_with_a_byte(void **state)
+{
+	struct monitor *monitor = *state;
+	struct fake_session session;
+	struct monitored *monitored = add(monitor, &session);
+	const uint32_t slot = monitored->handle & 0xffff;
+
+	monitored_sample(monitored, true, false);
+	sent.type = LINK_CLOSED;
+	assert_true(monitored_look(monitor, slot));
+	assert_int_equal(sent.type, LINK_CLOSED);
+	assert_int_equal(write(session.client, "x", 1), 1);
+	assert_int_equal(monitored_make_acts(monitored), 0);
+	monitored->acts->cut = (struct cut *)(uintptr_t)&under_way;
+	assert_false(monitored_look(monitor, slot));
+	assert_int_equal(sent.type, LINK_CLOSED);
+	monitored->acts->cut = NULL;
+	/* The kernel may take its time to deliver it. */
+	for (int i = 0; i < 1000000 && monitored_look(monitor, slot); i++)
+		;
+	assert_int_equal(sent.type, LINK_SAMPLED);
 	fake_session_stop(&session);
 }
 
@@ -265,6 +316,10 @@ static void handles_outlive_the_table(void **state)
 	assert_null(monitored_find(monitor, handles[3]));
 	assert_null(monitored_find(monitor, handles[40]));
 	assert_int_equal(monitor->n_slots, SESSIONS);
+	/* nor is one found that was never given */
+	monitored_free(monitored_find(monitor, handles[0]));
+	assert_null(monitored_find(monitor, 0));
+	assert_null(monitored_find(monitor, SESSIONS));
 	for (int i = 0; i <= SESSIONS; i++)
 		fake_session_stop(&sessions[i]);
 }
@@ -281,8 +336,19 @@ static void a_terminal_ends_after_a_cut_that_is_refused(void **state)
 	monitored->acts->hangup = (struct hangup *)(uintptr_t)&under_way;
 	monitored->acts->cut = (struct cut *)(uintptr_t)&under_way;
 	hangup_looks = 2;
+	assert_int_equal(limits_set(&monitor->limits, 1, 60 * NS_PER_S, NS_PER_S), 0);
+	monitored->acts->ended_at_ns = 100 * NS_PER_S;
+	assert_true(limits_take_end(&monitor->limits, false, watch_facts(monitored->watch),
+				    100 * NS_PER_S));
 	monitored_step(monitored);
 	assert_false(monitored_is_ending(monitored));
+	/* It is told, what there is now too, and it counts for nothing. */
+	assert_int_equal(sent.cuts_done, 1);
+	assert_int_equal(sent.lists, 1);
+	assert_int_equal(sent.type, LINK_SAMPLED);
+	assert_true(limits_take_end(&monitor->limits, false, watch_facts(monitored->watch),
+				    101 * NS_PER_S));
+	limits_deinit(&monitor->limits);
 	(void)event_base_loopexit(monitor->base, &most);
 	while (monitored->acts->hangup && !event_base_got_exit(monitor->base))
 		(void)event_base_loop(monitor->base, EVLOOP_ONCE);
@@ -296,6 +362,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(to_sample_makes_nothing, start, stop),
 		cmocka_unit_test_setup_teardown(nothing_begins_without_memory, start, stop),
+		cmocka_unit_test_setup_teardown(channels_are_told, start, stop),
+		cmocka_unit_test_setup_teardown(a_rest_ends_with_a_byte, start, stop),
 		cmocka_unit_test_setup_teardown(no_ping_without_memory, start, stop),
 		cmocka_unit_test_setup_teardown(last_words_are_lost_without_memory, start, stop),
 		cmocka_unit_test_setup_teardown(handles_outlive_the_table, start, stop),

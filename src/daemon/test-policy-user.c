@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "core/config.h"
 #include "daemon/confine.h"
 #include "daemon/engine-table.h"
@@ -38,6 +37,7 @@ int __wrap_getgrouplist(const char *user, gid_t group, gid_t *groups, int *n);
 struct group *__wrap_getgrgid(gid_t gid);
 
 static struct passwd alice = { .pw_name = (char[]){ "alice" }, .pw_uid = 1000, .pw_gid = 1000 };
+static struct passwd bob = { .pw_name = (char[]){ "bob" }, .pw_uid = 1001, .pw_gid = 1001 };
 
 int64_t __wrap_clock_ns(clockid_t id)
 {
@@ -47,12 +47,14 @@ int64_t __wrap_clock_ns(clockid_t id)
 
 struct passwd *__wrap_getpwuid(uid_t uid)
 {
-	assert_int_equal(uid, alice.pw_uid);
+	assert_true(uid == alice.pw_uid || uid == bob.pw_uid);
 	world.asked++;
 	world.now_ns += world.takes_ns;
 	if (world.user > 0)
 		errno = world.user;
-	return world.user == 0 ? &alice : NULL;
+	if (world.user != 0)
+		return NULL;
+	return uid == alice.pw_uid ? &alice : &bob;
 }
 
 struct passwd *__wrap_getpwnam(const char *name)
@@ -230,20 +232,20 @@ static void a_user_without_an_answer_is_spared(void **state)
 	assert_int_equal(scene.engine.n_troubles, 1);
 	world.now_ns += 59 * S;
 	look(&scene);
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(world.asked, 1);
 	world.now_ns += 3600 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(world.asked, 2);
 	assert_int_equal(limit_ns(&scene), TIME_NEVER);
 	world.user = 0;
 	world.now_ns += 60 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(limit_ns(&scene), 900 * S);
 	assert_string_equal(scene.entry.session.user, "alice");
 	assert_int_equal(scene.engine.n_troubles, 0);
 	world.now_ns += 3600 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	look(&scene);
 	assert_int_equal(world.asked, 3);
 	end(&scene);
@@ -260,16 +262,16 @@ static void a_user_without_a_name_is_believed_late(void **state)
 	look(&scene);
 	assert_int_equal(limit_ns(&scene), TIME_NEVER);
 	world.now_ns += 599 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(limit_ns(&scene), TIME_NEVER);
 	world.now_ns += 60 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(limit_ns(&scene), 900 * S);
 	assert_int_equal(scene.engine.n_troubles, 0);
 	end(&scene);
 }
 
-/* As of a container's user, which no database of the host's has. */
+/* As of a container's with numbers of its own, seen from one above it that has none of them. */
 static void a_user_without_a_name_is_in_no_group(void **state)
 {
 	struct scene scene;
@@ -280,10 +282,61 @@ static void a_user_without_a_name_is_in_no_group(void **state)
 	look(&scene);
 	assert_int_equal(limit_ns(&scene), TIME_NEVER);
 	world.now_ns += 601 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(limit_ns(&scene), 900 * S);
 	assert_int_equal(scene.engine.n_troubles, 0);
 	end(&scene);
+}
+
+/* Whoever has the same number on the host is somebody else. */
+static void a_user_of_a_container_is_a_number(void **state)
+{
+	static const struct {
+		enum config_criterion_id criterion;
+		const char *list;
+		int64_t limit_ns;
+	} rows[] = {
+		{ CRITERION_USER, "alice", 900 * S },
+		{ CRITERION_GROUP, "g1", 900 * S },
+		{ CRITERION_USER, "1000", TIME_NEVER },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct scene scene;
+
+		begin(&scene, rows[i].criterion, rows[i].list);
+		scene.entry.session.facts.container = 1;
+		look(&scene);
+		assert_string_equal(scene.entry.session.user, "1000");
+		assert_int_equal(limit_ns(&scene), rows[i].limit_ns);
+		assert_int_equal(scene.engine.n_troubles, 0);
+		assert_int_equal(world.asked, 0);
+		end(&scene);
+	}
+}
+
+/* The keeper would be that of the host's user with that number, and be found by nobody in the container. */
+static void what_is_in_a_container_is_not_parked(void **state)
+{
+	static const enum idle_action fallbacks[] = { ACTION_DISCONNECT, ACTION_REPORT };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fallbacks) / sizeof(fallbacks[0]); i++)
+		for (uint16_t inside = 0; inside < 2; inside++) {
+			struct scene scene;
+
+			begin(&scene, CRITERION_USER, "bob");
+			(void)config_set(scene.engine.config, 0, SETTING_IDLE_ACTION, ACTION_PARK,
+					 "f:2");
+			(void)config_set(scene.engine.config, 0, SETTING_PARK_FALLBACK,
+					 fallbacks[i], "f:3");
+			scene.entry.session.facts.container = inside;
+			look(&scene);
+			assert_int_equal(scene.entry.session.channels[0].policy->idle_action,
+					 inside ? fallbacks[i] : ACTION_PARK);
+			end(&scene);
+		}
 }
 
 /* Where no rule asks for a user there is nothing to be told. */
@@ -311,14 +364,14 @@ static void a_slow_database_is_asked_less(void **state)
 	look(&scene);
 	world.takes_ns = 30 * S;
 	world.now_ns += 60 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(world.asked, 2);
 	world.now_ns += 299 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	look(&scene);
 	assert_int_equal(world.asked, 2);
 	world.now_ns += S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(world.asked, 3);
 	assert_int_equal(limit_ns(&scene), TIME_NEVER);
 	end(&scene);
@@ -353,11 +406,11 @@ static void unknown_groups_spare(void **state)
 	world.group = 0;
 	world.list = EIO;
 	world.now_ns += 60 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(limit_ns(&scene), TIME_NEVER);
 	world.list = 0;
 	world.now_ns += 60 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(limit_ns(&scene), 900 * S);
 	assert_int_equal(scene.engine.n_troubles, 0);
 	end(&scene);
@@ -380,7 +433,7 @@ static void a_part_of_the_groups_is_not_all(void **state)
 	}
 	world.module = ESRCH;
 	world.now_ns += 60 * S;
-	policy_ask_again(&scene.entry);
+	(void)policy_ask_again(&scene.entry);
 	assert_int_equal(limit_ns(&scene), 900 * S);
 	assert_int_equal(scene.engine.n_troubles, 0);
 	end(&scene);
@@ -401,8 +454,8 @@ static void nameless_groups_are_left_out(void **state)
 }
 
 /* What came of a hang-up that was ordered, or when it was to be tried again, went with the daemon before; what
- * was reported is not reported again. */
-static void a_restart_hangs_up_again(void **state)
+ * was reported is not reported again, but hung up when that is what a reload asks for. */
+static void what_was_not_hung_up_here_is(void **state)
 {
 	static const enum idle_action actions[] = { ACTION_DISCONNECT, ACTION_PARK, ACTION_REPORT };
 
@@ -410,17 +463,105 @@ static void a_restart_hangs_up_again(void **state)
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		struct scene scene;
 		struct channel *channel;
+		struct config_value *action;
 
 		begin(&scene, CRITERION_USER, "bob");
 		(void)config_set(scene.engine.config, 0, SETTING_IDLE_ACTION, actions[i], "f:2");
-		look(&scene);
 		channel = &scene.entry.session.channels[0];
 		assert_non_null(session_need_channel_notes(channel));
 		channel->notes->hung_up_at_ns = 900 * S;
-		policy_forget_warnings(&scene.entry.session, world.now_ns);
+		look(&scene);
 		assert_int_equal(channel->notes->hung_up_at_ns,
-				 policy_terminal_action(channel->policy) == ACTION_REPORT ? 900 * S
-											  : 0);
+				 actions[i] == ACTION_REPORT ? 900 * S : 0);
+		channel->notes->hung_up_at_ns = 950 * S;
+		look(&scene);
+		assert_int_equal(channel->notes->hung_up_at_ns, 950 * S);
+		action = &scene.engine.config->blocks[0].values[SETTING_IDLE_ACTION];
+		action->number = ACTION_DISCONNECT;
+		look(&scene);
+		assert_int_equal(channel->notes->hung_up_at_ns,
+				 actions[i] == ACTION_REPORT ? 0 : 950 * S);
+		end(&scene);
+	}
+}
+
+/* A process that becomes another user's has that one's rules, and groups. */
+static void a_session_gets_another_user(void **state)
+{
+	struct scene scene;
+
+	(void)state;
+	begin(&scene, CRITERION_GROUP, "g1");
+	look(&scene);
+	assert_int_equal(limit_ns(&scene), TIME_NEVER);
+	assert_int_equal(policy_learn_user(&scene.entry, UINT32_MAX), 0);
+	assert_string_equal(scene.entry.session.user, "alice");
+	assert_int_equal(policy_learn_user(&scene.entry, bob.pw_uid), 0);
+	assert_string_equal(scene.entry.session.user, "bob");
+	assert_int_equal(scene.entry.session.facts.uid, bob.pw_uid);
+	assert_true(!scene.entry.groups_known && scene.entry.n_groups == 0);
+	end(&scene);
+}
+
+/* Each channel by its kind and its command. */
+static void each_channel_has_its_rule(void **state)
+{
+	static const struct channel_facts facts[] = {
+		{ .kind = KIND_SHELL, .tty = 3, .pid = 30 },
+		{ .kind = KIND_EXEC, .tty = -1, .pid = 31 },
+		{ .kind = KIND_EXEC, .tty = -1, .pid = 32 },
+		{ .kind = KIND_EXEC, .tty = -1, .pid = 33 },
+		{ .kind = KIND_EXEC, .tty = -1 },
+		{ .kind = KIND_FORWARD, .tty = -1 },
+	};
+	enum { N_CHANNELS = sizeof(facts) / sizeof(facts[0]) };
+	const struct policy *policies[N_CHANNELS];
+	struct scene scene;
+	struct session *session = &scene.entry.session;
+
+	(void)state;
+	begin(&scene, CRITERION_COMMAND, "backup*");
+	for (size_t block = 0; block < 2; block++)
+		assert_true(config_set(scene.engine.config, block, SETTING_IDLE_TIMEOUT + KIND_EXEC,
+				       block == 0 ? 60 * S : TIME_NEVER, "f:4"));
+	assert_int_equal(
+		session_set_channels(session, facts, N_CHANNELS, world.now_ns, world.now_ns), 0);
+	assert_int_equal(session_set_command(&session->channels[1], "backup now"), 0);
+	assert_int_equal(session_set_command(&session->channels[2], "now"), 0);
+	look(&scene);
+	for (size_t i = 0; i < N_CHANNELS; i++)
+		policies[i] = session->channels[i].policy;
+	assert_int_equal(policies[0]->idle_timeout_ns, 900 * S);
+	assert_int_equal(policies[1]->idle_timeout_ns, TIME_NEVER);
+	assert_int_equal(policies[2]->idle_timeout_ns, 60 * S);
+	assert_int_equal(policies[3]->idle_timeout_ns, 60 * S);
+	/* Found when the command had ended: it may be any. */
+	assert_int_equal(policies[4]->idle_timeout_ns, TIME_NEVER);
+	assert_int_equal(session_set_command(&session->channels[4], "now"), 0);
+	look(&scene);
+	assert_int_equal(session->channels[4].policy->idle_timeout_ns, 60 * S);
+	end(&scene);
+}
+
+/* One whose time was over while no daemon was there is given anew. */
+static void a_restart_warns_again(void **state)
+{
+	(void)state;
+	for (int64_t ago_ns = 59 * S; ago_ns <= 60 * S; ago_ns += S) {
+		struct scene scene;
+		struct session *session = &scene.entry.session;
+
+		begin(&scene, CRITERION_USER, "bob");
+		assert_true(
+			config_set(scene.engine.config, 0, SETTING_IDLE_WARNING, 60 * S, "f:2"));
+		look(&scene);
+		assert_non_null(session_need_notes(session));
+		assert_non_null(session_need_channel_notes(&session->channels[0]));
+		session->notes->warned_at_ns = world.now_ns - ago_ns;
+		session->channels[0].notes->warned_at_ns = world.now_ns - ago_ns;
+		policy_forget_warnings(session, world.now_ns);
+		assert_true((session->notes->warned_at_ns == 0) == (ago_ns == 60 * S));
+		assert_true((session->channels[0].notes->warned_at_ns == 0) == (ago_ns == 60 * S));
 		end(&scene);
 	}
 }
@@ -432,13 +573,18 @@ int main(void)
 		cmocka_unit_test(a_user_without_an_answer_is_spared),
 		cmocka_unit_test(a_user_without_a_name_is_believed_late),
 		cmocka_unit_test(a_user_without_a_name_is_in_no_group),
+		cmocka_unit_test(a_user_of_a_container_is_a_number),
+		cmocka_unit_test(what_is_in_a_container_is_not_parked),
 		cmocka_unit_test(who_is_asked_for_by_no_rule_is_no_trouble),
 		cmocka_unit_test(a_slow_database_is_asked_less),
 		cmocka_unit_test(all_groups_count),
 		cmocka_unit_test(unknown_groups_spare),
 		cmocka_unit_test(a_part_of_the_groups_is_not_all),
 		cmocka_unit_test(nameless_groups_are_left_out),
-		cmocka_unit_test(a_restart_hangs_up_again),
+		cmocka_unit_test(what_was_not_hung_up_here_is),
+		cmocka_unit_test(a_restart_warns_again),
+		cmocka_unit_test(a_session_gets_another_user),
+		cmocka_unit_test(each_channel_has_its_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,12 +94,12 @@ static void it_ends(void **state)
 	(void)state;
 	start(&world);
 	world.stop_after = 2;
-	assert_int_equal(quiet_begin(world.quiet, 1, QUIET_LEAST_NS), 0);
-	assert_int_equal(quiet_begin(world.quiet, 2, QUIET_LEAST_NS), 0);
+	assert_int_equal(quiet_begin(world.quiet, 0, QUIET_LEAST_NS), 0);
+	assert_int_equal(quiet_begin(world.quiet, 2, 10 * RUN_NS), 0);
 	quiet_end(world.quiet, 2);
 	quiet_end(world.quiet, SLOTS);
 	run(&world, RUN_NS / 2);
-	assert_int_equal(world.looks[1], 2);
+	assert_int_equal(world.looks[0], 2);
 	assert_int_equal(world.looks[2], 0);
 	/* ... and can begin again */
 	assert_int_equal(quiet_begin(world.quiet, 2, QUIET_LEAST_NS), 0);

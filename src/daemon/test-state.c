@@ -64,6 +64,7 @@ static void use_it(struct session *session)
 {
 	session->observed_at_ns = 500 * S;
 	session->realtime_offset_ns = 1700000000 * S;
+	session->rekey_from_ns = 498 * S;
 	assert_non_null(session_need_notes(session));
 	session->notes->warned_at_ns = 490 * S;
 	session->notes->kept_until_ns = 900 * S;
@@ -95,6 +96,24 @@ static void save(void)
 	assert_int_equal(state_save(file, 42, only, NULL), 0);
 }
 
+/* What was saved, and the session of fill() as it is found 100 s later. */
+static struct state *restart(struct session *session)
+{
+	struct state *state;
+
+	save();
+	assert_int_equal(state_load(file, &state), 0);
+	fill(session);
+	session->first_seen_ns = 600 * S;
+	return state;
+}
+
+static void forget(struct session *session, struct state *state)
+{
+	session_deinit(session);
+	state_free(state);
+}
+
 /* What was not certain may have been the use of a channel that shows only now. */
 static void a_channel_that_shows_after_a_restart(void **context)
 {
@@ -106,19 +125,15 @@ static void a_channel_that_shows_after_a_restart(void **context)
 
 	(void)context;
 	saved.unsure = (struct bounds){ 400 * S, 490 * S };
-	save();
+	state = restart(&session);
 	saved.unsure = (struct bounds){ 0 };
-	assert_int_equal(state_load(file, &state), 0);
-	fill(&session);
-	session.first_seen_ns = 600 * S;
 	assert_int_equal(session_set_channels(&session, &late, 1, 599 * S, 600 * S), 0);
 	assert_int_equal(session.channels[0].input.latest_ns, 50 * S + FACTS_AGE_SLACK_NS);
 	assert_true(state_restore(state, &session));
 	assert_int_equal(session.channels[0].opened.latest_ns, 490 * S);
 	assert_int_equal(session.channels[0].input.latest_ns, 490 * S);
 	assert_int_equal(session.channels[0].work.latest_ns, 490 * S);
-	session_deinit(&session);
-	state_free(state);
+	forget(&session, state);
 }
 
 /* It was there, with another child: what it was used for is not lost. */
@@ -128,40 +143,41 @@ static void a_channel_that_was_another_before_the_restart(void **context)
 		.kind = KIND_SHELL, .tty = 3, .pid = 79, .start_ticks = 1, .started_at_ns = 50 * S
 	};
 	struct session session;
-	struct state *state;
+	struct state *state = restart(&session);
 
 	(void)context;
-	save();
-	assert_int_equal(state_load(file, &state), 0);
-	fill(&session);
-	session.first_seen_ns = 600 * S;
 	assert_int_equal(session_set_channels(&session, &other, 1, 599 * S, 600 * S), 0);
 	assert_true(state_restore(state, &session));
 	assert_int_equal(session.channels[0].opened.latest_ns, 600 * S);
 	assert_int_equal(session.channels[0].input.latest_ns, 600 * S);
 	assert_int_equal(session.channels[0].work.latest_ns, 600 * S);
-	session_deinit(&session);
-	state_free(state);
+	forget(&session, state);
 }
 
 static void everything_comes_back(void **context)
 {
 	struct session session;
-	struct state *state;
+	struct state *state = restart(&session);
 
 	(void)context;
-	save();
-	assert_int_equal(state_load(file, &state), 0);
 	assert_int_equal(state_next_id(state), 42);
-	fill(&session);
-	session.first_seen_ns = 600 * S;
 	session.facts.uid = UINT32_MAX;
 	assert_int_equal(state_find_id(state, &session.facts.identity), 41);
+	assert_true(state_restore(state, &session));
+	assert_int_equal(session.facts.uid, 1003);
+	session_deinit(&session);
+	/* One that changed its user meanwhile is the same user's session. */
+	state_free(state);
+	assert_int_equal(state_load(file, &state), 0);
+	fill(&session);
+	session.first_seen_ns = 600 * S;
+	session.facts.uid = 0;
 	assert_true(state_restore(state, &session));
 	assert_int_equal(session.facts.uid, 1003);
 	assert_true(session.observed_at_ns == 500 * S);
 	assert_memory_equal(session.notes, saved.notes, sizeof(*saved.notes));
 	assert_true(session.realtime_offset_ns == 1700000000 * S);
+	assert_true(session.rekey_from_ns == 498 * S);
 	assert_memory_equal(&session.uses, &saved.uses, sizeof(saved.uses));
 	assert_memory_equal(&session.channels[0].input, &saved.channels[0].input,
 			    sizeof(struct bounds));
@@ -185,8 +201,7 @@ static void everything_comes_back(void **context)
 	/* Only once; and what is taken up has not ended. */
 	assert_false(state_restore(state, &session));
 	assert_null(state_record(state, 0));
-	session_deinit(&session);
-	state_free(state);
+	forget(&session, state);
 }
 
 /* What was not changed is not put back. */
@@ -197,28 +212,20 @@ static void no_keepalive_is_none(void **context)
 
 	(void)context;
 	saved.keepalive->changed = false;
-	save();
+	state = restart(&session);
 	saved.keepalive->changed = true;
-	assert_int_equal(state_load(file, &state), 0);
-	fill(&session);
-	session.first_seen_ns = 600 * S;
 	assert_true(state_restore(state, &session));
 	assert_null(session.keepalive);
-	session_deinit(&session);
-	state_free(state);
+	forget(&session, state);
 }
 
 /* Who knows it only in part would not put the kernel's keepalive back: all idle times begin now. */
 static void without_memory_nothing_is_taken_up(void **context)
 {
 	struct session session;
-	struct state *state;
+	struct state *state = restart(&session);
 
 	(void)context;
-	save();
-	assert_int_equal(state_load(file, &state), 0);
-	fill(&session);
-	session.first_seen_ns = 600 * S;
 	/* One more of the three each time. */
 	for (int i = 0; i < 3; i++) {
 		memory = i > 0;
@@ -230,8 +237,7 @@ static void without_memory_nothing_is_taken_up(void **context)
 	memory = -1;
 	assert_true(state_restore(state, &session));
 	assert_true(session.keepalive->changed);
-	session_deinit(&session);
-	state_free(state);
+	forget(&session, state);
 }
 
 static void a_record_outlives_the_daemon(void **context)
@@ -299,16 +305,12 @@ static void another_session_is_not_it(void **context)
 static void the_future_is_not_believed(void **context)
 {
 	struct session session;
-	struct state *state;
+	struct state *state = restart(&session);
 
 	(void)context;
-	save();
-	assert_int_equal(state_load(file, &state), 0);
-	fill(&session);
 	session.first_seen_ns = 499 * S;
 	assert_false(state_restore(state, &session));
-	session_deinit(&session);
-	state_free(state);
+	forget(&session, state);
 }
 
 static void write_text(const char *text)

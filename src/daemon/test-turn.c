@@ -76,7 +76,7 @@ static void look(size_t i)
 		entry->waits = true;
 		return;
 	}
-	brake_note_cut(brake, entry->session.facts.uid, now_ns);
+	brake_note_cut(brake, turn_of(entry), now_ns);
 	scene->ended_at_ns[i] = now_ns;
 	entry->waits = false;
 }
@@ -146,6 +146,29 @@ static void many_of_one_user_do_not_hold_up_others(void **state)
 	brake_deinit(&one.engine.brake);
 }
 
+/* A user has thousands of numbers below (subuid(5)), and a server of theirs sessions of each. */
+static void many_without_a_name_do_not_hold_up_others(void **state)
+{
+	struct scene one;
+
+	(void)state;
+	begin(&one, SESSIONS);
+	for (size_t i = 0; i < 55; i++) {
+		one.entries[i].session.facts.uid = 100000 + (uint32_t)i;
+		one.entries[i].nameless = true;
+	}
+	for (size_t i = 55; i < SESSIONS; i++)
+		one.ended_at_ns[i] = -1;
+	look_at_all(1030 * S);
+	assert_int_equal(ended(0, 55), MOST);
+	for (size_t i = 55; i < SESSIONS; i++)
+		one.ended_at_ns[i] = 0;
+	look_at_all(1090 * S);
+	assert_true(ended(55, 5) >= MOST / 2);
+	assert_braked();
+	brake_deinit(&one.engine.brake);
+}
+
 static void of_one_user_the_longest_held(void **state)
 {
 	struct scene one;
@@ -166,6 +189,10 @@ static void of_one_user_the_longest_held(void **state)
 	assert_true(turn_has_come(&one.entries[1]));
 	/* One that is only looked at waits for nobody. */
 	one.entries[2].waits = true;
+	assert_false(turn_has_come(&one.entries[1]));
+	one.entries[1].verdict.action = VERDICT_PARK;
+	assert_false(turn_has_come(&one.entries[1]));
+	one.entries[1].verdict.action = VERDICT_HANGUP_TERMINAL;
 	assert_false(turn_has_come(&one.entries[1]));
 	one.entries[1].verdict.action = VERDICT_WARN;
 	assert_true(turn_has_come(&one.entries[1]));
@@ -191,7 +218,12 @@ static void users_leave_half_to_root(void **state)
 	}
 	assert_false(turn_may_ask(&asked, 0, 160 * S - 1));
 	assert_true(turn_may_ask(&asked, 0, 160 * S));
-	assert_true(turn_may_ask(&asked, 1007, 160 * S));
+	/* What root has had of its half is none of theirs. */
+	for (uint32_t i = 0; i < 5; i++) {
+		assert_true(turn_may_ask(&asked, 1007, 160 * S));
+		brake_note_cut(&asked, i < 2 ? 0 : 1007, 160 * S);
+	}
+	assert_false(turn_may_ask(&asked, 1007, 160 * S));
 	brake_deinit(&asked);
 }
 
@@ -199,6 +231,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(many_of_one_user_do_not_hold_up_others),
+		cmocka_unit_test(many_without_a_name_do_not_hold_up_others),
 		cmocka_unit_test(of_one_user_the_longest_held),
 		cmocka_unit_test(users_leave_half_to_root),
 	};

@@ -3,7 +3,6 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/text.h"
 #include "config.h"
@@ -29,19 +28,15 @@ struct view_clock view_clock_now(void)
 				    .realtime_offset_ns = clock_realtime_offset_ns() };
 }
 
-void view_time(const struct view_clock *clock, int64_t at_ns, char ret_text[static VIEW_TIME_BYTES])
+void view_time(const struct view_clock *clock, int64_t at_ns,
+	       char ret_text[static CLOCK_TEXT_BYTES])
 {
-	const time_t at_s = (time_t)((at_ns + clock->realtime_offset_ns) / NS_PER_S);
-	struct tm parts;
-
-	if (!gmtime_r(&at_s, &parts) ||
-	    strftime(ret_text, VIEW_TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &parts) == 0)
-		(void)text_copy("unknown", ret_text, VIEW_TIME_BYTES);
+	clock_format_wall(at_ns + clock->realtime_offset_ns, ret_text);
 }
 
 json_t *view_time_new(const struct view_clock *clock, int64_t at_ns)
 {
-	char text[VIEW_TIME_BYTES];
+	char text[CLOCK_TEXT_BYTES];
 
 	view_time(clock, at_ns, text);
 	return json_string(text);

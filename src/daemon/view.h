@@ -11,9 +11,8 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "daemon/engine.h"
-
-#define VIEW_TIME_BYTES 32
 
 /* The moment that ages are counted from, and what turns monotonic time into time of day. */
 struct view_clock {
@@ -25,7 +24,7 @@ struct view_clock view_clock_now(void);
 
 /* "2026-11-22T10:11:12Z" of a monotonic time. */
 void view_time(const struct view_clock *clock, int64_t at_ns,
-	       char ret_text[static VIEW_TIME_BYTES]);
+	       char ret_text[static CLOCK_TEXT_BYTES]);
 json_t *view_time_new(const struct view_clock *clock, int64_t at_ns);
 
 /* Seconds, to the millisecond; TIME_NEVER is null. */

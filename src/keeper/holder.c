@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/duration.h"
 #include "base/log.h"
 #include "keeper/clock.h"
@@ -30,14 +31,9 @@ enum {
 	USUAL_COLUMNS = 80,
 };
 
-static struct timeval milliseconds(unsigned ms)
-{
-	return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000 };
-}
-
 static void after(struct event *timer, unsigned ms)
 {
-	const struct timeval span = milliseconds(ms);
+	const struct timeval span = clock_span(ms * NS_PER_MS);
 
 	(void)event_add(timer, &span);
 }

@@ -5,7 +5,8 @@
 
 /*
  * The sequences, "" for none.  `full_screen`: it is known to use the whole screen; `raw`: it reads
- * keys as they come; `pager_stays`: it would be a pager that does not use the alternate screen.  What would harm where the guess is wrong (an editor's mouse) is left out.
+ * keys as they come; `pager_stays`: it would be a pager that does not use the alternate screen.  What
+ * would harm where the guess is wrong (an editor's mouse) is left out.
  */
 const char *programs_modes(const char *name, bool full_screen, bool raw, bool pager_stays);
 

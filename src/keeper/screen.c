@@ -8,7 +8,8 @@
 #include "keeper/paint.h"
 #include "keeper/utf8.h"
 
-void screen_limit(int *rows, int *columns)
+/* The size nearest to this one that a screen may have. */
+static void limit_size(int *rows, int *columns)
 {
 	/* libvterm puts a wide character into a single column beyond its end. */
 	*rows = *rows < 2 ? 2 : *rows > SCREEN_ROWS_MOST ? SCREEN_ROWS_MOST : *rows;
@@ -472,7 +473,7 @@ int screen_init(struct screen *screen, int rows, int columns, size_t scrollback_
 	int r;
 
 	memset(screen, 0, sizeof(*screen));
-	screen_limit(&rows, &columns);
+	limit_size(&rows, &columns);
 	history_init(&screen->history, scrollback_bytes);
 	r = modes_init(&screen->modes);
 	if (r == 0)
@@ -555,7 +556,7 @@ int screen_resize(struct screen *screen, int rows, int columns)
 	size_t n_lines = (size_t)rows;
 	int r;
 
-	screen_limit(&rows, &columns);
+	limit_size(&rows, &columns);
 	if (rows == old.main.n_rows && columns == old.main.n_columns)
 		return 0;
 	n_lines = (size_t)rows < old.history.n_lines ? (size_t)rows : old.history.n_lines;

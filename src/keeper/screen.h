@@ -46,9 +46,6 @@ struct screen {
 /* What a screen may be at most, whatever the size of the terminal. */
 enum { SCREEN_ROWS_MOST = 500, SCREEN_COLUMNS_MOST = 1000, SCREEN_CELLS_MOST = 100000 };
 
-/* The size nearest to this one that a screen may have. */
-void screen_limit(int *rows, int *columns);
-
 /* `answer` (may be NULL) takes what libvterm says to the program while `answers` is set. -ENOMEM. */
 int screen_init(struct screen *screen, int rows, int columns, size_t scrollback_bytes);
 void screen_deinit(struct screen *screen);

@@ -5,7 +5,6 @@
 #include "keeper/server.h"
 
 struct evconnlistener;
-struct event_base;
 
 TAILQ_HEAD(server_clients, client);
 

@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/duration.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "config.h"
@@ -19,7 +21,7 @@
 #include "keeper/holder.h"
 #include "keeper/server-private.h"
 
-enum { CLIENTS_MOST = 16, BACKLOG = 16, NAME_BYTES = 128, NS_PER_S = 1000000000 };
+enum { CLIENTS_MOST = 16, BACKLOG = 16, NAME_BYTES = 128 };
 
 static const char interface[] = "io.sshidle.keeper";
 
@@ -65,25 +67,25 @@ void server_forget(struct server *server, struct client *client)
 		holder_finish(server->holder);
 }
 
-bool server_attached(const struct server *server)
+static bool is_attached(const struct server *server)
 {
 	return server->attached && !server->attached->closing;
 }
 
 bool server_answers(const struct server *server)
 {
-	return server_attached(server) && !server->attached->behind;
+	return is_attached(server) && !server->attached->behind;
 }
 
 void server_output(struct server *server, const char *bytes, size_t n)
 {
-	if (server_attached(server))
+	if (is_attached(server))
 		client_output(server->attached, bytes, n);
 }
 
 void server_shown(struct server *server)
 {
-	if (server_attached(server))
+	if (is_attached(server))
 		client_shown(server->attached);
 }
 
@@ -113,7 +115,7 @@ static void rename_ended(struct server *server)
 bool server_end(struct server *server)
 {
 	rename_ended(server);
-	if (!server_attached(server))
+	if (!is_attached(server))
 		return false;
 	client_end(server->attached);
 	return true;
@@ -122,7 +124,7 @@ bool server_end(struct server *server)
 bool server_detach(struct server *server, const char *reason)
 {
 	server->finishing = true;
-	if (server_attached(server))
+	if (is_attached(server))
 		client_let_go(server->attached, FRAME_DETACHED, reason, strlen(reason));
 	return says_something(server);
 }
@@ -162,7 +164,7 @@ static void take_info(struct client *client, const json_t *parameters)
 
 	(void)parameters;
 	holder_settle(holder);
-	clock_format_utc(start->created_ns, since);
+	clock_format_wall(start->created_ns, since);
 	(void)snprintf(tty, sizeof(tty), "pts/%u", start->pty);
 	(void)terminal_program(&holder->terminal, program);
 	client_send(client,
@@ -174,9 +176,9 @@ static void take_info(struct client *client, const json_t *parameters)
 				      foreign(program), "title", foreign(holder->screen.title),
 				      "rows", (int)holder->terminal.size.ws_row, "cols",
 				      (int)holder->terminal.size.ws_col, "expires_in_s",
-				      expires_in(holder), "attached",
-				      server_attached(client->server), "ended", holder->ended,
-				      "bytes_kept", (json_int_t)holder->screen.history.n_bytes),
+				      expires_in(holder), "attached", is_attached(client->server),
+				      "ended", holder->ended, "bytes_kept",
+				      (json_int_t)holder->screen.history.n_bytes),
 			    false));
 }
 

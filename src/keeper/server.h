@@ -8,8 +8,8 @@
 struct holder;
 struct server;
 
-/* RUNTIME/parked/UID/ID.sock; ID.ended when the shell has ended, which ParkMax does not count. Nobody is let in before server_open(). A socket that a keeper left
- * behind is replaced; one that is in use is -EADDRINUSE. */
+/* RUNTIME/parked/UID/ID.sock; ID.ended when the shell has ended, which ParkMax does not count. Nobody is let in before
+ * server_open(). A socket that a keeper left behind is replaced; one that is in use is -EADDRINUSE. */
 int server_new(struct holder *holder, struct server **ret_server);
 void server_free(struct server *server); /* and the socket's name */
 
@@ -26,7 +26,6 @@ void server_input_taken(struct server *server);
 
 /* Whether questions of the program reach a terminal that answers. */
 bool server_answers(const struct server *server);
-bool server_attached(const struct server *server);
 
 /* Tells the client, if there is one, how the shell has ended, and lets it go. Returns whether there is one:
  * holder_finish() follows when it knows, holder_attached() when it goes without. */

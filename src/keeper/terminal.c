@@ -251,7 +251,8 @@ void terminal_nudge(struct terminal *terminal)
 	(void)event_add(terminal->nudge, &nudge_time);
 }
 
-int terminal_group(const struct terminal *terminal)
+/* The foreground process group; 0: not known. */
+static int group_of(const struct terminal *terminal)
 {
 	pid_t group = 0;
 
@@ -262,7 +263,7 @@ int terminal_group(const struct terminal *terminal)
 
 int terminal_program(const struct terminal *terminal, char ret_name[static GROUP_NAME_BYTES])
 {
-	return group_name(terminal_group(terminal), ret_name);
+	return group_name(group_of(terminal), ret_name);
 }
 
 bool terminal_is_raw(const struct terminal *terminal)

@@ -61,14 +61,12 @@ size_t terminal_waiting(const struct terminal *terminal);
 void terminal_set_size(struct terminal *terminal, const struct winsize *size);
 
 /* Has the program in front draw itself anew: one row less, and the size as it was 0.2 s later, or when
- * something has been printed, at most 2 s later. The same size again moves no program (measured), and programs need the time to see the first. */
+ * something has been printed, at most 2 s later. The same size again moves no program (measured), and programs
+ * need the time to see the first. */
 void terminal_nudge(struct terminal *terminal);
 
 /* The program in the foreground, by group_name(), which is what it returns. */
 int terminal_program(const struct terminal *terminal, char ret_name[static GROUP_NAME_BYTES]);
-
-/* The foreground process group; 0: not known. */
-int terminal_group(const struct terminal *terminal);
 
 /* Whether the program reads keys as they come (no ICANON): an editor, or a shell's prompt. */
 bool terminal_is_raw(const struct terminal *terminal);

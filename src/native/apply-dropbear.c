@@ -26,7 +26,7 @@ static bool script_reads(const char *unit)
 	struct change script = { .old_text = NULL };
 	bool reads;
 
-	(void)snprintf(script.path, sizeof(script.path), "/etc/init.d/%s", unit);
+	(void)snprintf(script.path, sizeof(script.path), MANAGER_SCRIPT, unit);
 	reads = change_read(&script) == 0 && script.old_text &&
 		strstr(script.old_text, DEFAULT_FILE) && strstr(script.old_text, VARIABLE);
 	change_deinit(&script);

@@ -341,7 +341,7 @@ static bool is_listener(int32_t pid, const struct settings_server *server,
 	if (server->server == SERVER_OPENSSH)
 		return !server_arguments_sshd_flag(arguments, 'i') &&
 		       server_is_executable(strrchr(server->executable, '/') + 1, "sshd");
-	if (server_arguments_dropbear_inetd(arguments) || process_stat(pid, &stat) < 0)
+	if (server_arguments_dropbear_inetd(arguments) || procstat_read(pid, &stat) < 0)
 		return false;
 	return executable_of(stat.parent, parent, sizeof(parent)) < 0 ||
 	       !text_equal(parent, server->executable);

@@ -7,10 +7,9 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "native/file.h"
+#include "native/manager.h"
 #include "native/program.h"
 #include "text/logind-settings.h"
-
-#define SYSTEMCTL "/usr/bin/systemctl"
 
 enum { RUN_MS = 10000, STOP_IDLE_SESSION_SINCE = 252, DROP_INS_MAX = 64, NAME_BYTES = 128 };
 
@@ -92,7 +91,7 @@ static int take_drop_ins(struct settings_logind *logind)
 
 static bool is_before_stop_idle_session(void)
 {
-	const char *const argv[] = { SYSTEMCTL, "--version", NULL };
+	const char *const argv[] = { MANAGER_SYSTEMCTL, "--version", NULL };
 	struct program_output output;
 	uint32_t version;
 	bool before;

@@ -14,8 +14,6 @@
 #include "observe/process.h"
 #include "text/procd.h"
 
-#define SYSTEMCTL "/usr/bin/systemctl"
-
 /* An init script may wait for its server. */
 enum { ACT_MS = 60000 };
 
@@ -100,7 +98,8 @@ int manager_do(const struct settings_server *server, enum manager_act act, char 
 	case MANAGER_INETD:
 		return 0;
 	case MANAGER_SYSTEMD: {
-		const char *const argv[] = { SYSTEMCTL, word_of(act), "--", server->unit, NULL };
+		const char *const argv[] = { MANAGER_SYSTEMCTL, word_of(act), "--", server->unit,
+					     NULL };
 
 		if (act == MANAGER_RELOAD && !says(server->unit, "CanReload", "yes"))
 			break;
@@ -111,7 +110,7 @@ int manager_do(const struct settings_server *server, enum manager_act act, char 
 	case MANAGER_SYSV: {
 		const char *const argv[] = { script, word_of(act), NULL };
 
-		(void)snprintf(script, sizeof(script), "/etc/init.d/%s", server->unit);
+		(void)snprintf(script, sizeof(script), MANAGER_SCRIPT, server->unit);
 		return run(argv, ret_complaint, size);
 	}
 	}
@@ -126,7 +125,7 @@ bool manager_has_left(const struct settings_server *server,
 	struct program_output output;
 	bool has_left;
 
-	(void)snprintf(script, sizeof(script), "/etc/init.d/%s", server->unit);
+	(void)snprintf(script, sizeof(script), MANAGER_SCRIPT, server->unit);
 	if (server->manager != MANAGER_PROCD || server->server == SERVER_OPENSSH ||
 	    program_run(argv, ACT_MS, &output) < 0)
 		return false;
@@ -143,7 +142,7 @@ static bool stops_sessions(const char *unit)
 	char path[128], *line, *rest;
 	size_t size;
 
-	(void)snprintf(path, sizeof(path), "/etc/init.d/%s", unit);
+	(void)snprintf(path, sizeof(path), MANAGER_SCRIPT, unit);
 	if (file_read(path, &text, &size) < 0)
 		return true;
 	rest = text;

@@ -15,8 +15,6 @@
 #include "observe/process.h"
 #include "server/server.h"
 
-#define SYSTEMCTL "/usr/bin/systemctl"
-
 enum { ASK_MS = 10000 };
 
 const char *manager_name(enum settings_manager manager)
@@ -45,10 +43,15 @@ static bool exists(const char *path)
 	return access(path, F_OK) == 0;
 }
 
+bool manager_is_systemd(void)
+{
+	return exists("/run/systemd/system");
+}
+
 void manager_property(const char *unit, const char *name, char *ret_value, size_t size)
 {
-	const char *const argv[] = { SYSTEMCTL, "show", "--property", name,
-				     "--value", "--",	unit,	      NULL };
+	const char *const argv[] = { MANAGER_SYSTEMCTL, "show", "--property", name,
+				     "--value",		"--",	unit,	      NULL };
 	struct program_output output;
 
 	*ret_value = '\0';
@@ -135,7 +138,7 @@ static bool is_child_of_procd(const struct settings_server *server)
 	char name[PROCESS_EXECUTABLE_BYTES];
 	struct procstat stat;
 
-	return process_stat(server->pid, &stat) == 0 &&
+	return procstat_read(server->pid, &stat) == 0 &&
 	       process_executable(stat.parent, name) == 0 && text_equal(name, "procd");
 }
 
@@ -144,7 +147,7 @@ static void find_script(struct settings_server *server)
 	for (size_t i = 0; i < sizeof(scripts) / sizeof(*scripts); i++) {
 		char path[64];
 
-		(void)snprintf(path, sizeof(path), "/etc/init.d/%s", scripts[i].script);
+		(void)snprintf(path, sizeof(path), MANAGER_SCRIPT, scripts[i].script);
 		if (scripts[i].server != server->server || access(path, X_OK) < 0)
 			continue;
 		if (is_in_pid_file(scripts[i].pid_file, server->pid) || is_child_of_procd(server)) {
@@ -157,7 +160,7 @@ static void find_script(struct settings_server *server)
 
 void manager_find(struct settings_server *server)
 {
-	if (exists("/run/systemd/system")) {
+	if (manager_is_systemd()) {
 		if (unit_of(server->pid, server->unit, sizeof(server->unit)) &&
 		    is_main_process(server->unit, server->pid))
 			server->manager = MANAGER_SYSTEMD;
@@ -299,7 +302,7 @@ int manager_find_sockets(struct settings_host *host)
 	if (r < 0)
 		return r;
 	find_inetd(host);
-	if (exists("/run/systemd/system"))
+	if (manager_is_systemd())
 		find_socket_units(host);
 	return 0;
 }

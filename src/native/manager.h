@@ -6,6 +6,14 @@
 #include "core/settings.h"
 #include "text/server-arguments.h"
 
+#define MANAGER_SYSTEMCTL "/usr/bin/systemctl"
+
+/* Where init scripts are, by name. */
+#define MANAGER_SCRIPT "/etc/init.d/%s"
+
+/* Whether systemd runs this host: the test of sd_booted(3). */
+bool manager_is_systemd(void);
+
 /* "systemd", "OpenRC" ...; for MANAGER_NONE "nothing that is known". */
 const char *manager_name(enum settings_manager manager);
 

@@ -42,7 +42,8 @@ void openssh_command_init(struct openssh_command *command, const struct settings
 	}
 }
 
-void openssh_config_file(const struct settings_server *server, char *ret_path, size_t size)
+/* The main configuration file of a server. */
+static void find_config_file(const struct settings_server *server, char *ret_path, size_t size)
 {
 	/* Where distributions put it; /usr/etc where /etc has only what differs; built by hand. */
 	static const char *const files[] = { "/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config",
@@ -159,7 +160,7 @@ void openssh_read(struct settings_server *server, const struct native_query *que
 	(void)sshd_settings_parse("", 0, &server->openssh);
 	if (server->is_foreign)
 		return;
-	openssh_config_file(server, server->openssh.source, sizeof(server->openssh.source));
+	find_config_file(server, server->openssh.source, sizeof(server->openssh.source));
 	read_main_file(&server->openssh);
 	read_version(server);
 	if (query && query->local_port)

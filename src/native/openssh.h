@@ -18,9 +18,6 @@ struct openssh_command {
 void openssh_command_init(struct openssh_command *command, const struct settings_server *server);
 void openssh_command_add(struct openssh_command *command, const char *word);
 
-/* The main configuration file of a server. */
-void openssh_config_file(const struct settings_server *server, char *ret_path, size_t size);
-
 /* Runs `sshd -T` and fills server->openssh. NULL `query`: no user and no client, and without a
  * port in it the first that it listens on. What is wrong goes into
  * server->trouble. */

@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 
 #include "base/cleanup.h"
-#include "base/text.h"
 #include "native/launch.h"
 
 /* Nothing of the caller's: no locale, no LD_ variables, no agents. */

@@ -1,17 +1,18 @@
 #include "observe/channels.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/text.h"
 #include "observe/children.h"
 #include "observe/sockets.h"
 #include "observe/terminal.h"
 
-/* Where sshd makes displays for forwarded X11: X11DisplayOffset is 10, and more than these are
- * rare. */
+/* Where sshd makes displays for forwarded X11, on all addresses with X11UseLocalhost no: X11DisplayOffset is 10, and
+ * more than these are rare. */
 #define X11_PORT_FIRST 6010
 #define X11_PORT_LAST  6099
 
@@ -20,6 +21,7 @@ struct listing {
 	struct channels channels;
 	struct process_descriptors descriptors;
 	struct sockets sockets;
+	int32_t leaders[FACTS_CHANNELS_MAX]; /* of the terminals' sessions; 0: none, or not told */
 	bool has_forward;
 	bool has_x11;
 };
@@ -77,18 +79,34 @@ static struct watch_channel *find_terminal(struct listing *listing, int32_t tty)
 	return NULL;
 }
 
-/* The number of the terminal whose master is such a descriptor. */
-static int read_terminal(const struct listing *listing, int fd, int32_t *ret_tty)
+/* The terminal of a child. Its number alone may be that of another devpts, as anybody can mount one. */
+static struct watch_channel *find_terminal_of(struct listing *listing, const struct procstat *child)
+{
+	struct watch_channel *row = find_terminal(listing, child->tty);
+	const int32_t leader = row ? listing->leaders[row - listing->channels.rows] : 0;
+
+	return leader == 0 || leader == child->pid ? row : NULL;
+}
+
+/* The number of the terminal whose master is such a descriptor, and who leads its session. */
+static int read_terminal(const struct listing *listing, int fd, int32_t *ret_tty,
+			 int32_t *ret_leader)
 {
 	auto_close int master = -1;
 	int r;
+
+	*ret_leader = 0;
 
 	if (listing->sockets.refused) {
 		r = process_descriptor_tty(listing->query->pid, fd, ret_tty);
 		return r == -EINVAL ? -ENOTTY : r;
 	}
 	r = process_borrow(listing->query->pidfd, fd, &master);
-	return r < 0 ? r : terminal_number(master, ret_tty);
+	if (r == 0)
+		r = terminal_number(master, ret_tty);
+	if (r == 0)
+		*ret_leader = terminal_leader(master);
+	return r;
 }
 
 /* A server holds up to three copies of one master: one channel for each number. */
@@ -96,19 +114,22 @@ static int list_terminals(struct listing *listing)
 {
 	for (size_t i = 0; i < listing->descriptors.n; i++) {
 		const struct process_descriptor *descriptor = &listing->descriptors.rows[i];
-		int32_t tty = -1;
+		struct watch_channel *row;
+		int32_t tty = -1, leader;
 		int r;
 
 		if (descriptor->target != TARGET_MASTER)
 			continue;
-		r = read_terminal(listing, descriptor->fd, &tty);
+		r = read_terminal(listing, descriptor->fd, &tty, &leader);
 		/* Closed meanwhile, or a file that only has such a name. */
 		if (r == -EBADF || r == -ENOENT || r == -ENOTTY ||
 		    (r == 0 && find_terminal(listing, tty)))
 			continue;
 		if (r < 0)
 			return r;
-		(void)add_channel(listing, KIND_SHELL, tty, descriptor->fd);
+		row = add_channel(listing, KIND_SHELL, tty, descriptor->fd);
+		if (row)
+			listing->leaders[row - listing->channels.rows] = leader;
 	}
 	return 0;
 }
@@ -169,7 +190,7 @@ static void list_command(struct listing *listing, const struct procstat *stat, c
 static void list_foreign_child(struct listing *listing, const struct procstat *stat,
 			       const char *name)
 {
-	struct watch_channel *row = find_terminal(listing, stat->tty);
+	struct watch_channel *row = find_terminal_of(listing, stat);
 	struct procstat_status status;
 
 	if (listing->channels.child_uid == UINT32_MAX && process_status(stat->pid, &status) == 0)
@@ -197,7 +218,7 @@ static bool has_children(const struct procstat *stat)
  */
 static void list_own_child(struct listing *listing, const struct procstat *stat, bool young)
 {
-	struct watch_channel *row = find_terminal(listing, stat->tty);
+	struct watch_channel *row = find_terminal_of(listing, stat);
 
 	if (young || has_children(stat))
 		listing->channels.complete = false;
@@ -213,11 +234,11 @@ static int list_child(struct listing *listing, int32_t pid)
 	struct procstat stat;
 	enum server_id id;
 	bool young;
-	int r = process_stat(pid, &stat);
+	int r = procstat_read(pid, &stat);
 
 	/* A child that has just gone is seen at the next look: the list of children is another one
 	 * then. */
-	if (r == -ESRCH || (r == 0 && (stat.state == 'Z' || stat.state == 'X')))
+	if (r == -ESRCH || (r == 0 && procstat_has_ended(&stat)))
 		return 0;
 	if (r == 0)
 		r = process_executable(pid, name);
@@ -264,7 +285,7 @@ static void list_tcp(struct listing *listing, const struct sockets_row *row)
 	} else if (facts->connected) {
 		listing->has_forward = true;
 		listing->channels.forwards[listing->channels.n_forwards++] = row->fd;
-	} else if (facts->listening && facts->loopback && facts->local_port >= X11_PORT_FIRST &&
+	} else if (facts->listening && facts->local_port >= X11_PORT_FIRST &&
 		   facts->local_port <= X11_PORT_LAST) {
 		listing->has_x11 = true;
 	} else if (facts->listening) {
@@ -299,6 +320,56 @@ static void list_sockets(struct listing *listing)
 		else
 			list_unix(listing, &row->facts);
 	}
+}
+
+static bool is_held_twice(const struct listing *listing, const struct process_descriptor *pipe)
+{
+	for (size_t i = 0; i < listing->descriptors.n; i++) {
+		const struct process_descriptor *other = &listing->descriptors.rows[i];
+
+		if (other != pipe && other->target == TARGET_PIPE && other->inode == pipe->inode)
+			return true;
+	}
+	return false;
+}
+
+/* A pipe that the server only reads, and that it was not started with. */
+static bool is_output(struct listing *listing, const struct process_descriptor *row)
+{
+	uint32_t flags;
+	int r;
+
+	if (row->target != TARGET_PIPE || row->fd <= STDERR_FILENO || is_held_twice(listing, row))
+		return false;
+	r = process_descriptor_flags(listing->query->pid, row->fd, &flags);
+	if (r < 0 && r != -ENOENT && r != -ESRCH)
+		listing->channels.complete = false;
+	return r == 0 && (flags & O_ACCMODE) == O_RDONLY;
+}
+
+static size_t count_outputs(struct listing *listing)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < listing->descriptors.n; i++)
+		n += is_output(listing, &listing->descriptors.rows[i]);
+	return n;
+}
+
+/*
+ * What a command has left in the background ("job & exit") and its output: the client waits for the end of that.  A
+ * command that is there has two pipes at most, for output and errors.
+ */
+static void list_left_command(struct listing *listing)
+{
+	size_t n_commands = 0;
+
+	if (!listing->query->server->waits_for_output)
+		return;
+	for (size_t i = 0; i < listing->channels.n; i++)
+		n_commands += listing->channels.rows[i].facts.tty < 0;
+	if (count_outputs(listing) > 2 * n_commands)
+		(void)add_channel(listing, KIND_EXEC, -1, -1);
 }
 
 /*
@@ -355,6 +426,7 @@ static int listing_read(struct listing *listing)
 		r = list_child(listing, query->children->pids[i]);
 	if (r < 0)
 		return r;
+	list_left_command(listing);
 	list_sockets(listing);
 	list_forward(listing);
 	return shrink(channels);

@@ -88,7 +88,7 @@ static int push_children(int fd, struct process_list *list)
 		int r;
 
 		if (n < 0)
-			return errno == ENOENT ? -ESRCH : -errno;
+			return pids_error(errno);
 		if (n == 0)
 			return 0;
 		r = push_pids(list, text, kept + (size_t)n, &used);
@@ -108,7 +108,7 @@ static int read_thread(int32_t pid, int32_t thread, struct process_list *list)
 		       thread);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
+		return pids_error(errno);
 	return push_children(fd, list);
 }
 
@@ -119,7 +119,7 @@ static int next_thread(DIR *directory, int32_t *ret_thread)
 
 	if (r > 0)
 		*ret_thread = (int32_t)strtol(entry->d_name, NULL, 10);
-	return r == -ENOENT ? -ESRCH : r;
+	return r < 0 ? pids_error(-r) : r;
 }
 
 static int read_threads(int32_t pid, struct process_list *list)
@@ -132,7 +132,7 @@ static int read_threads(int32_t pid, struct process_list *list)
 	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/task", pid);
 	directory = opendir(path);
 	if (!directory)
-		return errno == ENOENT ? -ESRCH : -errno;
+		return pids_error(errno);
 	while ((r = next_thread(directory, &thread)) > 0) {
 		if (thread > 0)
 			r = read_thread(pid, thread, list);
@@ -157,7 +157,7 @@ static struct row row_of(const struct procstat *stat)
 		.start_ticks = stat->start_ticks,
 		.pid = stat->pid,
 		.parent = stat->parent,
-		.zombie = stat->state == 'Z' || stat->state == 'X',
+		.zombie = procstat_has_ended(stat),
 	};
 }
 
@@ -179,7 +179,7 @@ static int table_add(const struct procstat *stat)
 static int look_at(void *context, int32_t pid)
 {
 	struct procstat stat;
-	int r = process_stat(pid, &stat);
+	int r = procstat_read(pid, &stat);
 
 	(void)context;
 	/* Who cannot be read may be the child that is looked for. */
@@ -230,7 +230,7 @@ static int see_to_table(int32_t pid)
 {
 	struct procstat stat;
 	struct row before, after;
-	int r = process_stat(pid, &stat);
+	int r = procstat_read(pid, &stat);
 
 	if (r < 0)
 		return r;
@@ -239,7 +239,7 @@ static int see_to_table(int32_t pid)
 		return 0;
 	r = walk();
 	if (r == 0)
-		r = process_stat(pid, &stat);
+		r = procstat_read(pid, &stat);
 	if (r < 0)
 		return r;
 	after = row_of(&stat);

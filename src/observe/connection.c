@@ -40,6 +40,7 @@ struct family {
 	bool child_is_holder;
 	bool other_child;
 	bool all_known;
+	bool nested; /* holders are in a pid namespace below ours */
 };
 
 static void member_deinit(struct member *member)
@@ -58,8 +59,8 @@ static int member_read(int32_t pid, enum server_id server, struct member *ret_me
 	if (r == 0 && (server_by_executable(member.executable, &id) < 0 || id != server))
 		r = -ENOENT;
 	if (r == 0)
-		r = process_stat(pid, &member.stat);
-	if (r == 0 && (member.stat.state == 'Z' || member.stat.state == 'X'))
+		r = procstat_read(pid, &member.stat);
+	if (r == 0 && procstat_has_ended(&member.stat))
 		r = -ENOENT;
 	if (r == 0)
 		r = process_descriptors(pid, &member.descriptors);
@@ -172,7 +173,7 @@ static void take_other_child(struct family *family, int32_t pid)
 	struct procstat_status status;
 	struct procstat stat;
 
-	if (process_stat(pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X')
+	if (procstat_read(pid, &stat) < 0 || procstat_has_ended(&stat))
 		return;
 	if (process_status(pid, &status) < 0)
 		return;
@@ -283,21 +284,24 @@ static bool has_pipe_to(const struct member *holder, const struct member *listen
 	return false;
 }
 
-static void describe_holder(const struct member *member, struct server_holder *holder)
+/* Returns whether it is in a pid namespace below ours. */
+static bool describe_holder(const struct member *member, struct server_holder *holder)
 {
 	struct procstat_status status;
 
 	if (process_status(member->stat.pid, &status) < 0)
-		return;
+		return false;
 	*holder = (struct server_holder){
 		.age_ns = process_age_ns(member->stat.start_ticks),
 		.uid = status.uid,
 		.seccomp = status.seccomp,
+		.n_filters = status.n_filters,
 		.caught = status.caught,
 		.no_new_privs = status.no_new_privs,
 		.known = true,
 	};
 	(void)text_copy(member->executable, holder->executable, sizeof(holder->executable));
+	return status.nested;
 }
 
 static bool listens(const struct family *family)
@@ -319,11 +323,13 @@ static bool is_authenticated(struct family *family, uint32_t *ret_ledger_uid)
 	    process_descriptor_flags(family->query->pid, family->own->fd, &flags) < 0)
 		return false;
 	for (size_t i = 0; i < family->n_holders; i++) {
-		describe_holder(&family->holders[i], &holders[i]);
+		family->nested =
+			describe_holder(&family->holders[i], &holders[i]) || family->nested;
 		if (has_pipe_to(&family->holders[i], &family->listener))
 			shape.pipe_to_listener = true;
 	}
-	shape.privsep_uid = family->query->privsep_uid;
+	/* In a container the user with that number may be anybody. */
+	shape.privsep_uid = family->nested ? UINT32_MAX : family->query->privsep_uid;
 	shape.parent_is_holder = family->parent_is_holder;
 	shape.socket_blocking = !(flags & O_NONBLOCK);
 	shape.per_connection = family->listener.stat.pid == 0;
@@ -361,6 +367,7 @@ static void fill_facts(const struct family *family, uint32_t ledger_uid,
 
 	facts->started_at_ns = started_at_ns(family->holders[0].stat.start_ticks);
 	facts->server = family->query->server;
+	facts->container = family->nested;
 	facts->uid = server_get(family->query->server)->user(ledger_uid, family->child_uid);
 	facts->peer_port = socket->peer_port;
 	facts->local_port = socket->local_port;

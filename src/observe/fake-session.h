@@ -17,8 +17,8 @@ struct fake_session {
 enum fake_forward { FORWARD_NONE, FORWARD_TCP, FORWARD_UNIX };
 
 /*
- * Starts one, which holds such a forwarded connection too, and watches it; the watch is the caller's.  Skips the test where nothing can be borrowed: a sandbox, valgrind 3.19, or qemu-user 7.2, which has no
- * SO_COOKIE.
+ * Starts one, which holds such a forwarded connection too, and watches it; the watch is the caller's.  Skips the test
+ * where nothing can be borrowed: a sandbox, valgrind 3.19, or qemu-user 7.2, which has no SO_COOKIE.
  */
 struct watch *fake_session_start(struct fake_session *session, enum fake_forward forward);
 

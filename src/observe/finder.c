@@ -1,6 +1,6 @@
 /*
  * Most processes of a host are none of ours, so the finder asks each only once: when its pid is handed
- * out.  /proc/loadavg tells the last one; what lies between it and that of the look before is the window.  Thread
+ * out.  The kernel tells the last one; what lies between it and that of the look before is the window.  Thread
  * ids and pids that are gone already are among them, and cost a system call each.
  *
  * Three things would be missed that way, and each has its own remedy:
@@ -14,7 +14,6 @@
 #include "observe/finder.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,12 +35,14 @@
 /* A server's process that holds no connection after this time is a listener or a helper. */
 #define SETTLED_NS (5 * NS_PER_S)
 
-enum trouble { TROUBLE_EXECUTABLE, TROUBLE_BORROW, TROUBLE_AMBIGUOUS, TROUBLE_N };
+enum trouble { TROUBLE_EXECUTABLE, TROUBLE_CALL, TROUBLE_BORROW, TROUBLE_AMBIGUOUS, TROUBLE_N };
 
 static const char *const troubles[TROUBLE_N] = {
 	[TROUBLE_EXECUTABLE] =
 		"the executables of other users' processes cannot be read (CAP_SYS_PTRACE is "
 		"missing): their sessions are not seen",
+	[TROUBLE_CALL] =
+		"pidfd_open(2) is refused, as by the filter of a container: sessions are not seen",
 	[TROUBLE_BORROW] =
 		"sockets cannot be borrowed (pidfd_getfd is refused, as by Yama's scope 3) and are looked at "
 		"through INET_DIAG: nobody is warned or pinged, nothing is parked, one terminal of several "
@@ -73,6 +74,7 @@ struct finder {
 	uint32_t troubles_seen, troubles_said;
 	bool walked_once;
 	bool under_way; /* a look that did not fit into one call */
+	bool no_window; /* the last pid is not told: each look is a walk */
 };
 
 /* A slice is of our own CPU time: on a busy host a slice of the wall's would be over before it began. */
@@ -130,18 +132,17 @@ const char *finder_trouble(struct finder *finder)
 	return NULL;
 }
 
-int finder_new(finder_found_fn *found, void *context, struct finder **ret_finder)
+int finder_new(uint32_t privsep_uid, finder_found_fn *found, void *context,
+	       struct finder **ret_finder)
 {
 	struct finder *finder = calloc(1, sizeof(*finder));
-	const struct passwd *privsep;
 
 	if (!finder)
 		return -ENOMEM;
 	finder->walk.fd = -1;
 	finder->found = found;
 	finder->context = context;
-	privsep = getpwnam("sshd");
-	finder->privsep_uid = privsep ? privsep->pw_uid : UINT32_MAX;
+	finder->privsep_uid = privsep_uid;
 	*ret_finder = finder;
 	return 0;
 }
@@ -222,6 +223,9 @@ static void examine(struct finder *finder, int32_t pid, enum server_id server)
 
 	if (r == 0 && connection.refused)
 		note_trouble(finder, TROUBLE_BORROW);
+	/* What cannot be read in /proc is -EACCES. */
+	if (r == -ENOSYS || r == -EPERM)
+		note_trouble(finder, TROUBLE_CALL);
 	if (r == -ESRCH)
 		roster_remove(&finder->roster, pid);
 	else if (r == 0)
@@ -232,7 +236,7 @@ static void examine(struct finder *finder, int32_t pid, enum server_id server)
 static bool is_same_process(const struct roster_row *row)
 {
 	struct procstat stat;
-	const int r = process_stat(row->pid, &stat);
+	const int r = procstat_read(row->pid, &stat);
 
 	return r < 0 ? r != -ESRCH : stat.start_ticks == row->start_ticks;
 }
@@ -314,8 +318,9 @@ static int ask_window(struct finder *finder)
 	int32_t newest;
 	int r = process_last_pid(&newest);
 
+	finder->no_window = r < 0;
 	if (r < 0)
-		return r;
+		return 0;
 	/* At the start the walk sees all that are older. */
 	if (finder->last_pid == 0)
 		finder->last_pid = newest;
@@ -400,13 +405,23 @@ static void walk_leave(struct finder *finder)
 	pid_set_clear(&finder->walking);
 }
 
+/* Who cannot be asked now is asked again soon; so is who is new, where walks are all there is. */
+static void ask_in_walk(struct finder *finder, int32_t pid)
+{
+	const int r = ask(finder, pid);
+
+	if (r < 0 || (r > 0 && finder->no_window && finder->walked_once))
+		(void)process_list_push(&finder->young[0], pid);
+}
+
 /* 1: the time is over. */
 static int walk(struct finder *finder, int64_t now_ns)
 {
 	int r = 0;
 
 	if (finder->walk.fd < 0) {
-		if (finder->walked_once && now_ns - finder->walked_at_ns < WALK_EVERY_NS)
+		if (finder->walked_once && !finder->no_window &&
+		    now_ns - finder->walked_at_ns < WALK_EVERY_NS)
 			return 0;
 		r = pids_open(&finder->walk);
 	}
@@ -416,9 +431,8 @@ static int walk(struct finder *finder, int64_t now_ns)
 		r = pids_next(&finder->walk, &pid);
 		if (r <= 0)
 			break;
-		/* Who cannot be asked now is asked again soon. */
-		if (!pid_set_has(&finder->walked, pid) && ask(finder, pid) < 0)
-			(void)process_list_push(&finder->young[0], pid);
+		if (!pid_set_has(&finder->walked, pid))
+			ask_in_walk(finder, pid);
 		r = pid_set_add(&finder->walking, pid);
 		if (r == 0 && is_late(finder))
 			return 1;

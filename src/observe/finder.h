@@ -1,6 +1,6 @@
 /*
  * Finds the SSH connections of the host: one full look at the start, in slices, then only the pids
- * handed out since the last look (the last pid is in /proc/loadavg), and a full look once a
+ * handed out since the last look (the kernel tells the last one), and a full look once a
  * minute as a net.  Processes of a known server that are not (yet) an authenticated session are
  * looked at again each time.
  */
@@ -19,7 +19,10 @@ struct finder;
 /* Called for each authenticated connection, once. The callee owns the watch. */
 typedef void finder_found_fn(void *context, struct watch *watch);
 
-int finder_new(finder_found_fn *found, void *context, struct finder **ret_finder);
+/* `privsep_uid`: of the user "sshd", UINT32_MAX: there is none.  It is not looked up here, as databases of users make
+ * calls that are in nobody's list (daemon/confine.h). */
+int finder_new(uint32_t privsep_uid, finder_found_fn *found, void *context,
+	       struct finder **ret_finder);
 void finder_free(struct finder *finder);
 
 /*

@@ -29,9 +29,9 @@ static int family_add(struct family *family, const struct procstat *stat)
 static int look_at(void *context, int32_t pid)
 {
 	struct procstat stat;
-	int r = process_stat(pid, &stat);
+	int r = procstat_read(pid, &stat);
 
-	if (r == 0 && stat.state != 'Z')
+	if (r == 0 && !procstat_has_ended(&stat))
 		r = family_add(context, &stat);
 	/* Who is not ours to see is of no terminal that is. */
 	return pids_is_nobody(r) ? 0 : r;
@@ -58,10 +58,11 @@ static int add_generation(const struct family *family, int32_t leader, struct pr
 static int check_leader(const struct kin_leader *leader)
 {
 	struct procstat stat;
-	int r = process_stat(leader->pid, &stat);
+	int r = procstat_read(leader->pid, &stat);
 
-	return r == 0 && (stat.state == 'Z' || stat.start_ticks != leader->start_ticks) ? -ESRCH
-											: r;
+	return r == 0 && (procstat_has_ended(&stat) || stat.start_ticks != leader->start_ticks)
+		       ? -ESRCH
+		       : r;
 }
 
 int kin_find(const struct kin_leader *leader, struct process_list *list)

@@ -1,9 +1,7 @@
 #include "observe/process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +12,8 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/directory.h"
+#include "base/pids.h"
+#include "base/read.h"
 #include "base/text.h"
 #include "core/facts.h"
 
@@ -22,48 +22,9 @@
 /* As many as fit into the smallest piece of memory that malloc gives. */
 #define LIST_USUAL 6
 
-/* stat is the longest: 52 numbers of at most 20 digits, and the name. status is cut off, after what
- * we need. */
-#define TEXT_BYTES 4096
-
-static int vanished(int error)
-{
-	/* A process that ended while it is read: ENOENT for its directory, ESRCH for a file in it.
-	 */
-	return error == ENOENT ? -ESRCH : -error;
-}
-
-/* Reads at most `size` bytes of a file of a process. */
-static int read_file(char *text, size_t size, size_t *ret_size, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static int read_file(char *text, size_t size, size_t *ret_size, const char *format, ...)
-{
-	char path[PATH_BYTES];
-	auto_close int fd = -1;
-	size_t filled = 0;
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(path, sizeof(path), format, arguments);
-	va_end(arguments);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd < 0)
-		return vanished(errno);
-	while (filled < size) {
-		ssize_t n = read(fd, text + filled, size - filled);
-
-		if (n < 0)
-			return vanished(errno);
-		filled += (size_t)n;
-		/* The kernel makes such a text in one piece: a line that ends before the room does is the
-		 * last one, and another call, 0.4 us of the sample's 13, would say no more. */
-		if (n == 0 || text[filled - 1] == '\n')
-			break;
-	}
-	*ret_size = filled;
-	return 0;
-}
+/* status is longer where a user is in hundreds of groups: at most 65,536 of 11 bytes each (NGROUPS_MAX). */
+#define TEXT_BYTES	  4096
+#define STATUS_MOST_BYTES (1024UL * 1024)
 
 void process_list_deinit(struct process_list *list)
 {
@@ -116,32 +77,33 @@ int process_executable(int32_t pid, char ret_name[static PROCESS_EXECUTABLE_BYTE
 	return 0;
 }
 
-int process_stat(int32_t pid, struct procstat *ret_stat)
-{
-	char text[TEXT_BYTES];
-	size_t size;
-	int r = read_file(text, sizeof(text), &size, "/proc/%" PRId32 "/stat", pid);
-
-	return r < 0 ? r : procstat_parse(text, size, ret_stat);
-}
-
 int process_start_ticks(int32_t pid, uint64_t *ret_ticks)
 {
 	struct procstat stat;
-	int r = process_stat(pid, &stat);
+	int r = procstat_read(pid, &stat);
 
 	if (r == 0)
 		*ret_ticks = stat.start_ticks;
 	return r;
 }
 
+static int read_status(int32_t pid, char *text, size_t size, size_t *ret_size)
+{
+	return read_file(text, size, ret_size, "/proc/%" PRId32 "/status", pid);
+}
+
 int process_status(int32_t pid, struct procstat_status *ret_status)
 {
 	char text[TEXT_BYTES];
+	auto_free char *whole = NULL;
 	size_t size;
-	int r = read_file(text, sizeof(text), &size, "/proc/%" PRId32 "/status", pid);
+	int r = read_status(pid, text, sizeof(text), &size);
 
-	return r < 0 ? r : procstat_parse_status(text, size, ret_status);
+	if (r == 0 && size == sizeof(text)) {
+		whole = malloc(STATUS_MOST_BYTES);
+		r = whole ? read_status(pid, whole, STATUS_MOST_BYTES, &size) : -ENOMEM;
+	}
+	return r < 0 ? r : procstat_parse_status(whole ? whole : text, size, ret_status);
 }
 
 int process_io(int32_t pid, struct procstat_io *ret_io)
@@ -177,7 +139,7 @@ static int next_entry(DIR *directory, const struct dirent **ret_entry)
 {
 	int r = directory_next(directory, ret_entry);
 
-	return r < 0 ? vanished(-r) : r;
+	return r < 0 ? pids_error(-r) : r;
 }
 
 static int push_descriptor(struct process_descriptors *descriptors, int directory, const char *name)
@@ -216,7 +178,7 @@ int process_descriptors(int32_t pid, struct process_descriptors *ret_descriptors
 	int r;
 
 	if (!directory)
-		return vanished(errno);
+		return pids_error(errno);
 	while ((r = next_entry(directory, &entry)) > 0) {
 		if (entry->d_name[0] != '.')
 			r = push_descriptor(&descriptors, dirfd(directory), entry->d_name);
@@ -239,7 +201,7 @@ int process_count_descriptors(int32_t pid, uint64_t *ret_n)
 
 	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/fd", pid);
 	if (stat(path, &st) < 0)
-		return vanished(errno);
+		return pids_error(errno);
 	/* Before Linux 6.2 the size was always 0, and a server has at least its socket open. */
 	if (st.st_size == 0)
 		return -ENOTSUP;
@@ -299,9 +261,13 @@ int process_last_pid(int32_t *ret_pid)
 {
 	char text[128];
 	size_t size;
-	int r = read_file(text, sizeof(text), &size, "/proc/loadavg");
+	int r = read_file(text, sizeof(text), &size, "/proc/sys/kernel/ns_last_pid");
 
-	return r < 0 ? r : procstat_parse_loadavg(text, size, ret_pid);
+	/* Kernels without CONFIG_CHECKPOINT_RESTORE.  Where there are both, loadavg may be a file of lxcfs, which
+	 * tells a container the pids of its host. */
+	if (r < 0)
+		r = read_file(text, sizeof(text), &size, "/proc/loadavg");
+	return r < 0 ? r : procstat_parse_last_pid(text, size, ret_pid);
 }
 
 int process_open(int32_t pid, int *ret_pidfd)
@@ -318,8 +284,9 @@ int process_borrow(int pidfd, int fd, int *ret_fd)
 {
 	int copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
 
+	/* The filter of a container that does not know the call. */
 	if (copy < 0)
-		return -errno;
+		return errno == ENOSYS ? -EPERM : -errno;
 	*ret_fd = copy;
 	return 0;
 }

@@ -41,8 +41,6 @@ void process_descriptors_deinit(struct process_descriptors *descriptors);
  * zombies and kernel threads. */
 int process_executable(int32_t pid, char ret_name[static PROCESS_EXECUTABLE_BYTES]);
 
-int process_stat(int32_t pid, struct procstat *ret_stat);
-
 /* When it started: what tells it from a later process with its pid. */
 int process_start_ticks(int32_t pid, uint64_t *ret_ticks);
 
@@ -71,11 +69,12 @@ uint64_t process_ticks_to_ns(uint64_t ticks);
 /* Age of a process that started at `start_ticks`; never negative. */
 int64_t process_age_ns(uint64_t start_ticks);
 
+/* That was handed out, in our namespace of pids. */
 int process_last_pid(int32_t *ret_pid);
 
 /* pidfd_open(2), born close-on-exec. */
 int process_open(int32_t pid, int *ret_pidfd);
 
 /* A copy of descriptor `fd` of the process, owned by the caller. -EPERM: refused (Yama,
- * capabilities). -EBADF: there is none. */
+ * capabilities, a filter). -EBADF: there is none. */
 int process_borrow(int pidfd, int fd, int *ret_fd);

@@ -18,13 +18,6 @@ static int get_option(int fd, int name, int *ret_value)
 	return getsockopt(fd, SOL_SOCKET, name, ret_value, &size) < 0 ? -errno : 0;
 }
 
-static bool is_loopback(const struct address *address)
-{
-	return address_is_ipv4(address)
-		       ? address->bytes[12] == 127
-		       : IN6_IS_ADDR_LOOPBACK((const struct in6_addr *)address->bytes);
-}
-
 static void take_name(const struct sockaddr_storage *name, struct address *address, uint16_t *port)
 {
 	if (name->ss_family == AF_INET6) {
@@ -53,7 +46,6 @@ void socket_name_tcp(const struct sockaddr_storage *local, const struct sockaddr
 {
 	facts->family = SOCKET_TCP;
 	take_name(local, &facts->local, &facts->local_port);
-	facts->loopback = is_loopback(&facts->local);
 	if (peer)
 		take_name(peer, &facts->peer, &facts->peer_port);
 }

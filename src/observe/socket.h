@@ -19,8 +19,7 @@ struct socket_facts {
 	enum socket_family family;
 	bool listening;
 	bool connected;
-	bool reuse;    /* SO_REUSEADDR: inherited from a listener, or set on purpose */
-	bool loopback; /* TCP: bound to 127.0.0.0/8 or ::1 */
+	bool reuse; /* SO_REUSEADDR: inherited from a listener, or set on purpose */
 	uint16_t local_port, peer_port;
 	struct address local, peer;	    /* TCP */
 	char local_path[SOCKET_PATH_BYTES]; /* unix: "" without a name */

@@ -1,17 +1,16 @@
 #include "observe/strays.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/pids.h"
+#include "base/read.h"
 #include "base/text.h"
 #include "observe/process.h"
 
@@ -81,24 +80,11 @@ static int want(uint32_t uid)
 /* `bytes` has room for ENVIRONMENT_BYTES. */
 static int read_environment(int32_t pid, char *bytes, size_t *ret_size)
 {
-	auto_close int fd = -1;
-	size_t size = 0;
-	char path[48];
-	ssize_t n;
+	int r = read_file(bytes, ENVIRONMENT_BYTES - 1, ret_size, "/proc/%d/environ", pid);
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/environ", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	do {
-		n = read(fd, bytes + size, ENVIRONMENT_BYTES - 1 - size);
-		if (n < 0)
-			return -errno;
-		size += (size_t)n;
-	} while (n > 0 && size < ENVIRONMENT_BYTES - 1);
-	bytes[size] = '\0';
-	*ret_size = size;
-	return 0;
+	if (r == 0)
+		bytes[*ret_size] = '\0';
+	return r;
 }
 
 /* NULL in `ret_variable`: none of whom we look for. */
@@ -127,7 +113,7 @@ static int add(int32_t pid, uint32_t uid, const char *variable)
 {
 	struct procstat stat;
 	struct stray *row;
-	int r = process_stat(pid, &stat);
+	int r = procstat_read(pid, &stat);
 
 	if (r < 0)
 		return r;
@@ -214,11 +200,11 @@ int strays_look(const struct session_facts *facts, int64_t since_ns, int64_t now
 static int describe(const struct stray *stray, struct watch_process *ret_process)
 {
 	struct procstat stat;
-	int r = process_stat(stray->pid, &stat);
+	int r = procstat_read(stray->pid, &stat);
 
 	if (r < 0)
 		return r;
-	if (stat.start_ticks != stray->start_ticks || stat.state == 'Z' || stat.state == 'X')
+	if (stat.start_ticks != stray->start_ticks || procstat_has_ended(&stat))
 		return -ESRCH;
 	*ret_process = (struct watch_process){
 		.start_ticks = stat.start_ticks,

@@ -22,6 +22,13 @@ int terminal_number(int master, int32_t *ret_tty)
 	return 0;
 }
 
+int32_t terminal_leader(int master)
+{
+	pid_t leader;
+
+	return ioctl(master, TIOCGSID, &leader) < 0 ? 0 : leader;
+}
+
 int terminal_open_slave(int master, int *ret_fd)
 {
 	int fd = ioctl(master, TIOCGPTPEER, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);

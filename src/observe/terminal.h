@@ -11,6 +11,9 @@
 /* The number N of the slave /dev/pts/N of a master (TIOCGPTN). -ENOTTY: it is none. */
 int terminal_number(int master, int32_t *ret_tty);
 
+/* The leader of its session; 0: it has none, or not one that we can see. */
+int32_t terminal_leader(int master);
+
 /* The slave: O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC. Owned by the caller. -EIO: hung up. */
 int terminal_open_slave(int master, int *ret_fd);
 

@@ -17,7 +17,6 @@
 
 #include <cmocka.h>
 
-#include "base/cleanup.h"
 #include "base/fake-proc.h"
 
 enum { FAMILY = 5, CHURN_ROUNDS = 20 };

@@ -70,7 +70,6 @@ static void facts_are_the_same(int fd, const struct socket_facts *told)
 	assert_int_equal(told->family, own.family);
 	assert_int_equal(told->listening, own.listening);
 	assert_int_equal(told->connected, own.connected);
-	assert_int_equal(told->loopback, own.loopback);
 	assert_int_equal(told->local_port, own.local_port);
 	assert_int_equal(told->peer_port, own.peer_port);
 	assert_memory_equal(&told->local, &own.local, sizeof(own.local));

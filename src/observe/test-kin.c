@@ -48,7 +48,7 @@ static int begin(void **state)
 	if (world.stranger == 0)
 		wait_for_end();
 	if (read(ends[0], &world.child, sizeof(world.child)) != sizeof(world.child) ||
-	    process_stat(pid, &stat) < 0)
+	    procstat_read(pid, &stat) < 0)
 		return -1;
 	(void)close(ends[0]);
 	(void)close(ends[1]);

@@ -2,15 +2,20 @@
 #include "observe/watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "observe/channels.h"
 #include "observe/fake-session.h"
 #include "observe/watch-private.h"
 
@@ -243,6 +248,116 @@ static void children_are_kept(void **state)
 	stop(&session, watch);
 }
 
+/* How long it is still is told with the next sample. What a sample would have to look at again is not. */
+static void what_is_still(void **state)
+{
+	struct fake_session session;
+	struct watch *watch = start(&session, FORWARD_NONE);
+	struct sample sample;
+	bool changed;
+
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+		assert_true(sample.still_ns == 0);
+		assert_true(watch_is_still(watch));
+		watch->settled = i != 0;
+		watch->sent += i == 1;
+		watch->received += i == 2;
+		watch->realtime_offset_ns += i == 3 ? 600 * NS_PER_MS : 0;
+		watch->realtime_offset_ns -= i == 4 ? 600 * NS_PER_MS : 0;
+		watch->realtime_offset_ns += i == 5 ? 300 * NS_PER_MS : 0;
+		assert_true(watch_is_still(watch) == (i >= 5));
+		assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+		assert_true(sample.still_ns >= watch_sampled_at_ns(watch) - 10 * NS_PER_S &&
+			    sample.still_ns <= sample.from_ns);
+		assert_true(changed == false);
+	}
+	/* One that was read as clear needs no other look; one that is not there any more is a lack of the list. */
+	watch->channels[0].facts.tty = 0x7ffffff;
+	watch->channels[0].last.known = TERMINAL_KNOWN | TERMINAL_RAW;
+	assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+	assert_true((sample.known & SAMPLE_CHANNELS) && watch_is_still(watch));
+	watch->channels[0].last.known |= TERMINAL_PENDING;
+	assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+	assert_false((sample.known & SAMPLE_CHANNELS) || watch_is_still(watch));
+	assert_int_equal(sample.channels[0].known, 0);
+	stop(&session, watch);
+	watch = start(&session, FORWARD_NONE);
+	assert_int_equal(write(session.client, "12345", 5), 5);
+	for (sample.waiting = 0; sample.waiting == 0;)
+		assert_int_equal(watch_sample(watch, &sample, &changed), 0);
+	assert_false(watch_is_still(watch));
+	stop(&session, watch);
+}
+
+/* A server that reads the output of so many pipes; it has said so when this returns. */
+static pid_t start_reader(int n_pipes)
+{
+	int ready[2], output[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (int i = 0; i < n_pipes; i++)
+			if (pipe2(output, O_CLOEXEC) < 0 || close(output[1]) < 0)
+				_exit(1);
+		(void)close(ready[0]);
+		(void)write(ready[1], "", 1);
+		for (;;)
+			(void)pause();
+	}
+	(void)close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	(void)close(ready[0]);
+	return pid;
+}
+
+/* Channels of a server that reads so many pipes, with a command that runs, or none. */
+static void assert_left(int n_pipes, bool runs, enum server_id server, const char *kinds)
+{
+	const pid_t reader = start_reader(n_pipes), command = start_reader(0);
+	struct process_list children = { 0 };
+	struct channels_query query = { .pid = reader,
+					.server = server_get(server),
+					.server_id = server,
+					.children = &children };
+	struct channels channels;
+
+	if (runs)
+		assert_int_equal(process_list_push(&children, command), 0);
+	assert_int_equal(channels_read(&query, &channels), 0);
+	assert_true(channels.complete);
+	assert_int_equal(channels.n, strlen(kinds));
+	for (size_t i = 0; i < channels.n; i++) {
+		assert_int_equal(channels.rows[i].facts.kind,
+				 kinds[i] == '-' ? KIND_NONE : KIND_EXEC);
+		assert_int_equal(channels.rows[i].facts.pid, kinds[i] == 'c' ? command : 0);
+	}
+	channels_deinit(&channels);
+	process_list_deinit(&children);
+	(void)kill(reader, SIGKILL);
+	(void)kill(command, SIGKILL);
+	assert_int_equal(waitpid(reader, NULL, 0), reader);
+	assert_int_equal(waitpid(command, NULL, 0), command);
+}
+
+/* A command that runs does not hide it, as where clients share a connection. */
+static void what_a_command_has_left_is_listed(void **state)
+{
+	(void)state;
+	assert_left(0, false, SERVER_OPENSSH, "-");
+	assert_left(1, false, SERVER_OPENSSH, "l");
+	assert_left(2, true, SERVER_OPENSSH, "c");
+	assert_left(3, true, SERVER_OPENSSH, "cl");
+	assert_left(4, true, SERVER_OPENSSH, "cl");
+	assert_left(3, true, SERVER_DROPBEAR, "c");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,7 +368,9 @@ int main(void)
 		cmocka_unit_test(without_memory_for_a_forward_nothing_is_idle),
 		cmocka_unit_test(the_parent_is_read_as_long_as_it_is),
 		cmocka_unit_test(what_the_parent_was_asked_meanwhile),
+		cmocka_unit_test(what_is_still),
 		cmocka_unit_test(children_are_kept),
+		cmocka_unit_test(what_a_command_has_left_is_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

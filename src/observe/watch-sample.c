@@ -107,7 +107,7 @@ static int read_parent(const struct watch *watch, struct procstat_io *ret_io)
 	int r = process_io(watch->parent, ret_io);
 
 	if (r == 0)
-		r = process_stat(watch->facts.identity.pid, &stat);
+		r = procstat_read(watch->facts.identity.pid, &stat);
 	if (r == 0 && stat.parent != watch->parent)
 		r = -ESRCH;
 	return r;
@@ -260,19 +260,37 @@ static bool count_changed(struct watch *watch, const struct moves *moves)
 	return changed;
 }
 
+static bool has_process(const struct channels *channels, int32_t pid)
+{
+	for (size_t i = 0; i < channels->n; i++)
+		if (channels->rows[i].facts.pid == pid)
+			return true;
+	return false;
+}
+
+/* What a command has left has no process of its own that would tell: it is of one that is no longer there. */
+static bool is_same_channel(const struct watch *watch, const struct channels *new,
+			    const struct channel_facts *now, const struct channel_facts *before)
+{
+	if (now->kind != KIND_EXEC || before->kind != KIND_EXEC)
+		return false;
+	if (now->pid == 0)
+		return before->pid == 0 || !has_process(new, before->pid);
+	return !watch->young && now->pid == before->pid && now->start_ticks == before->start_ticks;
+}
+
 /* A command keeps the text under which it was seen first, once the shell has had time to become it.
  */
 static void keep_commands(struct watch *watch, struct channels *new)
 {
-	for (size_t i = 0; i < new->n && !watch->young; i++) {
+	for (size_t i = 0; i < new->n; i++) {
 		struct watch_channel *row = &new->rows[i];
 
 		for (size_t j = 0; j < watch->n_channels; j++) {
 			struct watch_channel *before = &watch->channels[j];
 
-			if (row->facts.kind != KIND_EXEC || before->facts.kind != KIND_EXEC ||
-			    row->facts.pid != before->facts.pid ||
-			    row->facts.start_ticks != before->facts.start_ticks)
+			if (!before->command ||
+			    !is_same_channel(watch, new, &row->facts, &before->facts))
 				continue;
 			free(row->command);
 			row->command = before->command;
@@ -293,7 +311,7 @@ static bool is_same_list(const struct watch *watch, const struct channels *new)
 		const struct watch_channel *a = &watch->channels[i], *b = &new->rows[i];
 
 		if (memcmp(&a->facts, &b->facts, sizeof(a->facts)) != 0 ||
-		    (watch->young && !is_same_command(a->command, b->command)))
+		    (watch->young && b->facts.pid != 0 && !is_same_command(a->command, b->command)))
 			return false;
 	}
 	return watch->n_channels == new->n;

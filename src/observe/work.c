@@ -7,11 +7,11 @@
 static int visit_one(int32_t pid, struct process_list *list, work_visit_fn *visit, void *context)
 {
 	struct procstat stat;
-	int r = process_stat(pid, &stat);
+	int r = procstat_read(pid, &stat);
 
 	if (r < 0)
 		return r;
-	if (stat.state == 'Z' || stat.state == 'X')
+	if (procstat_has_ended(&stat))
 		return -ESRCH;
 	r = visit(context, &stat);
 	if (r < 0)

@@ -23,13 +23,23 @@
 
 static const char *const executables[] = { "sshd", "sshd-session", "sshd-auth", NULL };
 
+/* Whether it has a filter that another one has not: in a container all may have those of the container. */
+static bool is_filtered_more(const struct server_shape *shape, const struct server_holder *holder)
+{
+	for (size_t i = 0; i < shape->n_holders; i++)
+		if (shape->holders[i].known && shape->holders[i].n_filters < holder->n_filters)
+			return true;
+	return holder->n_filters == 0;
+}
+
 static bool is_before_login(const struct server_shape *shape, const struct server_holder *holder)
 {
 	if (!holder->known)
 		return true;
 	if (holder->uid == shape->privsep_uid)
 		return true;
-	if (holder->seccomp == SECCOMP_FILTER && holder->no_new_privs)
+	if (holder->seccomp == SECCOMP_FILTER && holder->no_new_privs &&
+	    is_filtered_more(shape, holder))
 		return true;
 	return server_is_executable(holder->executable, "sshd-auth");
 }
@@ -89,6 +99,7 @@ const struct server server_openssh = {
 	.name = "openssh",
 	.executables = executables,
 	.internal_sftp = true,
+	.waits_for_output = true,
 	.is_agent = openssh_is_agent,
 	.is_authenticated = openssh_is_authenticated,
 	.user = openssh_user,

@@ -16,10 +16,11 @@
 /* What a holder of a connection looks like: the input of the question "authenticated or not?".
  * Filled by the observer from /proc; the meaning of each is in the server's file. */
 struct server_holder {
-	int64_t age_ns;	  /* since the process started */
-	uint32_t uid;	  /* real uid */
-	uint32_t seccomp; /* Seccomp: of /proc/PID/status */
-	uint64_t caught;  /* SigCgt: there; see server_catches() */
+	int64_t age_ns;	    /* since the process started */
+	uint32_t uid;	    /* real uid */
+	uint32_t seccomp;   /* Seccomp: of /proc/PID/status */
+	uint32_t n_filters; /* Seccomp_filters: there; 0: not told */
+	uint64_t caught;    /* SigCgt: there; see server_catches() */
 	bool no_new_privs;
 	bool known;				  /* all of the above could be read */
 	char executable[SERVER_EXECUTABLE_BYTES]; /* file name */
@@ -46,6 +47,8 @@ struct server {
 	/* A child with the server's own executable and without the connection is an sftp channel.
 	 */
 	bool internal_sftp;
+	/* It reads what processes that a command has left write to its output, after the command has ended. */
+	bool waits_for_output;
 	/* Some of its executables are clients too (a multi-call binary). */
 	bool may_be_client;
 	/* Whether a unix socket listens there for a forwarded agent. */

@@ -27,6 +27,12 @@
 		.age_ns = (seconds)*NS_PER_S, .uid = (uid_), .seccomp = 2, .no_new_privs = true, \
 		.known = true, .executable = exe                                                 \
 	}
+/* In a container that has a filter and no_new_privs for all. */
+#define BOX(exe, uid_, seconds, caught_, filters)                                                \
+	{                                                                                        \
+		.age_ns = (seconds)*NS_PER_S, .uid = (uid_), .seccomp = 2, .no_new_privs = true, \
+		.known = true, .executable = exe, .caught = (caught_), .n_filters = (filters)    \
+	}
 #define HOLDERS(...)                                                         \
 	.holders = (const struct server_holder[]){ __VA_ARGS__ },            \
 	.n_holders = sizeof((const struct server_holder[]){ __VA_ARGS__ }) / \
@@ -182,6 +188,33 @@ static const struct row rows[] = {
 	  true,
 	  { HOLDERS(C("sshd-session", ALICE, 0, CHLD), C("sshd-session", 0, 9, MONITOR)),
 	    .parent_is_holder = true, .other_child = true } },
+	/* in a container with a filter of its own, and no_new_privs */
+	{ "container: priv and net",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(BOX("sshd", 77, 60, 0, 2), BOX("sshd", 0, 60, 0, 1)),
+	    .parent_is_holder = true } },
+	{ "container: pam, priv and net",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(BOX("sshd", 0, 60, 0, 1), BOX("sshd", 0, 60, CHLD, 1),
+		    BOX("sshd", 77, 60, 0, 2)),
+	    .parent_is_holder = true } },
+	{ "container: user",
+	  SERVER_OPENSSH,
+	  true,
+	  { HOLDERS(BOX("sshd", ALICE, 0, CHLD, 1), BOX("sshd", 0, 1, MONITOR, 1)),
+	    .parent_is_holder = true } },
+	{ "container: root alone", SERVER_OPENSSH, true, { HOLDERS(BOX("sshd", 0, 1, LONE, 1)) } },
+	{ "container: an older kernel does not count filters",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(BOX("sshd", ALICE, 0, CHLD, 0), BOX("sshd", 0, 1, MONITOR, 0)),
+	    .parent_is_holder = true } },
+	{ "net has the only filter",
+	  SERVER_OPENSSH,
+	  false,
+	  { HOLDERS(BOX("sshd", 77, 60, 0, 1), H("sshd", 0, 60)), .parent_is_holder = true } },
 	/* what could not be read */
 	{ "openssh: a holder not known",
 	  SERVER_OPENSSH,

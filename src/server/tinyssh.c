@@ -30,6 +30,7 @@ const struct server server_tinyssh = {
 	.name = "tinyssh",
 	.executables = executables,
 	.traits = { .padding_bytes = 32 },
+	.waits_for_output = true,
 	.is_agent = tinyssh_is_agent,
 	.is_authenticated = tinyssh_is_authenticated,
 	.user = server_user_of_child,

@@ -18,7 +18,7 @@ static void numbers(const char *text, size_t size)
 	(void)procstat_parse_status(text, size, &status);
 	(void)procstat_parse_io(text, size, &io);
 	(void)procstat_parse_fdinfo(text, size, &flags);
-	if (procstat_parse_loadavg(text, size, &pid) == 0)
+	if (procstat_parse_last_pid(text, size, &pid) == 0)
 		assert(pid >= 0);
 }
 

@@ -1,10 +1,16 @@
 #include "text/procstat.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 
+#include "base/read.h"
+
 #define PTS_MAJOR 136
+
+/* 52 numbers of at most 20 digits, and the name. */
+#define STAT_BYTES 2048
 
 struct cursor {
 	const char *at;
@@ -129,7 +135,16 @@ static bool take_name(const char *text, size_t size, struct procstat *stat, stru
 int procstat_parse(const char *text, size_t size, struct procstat *ret_stat)
 {
 	/* Fields of proc(5), by their numbers there. */
-	enum { PARENT = 4, SID = 6, TTY = 7, CPU = 14, REAPED = 16, THREADS = 20, START = 22 };
+	enum {
+		PARENT = 4,
+		GROUP = 5,
+		SID = 6,
+		TTY = 7,
+		CPU = 14,
+		REAPED = 16,
+		THREADS = 20,
+		START = 22
+	};
 	struct procstat stat = { 0 };
 	struct cursor cursor;
 	uint64_t fields[START + 1] = { 0 };
@@ -140,6 +155,7 @@ int procstat_parse(const char *text, size_t size, struct procstat *ret_stat)
 		if (!take_signed(&cursor, &fields[i]))
 			return -EINVAL;
 	stat.parent = (int32_t)fields[PARENT];
+	stat.group = (int32_t)fields[GROUP];
 	stat.sid = (int32_t)fields[SID];
 	stat.tty = tty_number(fields[TTY]);
 	stat.cpu_ticks = fields[CPU] + fields[CPU + 1];
@@ -150,9 +166,19 @@ int procstat_parse(const char *text, size_t size, struct procstat *ret_stat)
 	return 0;
 }
 
+/* A process has a pid in each namespace from that of /proc down to its own (since Linux 4.1). */
+static bool is_nested(const char *text, size_t size)
+{
+	struct cursor cursor;
+	uint64_t pid;
+
+	return find_line(text, size, "NSpid:", &cursor) && take_number(&cursor, 10, &pid) &&
+	       take_number(&cursor, 10, &pid);
+}
+
 int procstat_parse_status(const char *text, size_t size, struct procstat_status *ret_status)
 {
-	uint64_t uid, caught, seccomp = 0, no_new_privs = 0;
+	uint64_t uid, caught, seccomp = 0, n_filters = 0, no_new_privs = 0;
 	struct cursor cursor;
 
 	if (!find_number(text, size, "Uid:", &uid) || uid > UINT32_MAX)
@@ -161,12 +187,15 @@ int procstat_parse_status(const char *text, size_t size, struct procstat_status 
 		return -EINVAL;
 	/* A kernel that was built without seccomp has no such lines. */
 	(void)find_number(text, size, "Seccomp:", &seccomp);
+	(void)find_number(text, size, "Seccomp_filters:", &n_filters);
 	(void)find_number(text, size, "NoNewPrivs:", &no_new_privs);
 	*ret_status = (struct procstat_status){
 		.uid = (uint32_t)uid,
 		.seccomp = (uint32_t)seccomp,
 		.caught = caught,
+		.n_filters = (uint32_t)n_filters,
 		.no_new_privs = no_new_privs != 0,
+		.nested = is_nested(text, size),
 	};
 	return 0;
 }
@@ -206,15 +235,12 @@ int procstat_parse_tty_index(const char *text, size_t size, int32_t *ret_tty)
 	return 0;
 }
 
-int procstat_parse_loadavg(const char *text, size_t size, int32_t *ret_last_pid)
+int procstat_parse_last_pid(const char *text, size_t size, int32_t *ret_last_pid)
 {
 	const char *blank = find_last(text, size, ' ');
-	struct cursor cursor;
+	struct cursor cursor = { blank ? blank : text, text + size };
 	uint64_t pid;
 
-	if (!blank)
-		return -EINVAL;
-	cursor = (struct cursor){ blank, text + size };
 	if (!take_number(&cursor, 10, &pid) || pid > INT32_MAX)
 		return -EINVAL;
 	*ret_last_pid = (int32_t)pid;
@@ -280,4 +306,13 @@ void procstat_join_command(const char *text, size_t text_size, char *ret_command
 	for (size_t i = 0; i < length; i++)
 		ret_command[i] = at[i] ? at[i] : ' ';
 	ret_command[length] = '\0';
+}
+
+int procstat_read(int32_t pid, struct procstat *ret_stat)
+{
+	char text[STAT_BYTES];
+	size_t size;
+	int r = read_file(text, sizeof(text), &size, "/proc/%" PRId32 "/stat", pid);
+
+	return r < 0 ? r : procstat_parse(text, size, ret_stat);
 }

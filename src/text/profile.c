@@ -276,11 +276,6 @@ static const struct {
 	[FACT_ANY_OF] = { "any-of", 0, 0 },
 };
 
-const char *profile_fact_name(enum profile_fact fact)
-{
-	return fact < FACT_N ? facts[fact].name : "unknown";
-}
-
 static int take_fact(const struct place *place, const json_t *value, enum profile_fact *ret_fact)
 {
 	const struct place inner = place_of(place, "fact");

@@ -90,6 +90,3 @@ int profile_load(const char *name, char *ret_problem, struct profile **ret_profi
 /* "NAME:ID" or "NAME:ID,ID", those checks that a cut serves. False: there is none. */
 bool profile_control(const struct profile *profile, enum config_control control, char *ret_text,
 		     size_t size);
-
-/* What a condition is called in a profile. */
-const char *profile_fact_name(enum profile_fact fact);

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 
-enum { WORDS_MAX = 8, WORD_BYTES = 256, NESTING_MAX = 16 };
+enum { WORDS_MAX = 8, WORD_BYTES = 256 };
 
 struct word {
 	char text[WORD_BYTES];

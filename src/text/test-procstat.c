@@ -27,6 +27,7 @@ static void reads_the_fields(void **state)
 	assert_int_equal(stat.pid, 42);
 	assert_int_equal(stat.state, 'S');
 	assert_int_equal(stat.parent, 7);
+	assert_int_equal(stat.group, 8);
 	assert_int_equal(stat.sid, 9);
 	assert_int_equal(stat.tty, 3);
 	assert_int_equal(stat.cpu_ticks, 110);
@@ -119,7 +120,9 @@ static void reads_status(void **state)
 {
 	static const char text[] =
 		"Name:\tx\\nUid:\t9\t9\nUmask:\t0022\nUid:\t102\t0\t0\t0\n"
-		"SigCgt:\t00000000000140ef\nNoNewPrivs:\t1\nSeccomp:\t2\nSeccomp_filters:\t1\n";
+		"NSpid:\t7\nSigCgt:\t00000000000140ef\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+		"Seccomp_filters:\t3\n";
+	static const char inside[] = "Uid:\t5\nNSpid:\t70\t7\nSigCgt:\t0\n";
 	struct procstat_status status;
 
 	(void)state;
@@ -128,6 +131,10 @@ static void reads_status(void **state)
 	assert_int_equal(status.seccomp, 2);
 	assert_int_equal(status.caught, 0x140ef);
 	assert_true(status.no_new_privs);
+	assert_int_equal(status.n_filters, 3);
+	assert_false(status.nested);
+	assert_int_equal(procstat_parse_status(inside, sizeof(inside) - 1, &status), 0);
+	assert_true(status.nested);
 	assert_int_equal(procstat_parse_status("Name:\tx\n", 8, &status), -EINVAL);
 	assert_int_equal(procstat_parse_status("Uid:\t5", 6, &status), -EINVAL);
 	assert_int_equal(procstat_parse_status("Uid:\t5\nSigCgt:\t0", 16, &status), 0);
@@ -160,10 +167,12 @@ static void reads_flags_and_the_last_pid(void **state)
 	assert_int_equal(procstat_parse_fdinfo("pos:\t0\nflags:\t02004002\n", 23, &flags), 0);
 	assert_int_equal(flags, 02004002);
 	assert_int_equal(procstat_parse_fdinfo("flags:\t9\n", 9, &flags), -EINVAL);
-	assert_int_equal(procstat_parse_loadavg(loadavg, sizeof(loadavg) - 1, &pid), 0);
+	assert_int_equal(procstat_parse_last_pid(loadavg, sizeof(loadavg) - 1, &pid), 0);
 	assert_int_equal(pid, 7840);
-	assert_int_equal(procstat_parse_loadavg("", 0, &pid), -EINVAL);
-	assert_int_equal(procstat_parse_loadavg("0.1 x\n", 6, &pid), -EINVAL);
+	assert_int_equal(procstat_parse_last_pid("7841\n", 5, &pid), 0);
+	assert_int_equal(pid, 7841);
+	assert_int_equal(procstat_parse_last_pid("", 0, &pid), -EINVAL);
+	assert_int_equal(procstat_parse_last_pid("0.1 x\n", 6, &pid), -EINVAL);
 }
 
 static void the_number_of_a_terminal(void **state)

@@ -67,7 +67,7 @@ class Host:
             },
             "users": {"sshidle": "/usr/sbin/nologin", "alice": "/bin/bash", "bob": "/bin/bash"},
             "servers": [[22, [SSHD, "-D", "-f", "/etc/ssh/sshd_config"]]],
-            "daemon": True, "logind": True,
+            "daemon": True,
             "sshidle": SSHIDLE, "sshidled": f"{BUILD}/src/daemon/sshidled",
             "profiles": str(PROFILES), "steps": [],
         }
@@ -85,10 +85,6 @@ class Host:
 
     def without_daemon(self):
         self.spec["daemon"] = False
-        return self
-
-    def without_logind(self):
-        self.spec["logind"] = False
         return self
 
     def server(self, port, *argv):

@@ -60,7 +60,7 @@ def private_etc():
 def private_root(spec):
     run("mount", "--make-rprivate", "/")
     mount_tmpfs("/run")
-    for path in ("/run/sshd", *(["/run/systemd/seats"] if spec["logind"] else [])):
+    for path in ("/run/sshd", "/run/systemd/seats"):
         os.makedirs(path)
     private_etc()
     for path, text in spec["files"].items():

@@ -19,6 +19,9 @@ CLOCKS = {"clock_gettime", "gettimeofday", "time", "timespec_get", "ftime", "tim
 
 EXITS = {"exit", "_exit", "_Exit", "quick_exit", "abort"}
 
+LOOKUPS = {"getpwnam", "getpwuid", "getgrnam", "getgrgid", "getgrouplist", "initgroups", "getpwnam_r", "getpwuid_r",
+           "groups_read"}
+
 # These make a descriptor: with which word it is close-on-exec.
 DESCRIPTORS = {
     "open": "O_CLOEXEC", "openat": "O_CLOEXEC", "socket": "SOCK_CLOEXEC",
@@ -32,7 +35,6 @@ DESCRIPTORS = {
 def may_read_clock(source):
     """Everywhere else time is a parameter; src/native waits for servers, a line for syslog has its time."""
     return (source.path in ("src/base/clock.c", "src/base/clock.h", "src/base/log.c", "src/cli/clock.c",
-                            "src/cli/prove-clock.c",
                             "src/daemon/clock.c", "src/keeper/clock.c",
                             "src/native/apply-write.c", "src/native/listener.c")
             or source.layer == "observe" or source.is_proof)
@@ -61,6 +63,8 @@ def wrong(source, name):
         return "readdir(): directory_next() and pids_next() tell the end from an error"
     if name == "glob" and not source.is_proof:
         return "glob(): files_find() tells half a list from a whole one"
+    if name in LOOKUPS and source.layer in ("observe", "act") and not source.is_proof:
+        return f"{name}(): a database of users makes calls that the monitor's list has not"
     if name in EXITS and not may_exit(source):
         return f"{name}(): only main.c may exit"
     return None
@@ -104,6 +108,7 @@ PLANTED = [
     planted("clock_gettime(CLOCK_MONOTONIC, &now)", "clock_gettime() reads", "src/daemon/view.c"),
     planted("exit(1)", "only main.c may exit", "src/daemon/monitor.c"),
     planted("readdir(list)", "tell the end from an error", "src/observe/process.c"),
+    planted('getpwnam("sshd")', "the monitor's list has not", "src/observe/finder.c"),
     planted('glob("/etc/*", 0, NULL, &found)', "half a list", "src/native/file.c"),
     planted("open(path, O_RDONLY)", "not close-on-exec"),
     planted("pipe(ends)", "not close-on-exec"),

@@ -13,7 +13,7 @@ from rule import Plant, Skip
 
 PURE = {
     "calloc", "free", "malloc", "realloc", "reallocarray",
-    "memchr", "memcmp", "memcpy", "memmove", "memset",
+    "bcmp", "memchr", "memcmp", "memcpy", "memmove", "memset",
     "strcasecmp", "strchr", "strchrnul", "strcmp", "strcspn", "strdup", "strlen", "strncasecmp",
     "strncmp", "strndup", "strnlen", "strpbrk", "strrchr", "strsep", "strspn", "strstr",
     "bsearch", "qsort", "toupper", "tolower", "inet_ntop", "inet_pton", "snprintf",

@@ -48,7 +48,7 @@ def test_as_the_engine():
 
 
 def test_output_that_cannot_be_written():
-    with open("/dev/full", "w", encoding="ascii") as full:
-        done = subprocess.run([SSHIDLED, "-T", "-f", os.devnull], stdout=full, stderr=subprocess.PIPE, text=True,
-                              check=False)
-    assert (done.returncode, done.stderr) == (1, "sshidled: cannot write: No space left on device\n")
+    for arguments in (["-T", "-f", os.devnull], ["-h"], ["-V"]):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([SSHIDLED, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert (done.returncode, done.stderr) == (1, "sshidled: cannot write: No space left on device\n")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -106,11 +107,33 @@ def test_list_many(start):
     assert len(rows(host.run("list").stdout)) == 2000 + 7 + 1 + 1
 
 
-def test_output_that_cannot_be_written(host):
-    with open("/dev/full", "w", encoding="utf-8") as full:
-        result = subprocess.run(host.command("list"), stdout=full, stderr=subprocess.PIPE, text=True,
-                                check=False)
-    assert result.returncode == 1 and "cannot write" in result.stderr
+@pytest.mark.parametrize("command", [
+    "list", "list --json", "why 41", "why 41 --json", "keep 41 1m", "cut 41", "reload", "status", "status --json",
+    "events", "events --json", "parked", "parked --json", "explain", "explain --json", "audit", "audit --json",
+    "audit --sarif", "apply -f /dev/null", "apply -f /dev/null --json", "help", "list --help", "--version"])
+def test_output_that_cannot_be_written(start, tmp_path, command):
+    """An error is told from what the command finds; a closed pipe ends it as it does others."""
+    words, error = command.split(), 1
+    if words[0] == "audit":
+        profile = tmp_path / "fails"
+        profile.write_text(json.dumps({"profile": "fails", "title": "title", "document": "document", "checks": [
+            {"id": "at-once", "requirement": "all ends at once", "fix": "none",
+             "conditions": [{"fact": "idle-limit", "kinds": ["shell"], "at-most": "1s"}]}]}), encoding="utf-8")
+        words, error = [*words, "-f", os.devnull, "--profile", str(profile)], 2
+        assert run(SSHIDLE, *words).returncode == 1
+    full = os.open("/dev/full", os.O_WRONLY)
+    out, pipe = os.pipe()
+    os.close(out)
+    for stdout, options, result in (
+            (full, {}, (error, ["sshidle: cannot write: No space left on device"])),
+            (pipe, {}, (-signal.SIGPIPE, [])),
+            (pipe, {"restore_signals": False}, (error, ["sshidle: cannot write: Broken pipe"]))):
+        done = subprocess.run(start("-e", "20").command(*words), stdout=stdout, stderr=subprocess.PIPE,
+                              text=True, timeout=20, check=False, **options)
+        told = [line for line in done.stderr.splitlines() if "cannot write" in line]
+        assert (done.returncode, told) == result
+    os.close(full)
+    os.close(pipe)
 
 
 def test_without_standard_descriptors(host):
@@ -160,6 +183,14 @@ def test_narrow_terminals(host, columns):
     assert ("10.0.0.7" in plain) == (columns >= 60)
 
 
+def test_columns_go_in_the_order_of_the_manual(host):
+    header = host.run("list").stdout.splitlines()[0].split()
+    widths = {92: "HEARD", 80: "SERVER", 72: "LIMIT", 66: "KIND", 52: "TTY", 46: "FROM"}
+    for columns, gone in widths.items():
+        header.remove(gone)
+        assert on_terminal(host, columns=columns, env={"NO_COLOR": "1"}).split("\n")[0].split() == header, columns
+
+
 def test_json_on_a_terminal_cannot_move_the_cursor(host):
     output = on_terminal(host, "list", "--json")
     assert output.isascii() and "\033" not in output
@@ -175,7 +206,7 @@ def test_why(host):
     for words in ("session 41 of alice from 10.0.0.7 port 50041 to 10.0.0.1 port 22",
                   "warned: reason of rule 4 for session 41",
                   "by rule 4 (warn), limit 15m set at /etc/sshidle.conf:3",
-                  "shell on pts/3, process 10411",
+                  "shell on pts/3, process 4194715",
                   "last input between 14m3s and 14m5s ago",
                   "last output between 14m3s and 14m5s ago (does not count)",
                   "UTC (between 14m3s and 14m5s ago)",

@@ -16,7 +16,7 @@ import subprocess
 import threading
 import time
 
-from world import children_of, is_alive, kill, tree_of, wait_until
+from world import is_alive, kill, tree_of, wait_until
 
 POLL_S = 0.2
 

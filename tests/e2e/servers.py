@@ -233,7 +233,8 @@ class Dropbear(Server):
     program = "dbclient"
     packages = {DROPBEAR: "dropbear-bin", "/usr/bin/dbclient": "dropbear-bin",
                 "/usr/bin/dropbearconvert": "dropbear-bin"}
-    cannot = {"rekey": NO_REKEY, "unix-forward": "dbclient forwards no unix sockets"}
+    cannot = {"rekey": NO_REKEY, "unix-forward": "dbclient forwards no unix sockets",
+              "left-output": "dropbear closes a channel when its command ends"}
 
     @property
     def shows_user(self):

@@ -29,6 +29,7 @@
 #include "act/notice.h"
 #include "act/park.h"
 #include "act/ping.h"
+#include "base/clock.h"
 #include "core/ledger.h"
 #include "observe/destroyed.h"
 #include "observe/finder.h"
@@ -53,10 +54,7 @@ static struct order_cut_done ended_with;
 
 static int64_t now_ns(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 static void on_found(void *context, struct watch *watch)
@@ -83,7 +81,7 @@ static int set_up(struct play *play)
 {
 	*play = (struct play){ .n = 0 };
 	(void)destroyed_new(&play->destroyed);
-	return finder_new(on_found, play, &play->finder);
+	return finder_new(UINT32_MAX, on_found, play, &play->finder);
 }
 
 static int look(struct play *play)

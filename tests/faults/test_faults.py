@@ -39,7 +39,7 @@ pthread_sigmask qsort sigfillset snprintf strchr strcmp strcspn strerror strftim
 strstr strtol sysconf syslog vsnprintf _GLOBAL_OFFSET_TABLE_ bufferevent_disable bufferevent_free
 bufferevent_get_input bufferevent_get_output bufferevent_setcb evbuffer_add evbuffer_copyout evbuffer_drain
 evbuffer_get_length evbuffer_remove event_base_dispatch event_base_free event_base_loopbreak event_del event_free
-sigemptyset sigprocmask waitpid
+gmtime_r sigemptyset sigprocmask waitpid
 """.split())
 
 
@@ -70,10 +70,6 @@ class Play:
     def descriptors(self):
         directory = f"/proc/{self.pid}/fd"
         return sorted(os.readlink(f"{directory}/{name}") for name in os.listdir(directory))
-
-    def mappings(self):
-        with open(f"/proc/{self.pid}/maps", encoding="ascii") as file:
-            return len(file.readlines())
 
     def close(self):
         self.process.stdin.close()

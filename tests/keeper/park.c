@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "keeper/keeper.h"
 
@@ -144,15 +145,13 @@ static void start_keeper(struct world *world)
 {
 	int pair[2], slave;
 	struct keeper_held held;
-	struct timespec now;
 	pid_t pid;
 
 	slave = ioctl(world->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0 || tcflow(slave, TCOOFF) < 0)
 		fail("TCOOFF");
 	(void)close(slave);
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	world->start.created_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	world->start.created_ns = clock_ns(CLOCK_REALTIME);
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		fail("socketpair");
 	pid = fork();

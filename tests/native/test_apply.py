@@ -23,8 +23,9 @@ SLOW_SSHD = "env", f"LD_PRELOAD={BUILD}/tests/native/slow.so", "/usr/sbin/sshd"
 
 @pytest.fixture
 def drop_ins(stage):
-    """A host whose sshd includes drop-ins."""
+    """A host whose sshd includes drop-ins, and an sshidle.conf; so are the others."""
     stage.listener = stage.sshd(INCLUDE + BASE)
+    stage.write(CONF, "ClientAliveInterval 60\n")
     return stage
 
 
@@ -33,6 +34,7 @@ def plain(stage):
     """A host whose sshd does not, with somebody's Match blocks in its file."""
     stage.listener = stage.sshd(BASE + "# whose\nMatch User bob\n\tClientAliveInterval 5\n"
                                 "Match all\n\tX11Forwarding no\n")
+    stage.write(CONF, "ClientAliveInterval 60\n")
     return stage
 
 
@@ -49,7 +51,6 @@ def promise(stage, case=""):
 
 
 def test_it_only_shows(drop_ins):
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     before = drop_ins.tree()
     said = drop_ins.apply(status=1)
     assert f"+++ {DROP_IN}" in said and "+ClientAliveInterval" in said
@@ -92,7 +93,6 @@ def test_the_promise_is_kept(drop_ins):
 
 
 def test_a_new_policy_takes_the_place_of_the_old(drop_ins):
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     drop_ins.apply("--write")
     drop_ins.write(CONF, "ClientAliveInterval 20\n")
     drop_ins.apply("--write")
@@ -112,6 +112,7 @@ def slow(stage):
     stage.write("/etc/ssh/sshd_config", INCLUDE + BASE + "ListenAddress 127.0.0.2\n")
     stage.run(*SLOW_SSHD, "-E", "/run/log")
     stage.wait(lambda: ":22 " in stage.listeners(), "the first socket")
+    stage.write(CONF, "ClientAliveInterval 60\n")
     return stage
 
 
@@ -125,7 +126,6 @@ def check_in_force(stage, said, reloads):
 
 def test_a_server_that_takes_its_time(slow):
     """Told while it starts, and again as soon as apply has ended."""
-    slow.write(CONF, "ClientAliveInterval 60\n")
     check_in_force(slow, slow.apply("--write"), 1)
     slow.write(CONF, "ClientAliveInterval 20\n")
     check_in_force(slow, slow.apply("--write"), 2)
@@ -134,7 +134,6 @@ def test_a_server_that_takes_its_time(slow):
 
 def test_a_reload_of_others_is_under_way(slow):
     """It has the old file, and is not there to be found."""
-    slow.write(CONF, "ClientAliveInterval 60\n")
     slow.pid_of("/run/sshd.pid")
     slow.run("sh", "-c", 'kill -HUP "$(cat /run/sshd.pid)"')
     slow.wait(lambda: ":22 " not in slow.listeners(), "its sockets are closed")
@@ -195,7 +194,6 @@ def test_a_file_without_drop_ins(plain):
 
 
 def test_what_others_write_meanwhile_stays(plain):
-    plain.write(CONF, "ClientAliveInterval 60\n")
     plain.apply("--write")
     plain.append("/etc/ssh/sshd_config", "Match User root\n\tBanner none\n")
     plain.apply("--undo")
@@ -219,7 +217,6 @@ def test_a_link_stays_one(stage):
 ])
 def test_drop_ins_of_others(drop_ins, where, text, said):
     drop_ins.write(where, text)
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     before, session = drop_ins.tree(), drop_ins.log_in() if "Nonsense" not in text else None
     assert said in drop_ins.apply("--write", status=1)
     assert drop_ins.tree() == before and drop_ins.lives(drop_ins.listener)
@@ -229,7 +226,6 @@ def test_drop_ins_of_others(drop_ins, where, text, said):
 def test_drop_ins_that_come_later(drop_ins):
     drop_ins.write(DROP_IN.replace("00-sshidle", "50-other"), "ClientAliveInterval 9\n"
                    "Match User bob\n\tClientAliveCountMax 7\n")
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     assert "50-other.conf:3: clientalivecountmax goes on" in drop_ins.apply("--write")
     assert promise(drop_ins) == 180
 
@@ -270,7 +266,6 @@ esac
 
 def test_a_listener_that_does_not_come_back(drop_ins):
     drop_ins.write("/etc/init.d/ssh", SCRIPT, "755")
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     # One that listens on the same port of another address does not stand in for it.
     drop_ins.write("/etc/test/other", BASE.replace("127.0.0.1", "127.0.0.2") + "PidFile none\n")
     drop_ins.run("/usr/sbin/sshd", "-f", "/etc/test/other", "-o", "ClientAliveInterval=3")
@@ -285,7 +280,6 @@ def test_a_listener_that_does_not_come_back(drop_ins):
 def test_a_reload_that_fails(drop_ins):
     drop_ins.write("/etc/init.d/ssh", "#!/bin/sh\n[ $1 = start ] && exit 0\necho no >&2\nexit 4\n",
                    "755")
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     before = drop_ins.tree()
     said = drop_ins.apply("--write", status=1)
     assert "/etc/init.d/ssh reload: no" in said
@@ -334,7 +328,6 @@ def test_nine_listeners_of_one_file(drop_ins):
     for options in [["-p", str(port)] for port in ports[:7]] + [last]:
         drop_ins.run("/usr/sbin/sshd", *options, "-o", "PidFile=none", "-E", f"/run/log.{options[1]}")
     drop_ins.wait(lambda: all(f":{port} " in drop_ins.listeners() for port in ports), "they listen")
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     [site] = drop_ins.sites("--write")
     assert sorted(site["ports"]) == [22, *ports] and site["state"] == "written"
     assert drop_ins.run("sh", "-c", "cat /run/log.*").count("Received SIGHUP") == 8
@@ -437,7 +430,6 @@ def test_nothing_is_changed_before_sshd_was_asked(reloads):
 
 
 def test_not_root(drop_ins):
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     before = drop_ins.tree()
     as_alice = ["setpriv", "--reuid=61801", "--clear-groups", f"{BUILD}/src/cli/sshidle", "apply"]
     assert "+ClientAliveInterval" in drop_ins.run(*as_alice, status=1)
@@ -699,7 +691,6 @@ def test_sshd_of_openwrt(slow):
     slow.write("/usr/sbin/procd", "", "755")
     slow.run("rm", "-f", "/etc/init.d/ssh")
     slow.write("/etc/init.d/sshd", SSHD_SCRIPT, "755")
-    slow.write(CONF, "ClientAliveInterval 60\n")
     slow.pid_of("/run/sshd.pid")
     check_in_force(slow, slow.apply("--write"), 1)
 
@@ -748,6 +739,5 @@ def test_a_container_is_left_alone(drop_ins):
                  "ssh-keygen -q -t ed25519 -N '' -f /run/key && "
                  "/usr/sbin/sshd -o PidFile=none", "-", "UsePAM no")
     drop_ins.wait_port(2022)
-    drop_ins.write(CONF, "ClientAliveInterval 60\n")
     sites = {tuple(site["ports"]): site["state"] for site in drop_ins.sites("--write")}
     assert sites == {(22,): "written", (2022,): "none"}

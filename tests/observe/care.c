@@ -21,6 +21,7 @@
 #include "act/keepalive.h"
 #include "act/ping.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "observe/destroyed.h"
 #include "observe/finder.h"
 
@@ -38,10 +39,7 @@ static long first_port, last_port;
 
 static int64_t now_ns(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 static void print_line(json_t *line)
@@ -201,7 +199,7 @@ int main(int argc, char **argv)
 	last_port = strtol(argv[2], NULL, 10);
 	/* Unbuffered: what poll() says is all there is. */
 	(void)setvbuf(stdin, NULL, _IONBF, 0);
-	if (destroyed_new(&destroyed) < 0 || finder_new(on_found, NULL, &finder) < 0)
+	if (destroyed_new(&destroyed) < 0 || finder_new(UINT32_MAX, on_found, NULL, &finder) < 0)
 		return 1;
 	inputs[1].fd = destroyed_fd(destroyed);
 	for (;;) {

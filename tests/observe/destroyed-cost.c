@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/duration.h"
 #include "observe/destroyed.h"
 
 struct place {
@@ -27,10 +29,7 @@ struct reader {
 
 static double now(clockid_t clock)
 {
-	struct timespec time;
-
-	(void)clock_gettime(clock, &time);
-	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+	return (double)clock_ns(clock) / NS_PER_S;
 }
 
 static void open_and_close(const struct place *place)

@@ -4,6 +4,7 @@
  */
 #include <inttypes.h>
 #include <poll.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "core/ledger.h"
 #include "observe/finder.h"
 #include "server/server.h"
@@ -28,14 +30,6 @@ static struct seen sessions[SESSIONS_MAX];
 static long first_port, last_port;
 
 static const char *const kinds[KIND_N] = { "shell", "sftp", "exec", "forward", "none" };
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	(void)clock_gettime(clock, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
-}
 
 static int64_t now_ns(void)
 {
@@ -175,6 +169,7 @@ static void look_at_session(struct finder *finder, struct seen *seen)
 int main(int argc, char **argv)
 {
 	struct pollfd input = { .fd = 0, .events = POLLIN };
+	const struct passwd *privsep = getpwnam("sshd");
 	struct finder *finder;
 	int rhythm_ms;
 
@@ -183,7 +178,7 @@ int main(int argc, char **argv)
 	rhythm_ms = (int)(strtod(argv[1], NULL) * 1000);
 	first_port = strtol(argv[2], NULL, 10);
 	last_port = strtol(argv[3], NULL, 10);
-	if (finder_new(on_found, NULL, &finder) < 0)
+	if (finder_new(privsep ? privsep->pw_uid : UINT32_MAX, on_found, NULL, &finder) < 0)
 		return 1;
 	while (poll(&input, 1, rhythm_ms) == 0) {
 		int64_t from_ns = now_ns(), found_ns, cpu_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);

@@ -9,18 +9,15 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
-
-import servers  # noqa: E402
-from away import place_of  # noqa: E402
-from clients import Terminal, drive, ssh_argv  # noqa: E402
-from world import PORTS, World, kill, tree_of, wait_until  # noqa: E402
+import servers
+from away import place_of
+from clients import Terminal, drive, ssh_argv
+from world import PORTS, kill, tree_of, wait_until
 
 SAMPLE_DESCRIPTORS = 0x80
 MS, S = 1_000_000, 1_000_000_000
@@ -77,17 +74,6 @@ class Care(threading.Thread):
     def close(self):
         self.process.stdin.close()
         return self.process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def world():
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it makes users and starts SSH servers")
-    if "SSHIDLE_BUILD" not in os.environ:
-        pytest.fail("SSHIDLE_BUILD does not name the build directory")
-    own = World()
-    yield own
-    own.close()
 
 
 @pytest.fixture

@@ -8,17 +8,14 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 
 import pytest
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "e2e"))
-
-import servers  # noqa: E402
-from clients import Pipe, Terminal, copy_options, host_of, ssh_argv  # noqa: E402
-from world import PORTS, World, wait_until  # noqa: E402
+import servers
+from clients import Pipe, Terminal, copy_options, host_of, ssh_argv
+from world import PORTS, wait_until
 
 SAMPLE_COMPLETE, SAMPLE_AGENT = 0x0f, 0x20
 TERMINAL_KNOWN, TERMINAL_WORK = 0x1, 0x8
@@ -96,17 +93,6 @@ class Look(threading.Thread):
 
 def kinds_of(line):
     return sorted(channel["kind"] for channel in line.get("channels", []))
-
-
-@pytest.fixture(scope="module")
-def world():
-    if os.geteuid() != 0:
-        pytest.skip("needs root: it makes users and starts SSH servers")
-    if "SSHIDLE_BUILD" not in os.environ:
-        pytest.fail("SSHIDLE_BUILD does not name the build directory")
-    own = World()
-    yield own
-    own.close()
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +222,21 @@ def test_command(world, look, some_server, clients):
     look.wait(port, lambda line: line["processes"] == 2, "the shell and its sleep")
 
 
+@pytest.mark.parametrize("flavour", [servers.OpenSSH, servers.OpenSSHRoot, servers.Tinyssh],
+                         ids=lambda flavour: flavour.name)
+def test_command_left_in_the_background(world, look, flavour, clients):
+    """The client waits for the end of the output, after the command's own end."""
+    command = "echo up-42; sleep 20 & sleep 1; exit 0"
+    for server in serve(flavour, world):
+        port = server.listen()
+        open_pipe(world, server, port, clients, command)
+        look.wait(port, lambda line: line["channels"][0]["pid"] > 0, "the command")
+        line = look.wait(port, lambda line: line["channels"][0]["pid"] == 0, "its end")
+        assert kinds_of(line) == ["exec"]
+        assert line["channels"][0]["command"] == command
+        assert not line["channels"][0]["known"] & TERMINAL_WORK
+
+
 def test_work(world, look, some_server, clients):
     port = some_server.listen()
     open_pipe(world, some_server, port, clients, "echo up-42; while [ $SECONDS -lt 10 ]; do :; done")
@@ -293,6 +294,23 @@ def test_agent(world, look, mux_server, clients):
     client.wait_for(r"[$#] ")
     line = look.wait_kinds(port, ["shell"])
     assert line["known"] & SAMPLE_AGENT
+
+
+@pytest.mark.parametrize("localhost", ["yes", "no"])
+def test_display(world, look, clients, localhost):
+    """A display that only waits is no channel beside a shell, wherever it listens."""
+    if not os.path.exists("/usr/bin/xauth"):
+        pytest.skip("/usr/bin/xauth is missing: install xauth")
+    for server in serve(servers.OpenSSH, world):
+        port = server.listen(X11Forwarding="yes", X11UseLocalhost=localhost)
+        argv = ssh_argv(world, server, port, server.user(),
+                        options=["ForwardX11=yes", "ForwardX11Trusted=yes"])
+        client = Terminal("display", argv, {**environment(), "DISPLAY": ":987"})
+        clients.append(client)
+        client.wait_for(r"[$#] ")
+        client.send("echo up-$DISPLAY\r")
+        client.wait_for(r"up-\S*:\d+")
+        look.wait_kinds(port, ["shell"])
 
 
 def test_forward(world, look, mux_server, clients):

@@ -117,7 +117,7 @@ def test_upgrade_keeps_sessions_and_idle_time(machine, packages):
     parked.send("sleep 6; echo back-$((40+2)); sleep 4711\r")
     parked.used = idle.used
     ended_after(parked, PARK_S + 10)
-    wait_until(lambda: len(answer(machine, "parked")) == 1, 5, "it is parked")
+    wait_until(lambda: len(answer(machine, "parked")["parked"]) == 1, 5, "it is parked")
     before, main = idle_of(machine, "sshidle-test")[0], machine.show("MainPID")
     assert before >= PARK_S
     install(machine, packages.second)
@@ -129,7 +129,7 @@ def test_upgrade_keeps_sessions_and_idle_time(machine, packages):
     assert machine.run("cat", "/etc/sshidle.conf").stdout == CONFIG
     assert LIMIT_S <= ended_after(idle, LIMIT_S + LATE_S), machine.journal()[-3000:]
     assert "is watched again" in machine.journal()
-    assert len(answer(machine, "parked")) == 1
+    assert len(answer(machine, "parked")["parked"]) == 1
     again = machine.log_in(user="parker")
     again.send("sshidle resume\r")
     again.expect("back-42")

@@ -21,6 +21,7 @@
 
 #include <jansson.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "daemon/fake-forger.h"
 
@@ -76,10 +77,7 @@ static void take(uint32_t type, const void *message)
 
 static int64_t now_ns(void)
 {
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 static void cut(const struct forger *forger, uint32_t handle, bool asked)

@@ -1,6 +1,7 @@
 """The whole daemon in its confinement: what a forbidden call does, and what a reload may read."""
 
 import ctypes
+import glob
 import os
 import platform
 import re
@@ -95,6 +96,22 @@ def test_reload_of_files_elsewhere(daemon, world):
     daemon.configure(f"Include {os.path.dirname(place)}/other.conf\n")
     assert daemon.cli("reload").returncode == 0
     assert daemon.call("io.sshidle.Status")["shortest_limit_s"] == 5 * 3600
+
+
+NO_SSHD = """
+mount -t tmpfs users /mnt && grep -v ^sshd: /etc/passwd >/mnt/passwd && echo "passwd: files systemd" >/mnt/nsswitch.conf &&
+mount --bind /mnt/passwd /etc/passwd && mount --bind /mnt/nsswitch.conf /etc/nsswitch.conf && ! getent passwd sshd && exec "$@"
+"""
+
+
+@pytest.mark.skipif(not glob.glob("/usr/lib/*/libnss_systemd.so.2"), reason="needs libnss-systemd")
+def test_a_host_without_openssh(daemon):
+    """Who is no user is asked of all databases, and their modules make calls that are in no list of the monitor's."""
+    daemon.stop()
+    daemon.stopping.clear()
+    daemon.wrap = ["unshare", "-m", "sh", "-c", NO_SSHD, "-"]
+    daemon.start()
+    assert daemon.call("io.sshidle.Status")
 
 
 def test_without_lists(daemon, world, build):

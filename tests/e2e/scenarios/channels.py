@@ -137,6 +137,15 @@ def exec_left(play):
     names_survivors(line, {pid: "sleep"})
 
 
+@scenario(needs=["left-output"], policy=LIMITED.replace("none={limit}s", "none=1s") +
+          "    CountsAsUse exec=input,output\n")
+def exec_left_output(play):
+    """A command has ended, and what it left in the background has its output: the channel is open."""
+    client = play.command("echo up-$((40+2)) -; sleep 1; sleep 1007 & exit 0")
+    client.used = (client.used[0], client.used[1] + 1)
+    play.ends(client)
+
+
 @scenario()
 def exec_output(play):
     """A command whose output is read by a script; when it says nothing more, the limit runs."""

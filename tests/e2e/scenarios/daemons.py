@@ -13,10 +13,10 @@ import threading
 import time
 
 from clients import Pipe, Terminal, UP, drive
-from daemon import Varlink, VarlinkError, pairs_of
+from daemon import PIDFD, Varlink, VarlinkError, links_of, pairs_of
 from scenarios.channels import connect, listens
 from stage import BUILD, LIMIT_S, LIMITED, collect, scenario
-from world import is_alive, kill, wait_until
+from world import is_alive, kill, tree_of, wait_until
 
 
 # -- starting, stopping, dying --------------------------------------------------------------
@@ -215,38 +215,75 @@ def wrong_configuration(play):
 
 
 @scenario(own=True)
-def engine_user_missing(play):
-    """When the engine's user does not exist, the daemon says which command creates it."""
+def cannot_start(play):
+    """What is missing is named: a user for the engine, with the command that creates it; another one than root;
+    a capability, as in a container."""
     own = play.own_daemon(start=False)
     play.prove([])
-    argv = own.command()
-    argv[argv.index("-u") + 1] = "sshidle-nobody-at-all"
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
-    assert done.returncode != 0
-    assert "useradd" in done.stderr and "sshidle-nobody-at-all" in done.stderr, done.stderr
+
+    def said(wrap=(), user=None):
+        argv = [*wrap, *own.command()]
+        if user:
+            argv[argv.index("-u") + 1] = user
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
+        assert done.returncode == 1, done
+        return done.stderr
+
+    missing = said(user="sshidle-nobody-at-all")
+    assert "useradd" in missing and "sshidle-nobody-at-all" in missing, missing
+    assert "must not run as root" in said(user="root")
+    for name in ("sys_ptrace", "kill"):
+        assert f"CAP_{name.upper()} is missing:" in said(["setpriv", f"--bounding-set=-{name}"])
 
 
-CAPABILITIES = {"SYS_PTRACE": 19, "KILL": 5, "DAC_READ_SEARCH": 2, "DAC_OVERRIDE": 1,
-                "NET_ADMIN": 12}
+CAPABILITIES = {
+    "monitor": {"SYS_PTRACE": 19, "KILL": 5, "DAC_READ_SEARCH": 2, "NET_ADMIN": 12},
+    "engine": {},
+    "starter": {"CHOWN": 0, "DAC_OVERRIDE": 1, "SETGID": 6, "SETUID": 7, "SYS_PTRACE": 19},
+}
+NICE = -10
 
 
 @scenario(own=True)
 def privileges(play):
-    """The engine has none and is another user, the monitor has the five it needs."""
+    """The engine has none and is another user, monitor and starter have what they need and no more; what is
+    borrowed of a session is in no other process's reach."""
     own = play.own_daemon()
-    play.prove([])
-    monitor, engine = own.pids()
-    assert monitor and engine, "there are not two processes"
-    allowed = sum(1 << number for number in CAPABILITIES.values())
-    status = {pid: status_of(pid) for pid in (monitor, engine)}
-    for name in ("CapEff", "CapPrm", "CapBnd", "CapInh", "CapAmb"):
-        assert int(status[engine][name], 16) == 0, f"engine {name} {status[engine][name]}"
-        extra = int(status[monitor][name], 16) & ~allowed
-        assert not extra, f"monitor {name} {status[monitor][name]} has {extra:x} too much"
-    uid = str(play.world.engine_user().uid)
-    assert status[engine]["Uid"].split() == [uid] * 4, status[engine]["Uid"]
-    assert status[engine]["Groups"].split() in ([], [str(play.world.engine_user().gid)])
-    assert status[engine]["NoNewPrivs"] == "1"
+    term = play.shell()
+    play.prove([term])
+    processes = dict(zip(("monitor", "engine"), own.pids()))
+    processes["starter"] = next(pid for pid in tree_of(own.process.pid) if pid not in processes.values())
+    for role, pid in processes.items():
+        status = status_of(pid)
+        kept = sum(1 << number for number in CAPABILITIES[role].values())
+        for name in ("CapEff", "CapPrm", "CapBnd"):
+            assert int(status[name], 16) == kept, f"{role} {name} {status[name]}"
+        for name in ("CapInh", "CapAmb"):
+            assert int(status[name], 16) == 0, f"{role} {name} {status[name]}"
+        assert status["NoNewPrivs"] == "1", role
+        assert os.getpriority(os.PRIO_PROCESS, pid) == NICE, role
+    engine = status_of(processes["engine"])
+    assert engine["Uid"].split() == [str(play.world.engine_user().uid)] * 4, engine["Uid"]
+    assert engine["Gid"].split() == [str(play.world.engine_user().gid)] * 4, engine["Gid"]
+    assert engine["Groups"] == "", engine["Groups"]
+    while not term.ended:
+        for role in ("engine", "starter"):
+            assert not held_of_sessions(processes[role]), role
+        drive([term], time.monotonic() + 0.05)
+        assert time.monotonic() < term.used[1] + 3 * play.limit
+    play.ends(term)
+
+
+def held_of_sessions(pid):
+    """Descriptors of terminals, processes and connections that a process has; those of local sockets come and go."""
+    def held():
+        links = links_of(pid)
+        with open(f"/proc/{pid}/net/unix", encoding="ascii") as table:
+            local = {f"socket:[{row.split()[6]}]" for row in list(table)[1:]}
+        return {link for link in links if "/ptmx" in link or "/pts/" in link or link == PIDFD
+                or link.startswith("socket:") and link not in local}
+
+    return held() & held()
 
 
 def status_of(pid):
@@ -545,6 +582,10 @@ def command(play):
     assert why.returncode == 0 and own.config_line(f"IdleTimeout {play.limit}s "
         f"sftp={play.limit}s exec={play.limit}s forward={play.limit}s none={play.limit}s") \
         in why.stdout, why
+    drive([term], term.used[1] + 3)
+    explained = own.cli_json("why", term.tty)["explanation"]
+    said = float(re.fullmatch(r"no input for ([\d.]+)s", explained["reason"])[1])
+    assert abs(said - explained["session"]["idle_s"]) < 0.5, explained
     assert own.cli("why", "999999").returncode == 1
     assert own.cli("cut", "999999").returncode == 1
     assert own.cli("keep", str(term.session), "soon").returncode == 2
@@ -577,7 +618,7 @@ def ends_by_itself(play):
 
 @scenario(own=True)
 def sampling_survives_stopped_server(play):
-    """A session whose server process is stopped is ended all the same, by force."""
+    """A session whose server process is stopped is ended all the same, by force: after 5 s SIGTERM, after 5 more SIGKILL."""
     own = play.own_daemon()
     term = play.shell()
     play.prove([term])
@@ -587,7 +628,8 @@ def sampling_survives_stopped_server(play):
     play.later(kill, ledger)
     line = own.wait_line(rf"\bcut session {term.session} of ",
                          play.limit + 10 + play.allowed(play.limit))
-    assert line.at >= term.used[0] + play.limit, f"early{play.about(term)}"
+    assert line.at >= term.used[0] + play.limit + 10, f"early{play.about(term)}"
+    assert pairs_of(line)["signal"] == "9", line.text
     wait_until(lambda: not is_alive(ledger), 3, "the stopped process is gone")
 
 

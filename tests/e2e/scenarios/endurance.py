@@ -7,7 +7,6 @@ promised.
 import contextlib
 import os
 import random
-import re
 import subprocess
 import threading
 import time

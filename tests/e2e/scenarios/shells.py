@@ -1,5 +1,6 @@
 """Sessions with a terminal: people who type, people who do not, and programs in between."""
 
+import os
 import re
 import time
 
@@ -138,10 +139,13 @@ def nohup_survives(play):
 
 @scenario(needs=["agent"])
 def agent_idle(play):
-    """A forwarded agent that nobody asks."""
+    """A forwarded agent that nobody asks; the server takes its socket away, as after any lost line."""
     term = play.shell(agent=True)
     term.type("ssh-add -l\r", "SHA256:")
+    path = term.type("echo up-$((40+2)) $SSH_AUTH_SOCK\r", UP)[1]
+    assert os.path.exists(path)
     play.ends(term)
+    wait_until(lambda: not os.path.exists(path), 2, f"{path} is gone")
 
 
 @scenario(needs=["agent"])
