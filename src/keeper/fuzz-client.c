@@ -69,7 +69,7 @@ static void make_holder(struct world *world)
 	if (!holder->lifetime || !holder->patience || !holder->settle ||
 	    openpty(&master, &world->slave, NULL, &raw, NULL) < 0 ||
 	    terminal_init(&holder->terminal, world->base, master, &events) < 0 ||
-	    screen_init(&holder->screen, 24, 80, 4096) < 0)
+	    terminal_take(&holder->terminal) < 0 || screen_init(&holder->screen, 24, 80, 4096) < 0)
 		abort();
 	screen_feed(&holder->screen, "hello", 5);
 	world->server.holder = holder;

@@ -298,10 +298,13 @@ static void on_gone(int fd, short what, void *argument)
 {
 	struct holder *holder = argument;
 	const int64_t parked_for_ns = clock_wall_ns() - holder->start.created_ns;
-	int r;
+	int r = terminal_take(&holder->terminal);
 
 	(void)fd;
 	(void)what;
+	if (r < 0)
+		log_warning("pts/%u cannot be made non-blocking: %s", holder->start.pty,
+			    strerror(-r));
 	holder->holding = true;
 	(void)event_del(holder->patience);
 	(void)event_del(holder->link);

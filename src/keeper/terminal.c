@@ -149,7 +149,6 @@ static void on_shared(int fd, short what, void *argument)
 int terminal_init(struct terminal *terminal, struct event_base *base, int master,
 		  const struct terminal_events *events)
 {
-	const int flags = fcntl(master, F_GETFL);
 	struct stat status;
 
 	*terminal = (struct terminal){ .events = events, .base = base, .master = master };
@@ -157,8 +156,7 @@ int terminal_init(struct terminal *terminal, struct event_base *base, int master
 	if (terminal->slave < 0 || fstat(terminal->slave, &status) < 0)
 		return -errno;
 	terminal->mode = status.st_mode;
-	if (flags < 0 || fcntl(master, F_SETFL, flags | O_NONBLOCK) < 0 ||
-	    ioctl(master, TIOCGWINSZ, &terminal->size) < 0)
+	if (ioctl(master, TIOCGWINSZ, &terminal->size) < 0)
 		return -errno;
 	terminal->readable = event_new(base, master, EV_READ | EV_PERSIST, on_readable, terminal);
 	terminal->writable = event_new(base, master, EV_WRITE, on_writable, terminal);
@@ -185,6 +183,13 @@ void terminal_deinit(struct terminal *terminal)
 	if (terminal->input)
 		evbuffer_free(terminal->input);
 	*terminal = (struct terminal){ .master = -1, .slave = -1 };
+}
+
+int terminal_take(const struct terminal *terminal)
+{
+	const int flags = fcntl(terminal->master, F_GETFL);
+
+	return flags < 0 || fcntl(terminal->master, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
 }
 
 int terminal_release(struct terminal *terminal)

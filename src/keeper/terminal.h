@@ -37,11 +37,15 @@ struct terminal {
 	unsigned nudges; /* how often that moment was made longer */
 };
 
-/* Takes over `master`, makes it non-blocking; reads nothing yet. `events` stay the caller's.
- * -ENOMEM. */
+/* Takes `master`, which the server still has open, too, and changes nothing of it. `events` stay the caller's.
+ * Negative errno. */
 int terminal_init(struct terminal *terminal, struct event_base *base, int master,
 		  const struct terminal_events *events);
 void terminal_deinit(struct terminal *terminal);
+
+/* The server is gone: the master is made non-blocking, which it would have been for the server as well. It comes
+ * before all that reads or writes. Negative errno. */
+int terminal_take(const struct terminal *terminal);
 
 /* Lets output go on (TCOON, which also undoes a ^S) through the slave side; and ends its being
  * exclusive as soon as it is our user's alone (see keeper.h). Negative errno. */

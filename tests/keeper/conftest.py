@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import pwd
+import re
 import select
 import shutil
 import signal
@@ -72,6 +73,13 @@ class Parked:
         while wanted not in got:
             got += self.read(1)
         return got
+
+    def master_flags(self):
+        """Those of the open file, which the server and the keeper have in common."""
+        directory = pathlib.Path(f"/proc/{self.process.pid}")
+        master, = (fd.name for fd in (directory / "fd").iterdir() if os.readlink(fd).endswith("/ptmx"))
+        text = (directory / "fdinfo" / master).read_text(encoding="ascii")
+        return int(re.search(r"^flags:\s*(\d+)", text, re.M).group(1), 8)
 
     def drain(self):
         self.say("drain")

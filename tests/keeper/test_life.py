@@ -234,15 +234,17 @@ def test_told_to_end(host):
 
 
 def test_cancelled(host):
-    """The user is back: the server goes on reading."""
+    """The user is back: the server goes on reading, also one that waits for output."""
     parked = bash(host)
     parked.read_until(b"$ ")
+    before = parked.master_flags()
     parked.say("start")
     parked.keeper_pid = parked.expect("held")
     parked.write("echo s$((5 + 5))e\r")
     parked.say("cancel")
     wait_for(lambda: not is_alive(parked.keeper_pid), "its end")
     assert not parked.socket.exists()
+    assert parked.master_flags() == before
     assert b"s10e" in parked.read_until(b"s10e")
 
 
