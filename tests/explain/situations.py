@@ -38,6 +38,7 @@ class Session:
         self.alive_too = []
         self.connection = None
         self.stop = threading.Event()
+        self.typing_pause_s, self.typed_in_vain = 0.0, None
 
     def begin(self, function, *args, since=None):
         """Does what begins the time; the client sent something last after `since`."""
@@ -130,9 +131,15 @@ def multiplexed(case, host):
 
 
 def keep_typing(session, master):
+    last = time.monotonic()
     while not session.stop.wait(0.5):
-        with contextlib.suppress(AssertionError, OSError):
+        try:
             os.write(master.client.fd, b"more than a ^C\r")
+        except (AssertionError, OSError) as error:
+            session.typed_in_vain = session.typed_in_vain or error
+        now = time.monotonic()
+        session.typing_pause_s = max(session.typing_pause_s, now - last)
+        last = now
 
 
 def sftp(case, host):

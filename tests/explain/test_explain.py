@@ -364,7 +364,8 @@ def test_cell(stage, case):
     # Another setting that may come first is in the cell as well.
     earliest = min(scaled(case.setting, one["earliest_s"]) for one in (first, *cell["also"]))
     check_time(stage, case, end, earliest, scaled(case.setting, first["latest_s"]))
-    assert other, said(case)
+    assert other, (f"{said(case)}; typed beside it with pauses of {case.session.typing_pause_s:.2f} s at most, in vain: "
+                   f"{case.session.typed_in_vain!r}")
     assert case.inner or case.others_live, f"{said(case)}: more has ended than should"
     if case.later:
         effect, = [one for one in cell["also"] if one["because"]["mechanism"] == case.later]
