@@ -105,7 +105,6 @@ static const struct sandbox_row starter_rows[] = {
 	/* an ordinary process: of the user, in a session of its own, with few descriptors */
 	CALL("setsid"),
 	CALL("chdir"),
-	CALL("setpriority"),
 	CALL("setrlimit"),
 	CALL("dup2"),
 	CALL("dup3"),

@@ -176,8 +176,8 @@ static void raise_file_limit(void)
 	}
 }
 
-/* On a host that is busy to its limits the daemon should still keep its time; it needs little of
- * it. */
+/* On a host that is busy to its limits monitor and engine should still keep their time; they need little of it.
+ * sshidle.service forbids the call: there systemd does it to the process group, which the starter has left. */
 static void raise_priority(void)
 {
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
@@ -310,6 +310,8 @@ static int run_starter(struct start *start, int fd)
 	};
 	int r = privilege_starter();
 
+	/* What keepers do is what users print: they are to have no more than an ordinary process's time. */
+	(void)setpgid(0, 0);
 	if (r < 0) {
 		log_error("the starter cannot give up its capabilities: %s", strerror(-r));
 		return 1;
@@ -401,6 +403,7 @@ static int split(struct start *start)
 		if (pid <= 0)
 			return pid < 0 ? 1 : run_starter(start, starter_fd);
 	}
+	raise_priority();
 	pid = split_off(SOCK_STREAM | SOCK_NONBLOCK, &link_fd);
 	if (pid < 0)
 		return 1;
@@ -432,7 +435,6 @@ static int start_daemon(struct options *options)
 		return 1;
 	}
 	raise_file_limit();
-	raise_priority();
 	(void)umask(022);
 	/* Keepers live in the root directory. */
 	if (make_absolute(&options->runtime_directory) < 0 || make_absolute(&options->keeper) < 0) {

@@ -162,7 +162,6 @@ static void be_ordinary(void)
 	(void)setsid();
 	(void)!chdir("/");
 	(void)umask(077);
-	(void)setpriority(PRIO_PROCESS, 0, 0);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	for (int number = 1; number < NSIG; number++)
 		(void)signal(number, SIG_DFL);

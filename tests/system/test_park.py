@@ -86,6 +86,9 @@ def test_it_outlives_its_login_session(machine):
     wait_until(lambda: machine.run("systemctl", "is-active", f"user@{UID}",
                                    check=False).returncode != 0, 20, "the user's manager is gone")
     assert parked.processes() == ALL
+    keeper, nice = machine.run("ps", "-C", "sshidle-keeper", "-o", "pid=,nice=").stdout.split()
+    assert nice == "0"
+    assert re.search(r"open files\s+256\s+256", machine.run("cat", f"/proc/{keeper}/limits").stdout)
     assert machine.run("pgrep", "-f", "sleep 4713", check=False).returncode == 1
     said = machine.run("sshidle", "audit", "--json", check=False).stdout
     (finding,) = [one for one in json.loads(said)["findings"] if one["id"] == "logind.kill-ends-parked"]

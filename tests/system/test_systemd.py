@@ -53,8 +53,11 @@ def test_it_has_only_what_it_needs(machine):
     assert int(status["CapBnd"], 16) == wanted
     assert int(status["CapEff"], 16) == wanted
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+    nice = dict(line.split() for line in machine.run("ps", "-eo", "comm=,nice=").stdout.splitlines()
+                if line.startswith("sshidled"))
+    assert nice == {"sshidled": "-10", "sshidled-engine": "-10", "sshidled-starte": "0"}
     security = machine.run("systemd-analyze", "security", "--no-pager", "sshidle").stdout
-    assert float(security.split("sshidle.service: ")[1].split()[0]) <= 2.7, security
+    assert float(security.split("sshidle.service: ")[1].split()[0]) <= 2.6, security
 
 
 def test_it_ends_an_idle_session(machine):

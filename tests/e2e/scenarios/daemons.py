@@ -241,7 +241,7 @@ CAPABILITIES = {
     "engine": {},
     "starter": {"CHOWN": 0, "DAC_OVERRIDE": 1, "SETGID": 6, "SETUID": 7, "SYS_PTRACE": 19},
 }
-NICE = -10
+NICE = {"monitor": -10, "engine": -10, "starter": 0}
 
 
 @scenario(own=True)
@@ -261,7 +261,7 @@ def privileges(play):
         for name in ("CapInh", "CapAmb"):
             assert int(status[name], 16) == 0, f"{role} {name} {status[name]}"
         assert status["NoNewPrivs"] == "1", role
-        assert os.getpriority(os.PRIO_PROCESS, pid) == NICE, role
+        assert os.getpriority(os.PRIO_PROCESS, pid) == NICE[role], role
     engine = status_of(processes["engine"])
     assert engine["Uid"].split() == [str(play.world.engine_user().uid)] * 4, engine["Uid"]
     assert engine["Gid"].split() == [str(play.world.engine_user().gid)] * 4, engine["Gid"]
@@ -384,6 +384,7 @@ def rights(play):
     mine = play.shell(user=alice, name="alice")
     other = play.shell(user=bob, name="bob")
     play.prove([mine, other])
+    mine.type("e")
     seen = own.cli_json("list", user=alice)["sessions"]
     assert {one["user"] for one in seen} == {alice.name}, seen
     assert mine.session in [one["id"] for one in seen], seen
@@ -596,6 +597,7 @@ def command(play):
     for argument in ("help", "--help", "-V"):
         assert own.cli(argument).returncode == 0
     env = {**play.environment(), "NO_COLOR": "1"}
+    term.type("e")
     plain = play.start(Terminal, [f"{BUILD}/src/cli/sshidle", "-r", own.runtime], "table", **env)
     wait_until(lambda: drive([plain], time.monotonic() + 0.1) or plain.ended, 5, "the table")
     assert term.user[:8] in plain.text and "\x1b" not in plain.text, plain.text
