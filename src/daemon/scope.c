@@ -1,28 +1,18 @@
 #include "daemon/scope.h"
 
-#include "config.h"
+#include "daemon/bus.h"
 
 #if HAVE_SYSTEMD
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-bus.h>
 #include <unistd.h>
 
 #include "base/read.h"
 
-/* systemd's own socket: it is there without a D-Bus daemon, and open to root alone. */
-#define MANAGER_ADDRESS "unix:path=/run/systemd/private"
-#define MANAGER_NAME	"org.freedesktop.systemd1"
-#define MANAGER_PATH	"/org/freedesktop/systemd1"
-#define MANAGER_FACE	"org.freedesktop.systemd1.Manager"
-
-#define CALL_USEC    5000000
 #define MOVE_LOOKS   200
 #define MOVE_LOOK_MS 10
 /* A shell that starts one process after the other: what was born while others were moved. */
@@ -30,130 +20,62 @@
 
 #define CGROUP_BYTES 1024
 
-/* What is used of libsystemd. */
-#define LIBRARY_FILE "libsystemd.so.0"
-#define LIBRARY(F)                 \
-	F(new)                     \
-	F(set_address)             \
-	F(start)                   \
-	F(call)                    \
-	F(close_unref)             \
-	F(message_new_method_call) \
-	F(message_append)          \
-	F(message_open_container)  \
-	F(message_close_container) \
-	F(message_unref)
-
 struct scope {
 	sd_bus *bus;
 	char name[64], slice[32];
 	char home[CGROUP_BYTES]; /* where the leader was: its login session, or the server's unit */
 };
 
-#define MEMBER(name) __typeof__(sd_bus_##name) *name;
-static struct {
-	LIBRARY(MEMBER)
-} library;
-
-/*
- * Loaded by the process that makes a scope: else the daemon's would hold it, and the four libraries that it brings,
- * all their life, for what happens seldom.  It is not unloaded, as this process runs the keeper next.
- */
-static int load_library(void)
-{
-#define NAME(name) { "sd_bus_" #name, &library.name },
-	const struct {
-		const char *name;
-		void *place; /* of a pointer to a function, which is none to an object in ISO C */
-	} functions[] = { LIBRARY(NAME) };
-	void *file = dlopen(LIBRARY_FILE, RTLD_NOW);
-
-	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++) {
-		void *function = file ? dlsym(file, functions[i].name) : NULL;
-
-		if (!function)
-			return -ELIBACC;
-		memcpy(functions[i].place, &function, sizeof(function));
-	}
-	return 0;
-}
-
-/* As sd_booted(3). */
-static bool is_booted_with_systemd(void)
-{
-	return faccessat(AT_FDCWD, "/run/systemd/system/", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 static int append_pids(sd_bus_message *message, const struct process_list *pids)
 {
-	int r = library.message_open_container(message, 'a', "u");
+	int r = bus_library.message_open_container(message, 'a', "u");
 
 	for (size_t i = 0; r >= 0 && i < pids->n; i++)
-		r = library.message_append(message, "u", (uint32_t)pids->pids[i]);
-	return r < 0 ? r : library.message_close_container(message);
+		r = bus_library.message_append(message, "u", (uint32_t)pids->pids[i]);
+	return r < 0 ? r : bus_library.message_close_container(message);
 }
 
 /* The property PIDs, as sd_bus_message_append() takes no array of unknown length. */
 static int append_pids_property(sd_bus_message *message, const struct process_list *pids)
 {
-	int r = library.message_open_container(message, 'r', "sv");
+	int r = bus_library.message_open_container(message, 'r', "sv");
 
 	if (r >= 0)
-		r = library.message_append(message, "s", "PIDs");
+		r = bus_library.message_append(message, "s", "PIDs");
 	if (r >= 0)
-		r = library.message_open_container(message, 'v', "au");
+		r = bus_library.message_open_container(message, 'v', "au");
 	if (r >= 0)
 		r = append_pids(message, pids);
 	if (r >= 0)
-		r = library.message_close_container(message);
-	return r < 0 ? r : library.message_close_container(message);
-}
-
-static int new_call(const struct scope *scope, const char *method, sd_bus_message **ret_message)
-{
-	return library.message_new_method_call(scope->bus, ret_message, MANAGER_NAME, MANAGER_PATH,
-					       MANAGER_FACE, method);
+		r = bus_library.message_close_container(message);
+	return r < 0 ? r : bus_library.message_close_container(message);
 }
 
 static int start(const struct scope *scope, const struct process_list *pids)
 {
 	sd_bus_message *message = NULL;
-	int r = new_call(scope, "StartTransientUnit", &message);
+	int r = bus_new_unit(scope->bus, scope->name, &message);
 
 	if (r >= 0)
-		r = library.message_append(message, "ss", scope->name, "fail");
-	if (r >= 0)
-		r = library.message_open_container(message, 'a', "(sv)");
-	if (r >= 0)
-		r = library.message_append(message, "(sv)(sv)(sv)(sv)", "Description", "s",
-					   "Parked terminal", "Slice", "s", scope->slice,
-					   "SendSIGHUP", "b", 1, "CollectMode", "s",
-					   "inactive-or-failed");
+		r = bus_library.message_append(message, "(sv)(sv)(sv)(sv)", "Description", "s",
+					       "Parked terminal", "Slice", "s", scope->slice,
+					       "SendSIGHUP", "b", 1, "CollectMode", "s",
+					       "inactive-or-failed");
 	if (r >= 0)
 		r = append_pids_property(message, pids);
-	if (r >= 0)
-		r = library.message_close_container(message);
-	if (r >= 0)
-		r = library.message_append(message, "a(sa(sv))", 0);
-	if (r >= 0)
-		r = library.call(scope->bus, message, CALL_USEC, NULL, NULL);
-	library.message_unref(message);
-	return r < 0 ? r : 0;
+	return bus_start_unit(scope->bus, message, r);
 }
 
 static int attach(const struct scope *scope, const struct process_list *pids)
 {
 	sd_bus_message *message = NULL;
-	int r = new_call(scope, "AttachProcessesToUnit", &message);
+	int r = bus_new_call(scope->bus, "AttachProcessesToUnit", &message);
 
 	if (r >= 0)
-		r = library.message_append(message, "ss", scope->name, "");
+		r = bus_library.message_append(message, "ss", scope->name, "");
 	if (r >= 0)
 		r = append_pids(message, pids);
-	if (r >= 0)
-		r = library.call(scope->bus, message, CALL_USEC, NULL, NULL);
-	library.message_unref(message);
-	return r < 0 ? r : 0;
+	return bus_call(scope->bus, message, r);
 }
 
 /* What stands behind a mark in one of the lines; false: no such line, or nothing but "/". */
@@ -283,7 +205,7 @@ int scope_make(uint32_t id, uint32_t uid, const struct kin_leader *leader)
 	struct scope scope = { 0 };
 	int r;
 
-	if (!is_booted_with_systemd())
+	if (!bus_is_there())
 		return 0;
 	/* With our own pid: the scope of a park that was cancelled stays, with the shell in it. */
 	(void)snprintf(scope.name, sizeof(scope.name), "sshidle-parked-%u-%d.scope", id, getpid());
@@ -291,18 +213,12 @@ int scope_make(uint32_t id, uint32_t uid, const struct kin_leader *leader)
 	/* Whether that is still the leader's is seen by kin_find(). */
 	r = read_cgroup(leader->pid, scope.home);
 	if (r == 0)
-		r = load_library();
+		r = bus_open(&scope.bus);
 	if (r < 0)
 		return r;
-	r = library.new(&scope.bus);
-	if (r >= 0)
-		r = library.set_address(scope.bus, MANAGER_ADDRESS);
-	if (r >= 0)
-		r = library.start(scope.bus);
-	if (r >= 0)
-		r = move_all(&scope, leader);
-	library.close_unref(scope.bus);
-	return r < 0 ? r : 0;
+	r = move_all(&scope, leader);
+	bus_library.close_unref(scope.bus);
+	return r;
 }
 
 #else
