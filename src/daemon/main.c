@@ -24,6 +24,7 @@
 #include "base/text.h"
 #include "config.h"
 #include "core/policy.h"
+#include "daemon/bus.h"
 #include "daemon/confine.h"
 #include "daemon/engine.h"
 #include "daemon/monitor.h"
@@ -308,7 +309,7 @@ static int run_starter(struct start *start, int fd)
 		.keeper = start->options->keeper,
 		.runtime_dir = start->options->runtime_directory,
 	};
-	int r = privilege_starter();
+	int r = privilege_starter(bus_is_there());
 
 	/* What keepers do is what users print: they are to have no more than an ordinary process's time. */
 	(void)setpgid(0, 0);

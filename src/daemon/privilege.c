@@ -2,10 +2,12 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -77,17 +79,79 @@ int privilege_monitor(void)
 	return keep(wanted, sizeof(wanted) / sizeof(wanted[0]));
 }
 
-int privilege_starter(void)
+int privilege_starter(bool asks_systemd)
 {
-	static const struct wanted wanted[] = {
+	const struct wanted wanted[] = {
 		{ CAP_SETUID, "CAP_SETUID", NULL },
 		{ CAP_SETGID, "CAP_SETGID", NULL },
-		{ CAP_CHOWN, "CAP_CHOWN", NULL },
 		{ CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", NULL },
 		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", NULL },
+		{ CAP_CHOWN, "CAP_CHOWN",
+		  asks_systemd ? ""
+			       : "a terminal that dropbear leaves to root when it is parked cannot "
+				 "be given back, and stays closed" },
 	};
 
 	return keep(wanted, sizeof(wanted) / sizeof(wanted[0]));
+}
+
+int privilege_act_as(const struct privilege_user *user)
+{
+	int r = 0;
+
+	if (setresgid((gid_t)-1, user->gid, (gid_t)-1) < 0 ||
+	    setresuid((uid_t)-1, user->uid, (uid_t)-1) < 0)
+		r = -errno;
+	/* The kernel has taken them out of force, not away: root is the saved user. */
+	if (r == 0 && (capng_get_caps_process() < 0 ||
+		       capng_update(CAPNG_ADD, CAPNG_EFFECTIVE, CAP_DAC_OVERRIDE) < 0 ||
+		       capng_apply(CAPNG_SELECT_CAPS) < 0))
+		r = -EPERM;
+	if (r < 0)
+		(void)privilege_act_as_root();
+	return r;
+}
+
+int privilege_act_as_root(void)
+{
+	if (setresuid((uid_t)-1, 0, (uid_t)-1) < 0 || setresgid((gid_t)-1, 0, (gid_t)-1) < 0)
+		return -errno;
+	/* Of a process that has changed its user the kernel writes no core. */
+	(void)prctl(PR_SET_DUMPABLE, 1);
+	return 0;
+}
+
+static int make_as(int parent, const char *name, const struct privilege_user *user)
+{
+	int r = privilege_act_as(user), back;
+
+	if (r < 0)
+		return r;
+	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+		r = -errno;
+	back = privilege_act_as_root();
+	return r < 0 ? r : back;
+}
+
+int privilege_make_directory(int parent, const char *name, const struct privilege_user *user)
+{
+	struct stat status;
+
+	for (int again = 0; again < 2; again++) {
+		int r = make_as(parent, name, user);
+
+		if (r < 0)
+			return r;
+		if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+			return -errno;
+		if (!S_ISDIR(status.st_mode))
+			return -ENOTDIR;
+		if (status.st_uid == user->uid)
+			return 0;
+		if (unlinkat(parent, name, AT_REMOVEDIR) < 0)
+			return -errno;
+	}
+	return -EEXIST;
 }
 
 int privilege_keeper(const struct passwd *user)

@@ -10,12 +10,14 @@
  *
  * The starter (daemon/starter.h) stays uid 0 with these:
  *   CAP_SETUID, CAP_SETGID  a keeper is its user's
- *   CAP_CHOWN               the user's directory for its socket, and terminals left to everybody
- *   CAP_DAC_OVERRIDE        to see in that directory which keepers live
+ *   CAP_DAC_OVERRIDE        to make the user's directory for its socket, and to see in it which keepers live
  *   CAP_SYS_PTRACE          to see the processes on a terminal where /proc hides them (hidepid)
+ *   CAP_CHOWN               where it is there: terminals that dropbear has given to root.  Under systemd process 1
+ *                           gives them back (daemon/owner.h), and the unit has it not
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct passwd;
@@ -31,8 +33,24 @@ int privilege_find_user(const char *name, struct privilege_user *ret_user);
 /* The monitor's part. 0 or -errno. */
 int privilege_monitor(void);
 
-/* The starter's part: what it takes to make directories for users and to become them. */
-int privilege_starter(void);
+/* The starter's part: what it takes to make directories for users and to become them. `asks_systemd`: it can be done
+ * without CAP_CHOWN, and no word is said. */
+int privilege_starter(bool asks_systemd);
+
+/*
+ * Makes and changes files as another user, for a moment: who may not give files away makes them as their owner.  The
+ * real user stays root, so no other process gets power over this one, and CAP_DAC_OVERRIDE stays in force.
+ */
+int privilege_act_as(const struct privilege_user *user);
+
+/* Ends that: all capabilities are back. */
+int privilege_act_as_root(void);
+
+/*
+ * A directory in one of root's that is the user's from its first moment, with mode 0700. One that is there already stays;
+ * if it is somebody else's and empty it is made anew. -ENOTEMPTY: it is not empty; -errno.
+ */
+int privilege_make_directory(int parent, const char *name, const struct privilege_user *user);
 
 /* Becomes a user for good, with the user's groups. */
 int privilege_keeper(const struct passwd *user);

@@ -74,20 +74,33 @@ static int bind_socket(const char *path, int *ret_fd)
 	return 0;
 }
 
+/* What another user of -u has left there is closed to this one. */
+static void remove_state(const char *path)
+{
+	static const char *const names[] = { "state.json", "state.json.new" };
+	auto_close int fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	for (size_t i = 0; fd >= 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		(void)unlinkat(fd, names[i], 0);
+}
+
 static int make_state_directory(const char *directory, const struct privilege_user *user,
 				char *ret_file)
 {
+	auto_close int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = fd < 0 ? -errno : 0;
 	char path[RUNTIME_PATH_BYTES];
-	int r = join(path, directory, "state");
+	struct stat status;
 
-	if (r < 0)
+	if (join(path, directory, "state") < 0)
+		return -ENAMETOOLONG;
+	if (lstat(path, &status) == 0 && status.st_uid != user->uid)
+		remove_state(path);
+	if (r == 0)
+		r = privilege_make_directory(fd, "state", user);
+	if (r < 0) {
+		log_error("%s cannot be made for the engine's user: %s", path, strerror(-r));
 		return r;
-	r = make_directory(path, 0700);
-	if (r < 0)
-		return r;
-	if (lchown(path, user->uid, user->gid) < 0) {
-		log_error("%s cannot be given to the engine's user: %s", path, strerror(errno));
-		return -errno;
 	}
 	return join(ret_file, directory, "state/state.json");
 }

@@ -37,19 +37,24 @@ void starting_refuse(int link, int result)
 /* RUNTIME/parked/UID, the user's alone. */
 static int open_directory(const char *runtime_dir, const struct passwd *user, int *ret_fd)
 {
+	const struct privilege_user owner = { .uid = user->pw_uid, .gid = user->pw_gid };
 	auto_close int parked = -1, fd = -1;
 	char path[PATH_BYTES], name[16];
-	struct stat status;
+	int r;
 
 	(void)snprintf(path, sizeof(path), "%s/parked", runtime_dir);
 	(void)snprintf(name, sizeof(name), "%u", user->pw_uid);
 	parked = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (parked < 0 || (mkdirat(parked, name, 0700) < 0 && errno != EEXIST))
+	if (parked < 0)
 		return -errno;
+	r = privilege_make_directory(parked, name, &owner);
+	if (r == -ENOTEMPTY)
+		log_error("%s/%s is not uid %u's and is not empty: remove it", path, name,
+			  user->pw_uid);
+	if (r < 0)
+		return r;
 	fd = openat(parked, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &status) < 0)
-		return -errno;
-	if (status.st_uid != user->pw_uid && fchown(fd, user->pw_uid, user->pw_gid) < 0)
+	if (fd < 0)
 		return -errno;
 	*ret_fd = take_fd(&fd);
 	return 0;
