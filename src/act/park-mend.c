@@ -8,7 +8,8 @@
 #include "act/helper.h"
 #include "base/cleanup.h"
 
-#define MEND_FOR_NS (2 * NS_PER_S)
+/* systemd may be asked for it (daemon/owner.h), and be busy. */
+#define MEND_FOR_NS (8 * NS_PER_S)
 
 bool park_mend_is_due(const struct park_terminal *terminal)
 {

@@ -362,7 +362,7 @@ static bool mend_terminal(struct park *park, struct park_terminal *terminal, int
 	terminal->exclusive = false;
 	(void)snprintf(
 		park->alarm, sizeof(park->alarm),
-		"pts/%d is left to everybody and cannot be opened until sshidled is restarted: %s",
+		"pts/%d was not given back to its user and cannot be opened until sshidled is restarted: %s",
 		terminal->channel.tty, strerror(-r));
 	return false;
 }

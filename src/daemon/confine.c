@@ -93,12 +93,7 @@ static const struct sandbox_row starter_rows[] = {
 	/* terminals: number, other side, owner and mode */
 	SANDBOX_ONLY("ioctl", 1, TIOCGPTN),
 	SANDBOX_ONLY("ioctl", 1, TIOCGPTPEER),
-	CALL("chown"),
-	CALL("fchown"),
 	CALL("fchownat"),
-	CALL("fchown32"),
-	CALL("chown32"),
-	CALL("fchmod"),
 	/* the user's directory */
 	CALL("mkdir"),
 	CALL("mkdirat"),

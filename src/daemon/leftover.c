@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/pids.h"
 #include "base/text.h"
+#include "daemon/owner.h"
+#include "daemon/privilege.h"
 #include "observe/process.h"
 
 #define OPEN_TO_ALL  0006
@@ -73,17 +75,64 @@ static bool is_exclusive(int directory, const char *name)
 	return fd < 0 && errno == EBUSY;
 }
 
-/* By what works on O_PATH too.  Its mode is only its owner's to change (CAP_FOWNER is not ours): it is root's for that
- * long.  Before it is anybody's again nobody else can open it. */
+/* As its owner, who needs no right for it, and by what works on O_PATH too. */
+static int settle(int fd, const char *path, const struct privilege_user *owner, mode_t mode)
+{
+	int r = privilege_act_as(owner), back;
+
+	if (r < 0)
+		return r;
+	if (fchownat(fd, "", (uid_t)-1, owner->gid, AT_EMPTY_PATH) < 0 || chmod(path, mode) < 0)
+		r = -errno;
+	back = privilege_act_as_root();
+	return r < 0 ? r : back;
+}
+
+/* Whom it is not given to can do nothing with it: it is root's and closed until it is somebody's. */
 int leftover_give_back(int fd, uid_t uid, gid_t gid, mode_t mode)
 {
+	struct privilege_user owner = { .uid = uid, .gid = gid };
+	struct stat status;
 	char path[48];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fchownat(fd, "", 0, (gid_t)-1, AT_EMPTY_PATH) < 0 || chmod(path, mode) < 0 ||
-	    fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+	if (fstat(fd, &status) < 0)
 		return -errno;
-	return 0;
+	if (status.st_uid != uid) {
+		if (chmod(path, 0) < 0)
+			return -errno;
+		if (fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0)
+			return errno == EPERM ? 1 : -errno;
+	}
+	if (gid == (gid_t)-1)
+		owner.gid = status.st_gid;
+	return settle(fd, path, &owner, mode);
+}
+
+int leftover_ask_back(int fd, uid_t uid, gid_t gid, mode_t mode)
+{
+	int r = leftover_give_back(fd, uid, gid, mode);
+
+	if (r == 1) {
+		r = owner_ask(fd, uid);
+		if (r == 0)
+			r = leftover_give_back(fd, uid, gid, mode);
+	}
+	return r == 1 ? -EPERM : r;
+}
+
+/* dropbear has opened it to everybody; or a daemon has closed it, and could not give it back. */
+static bool is_left(const struct stat *status)
+{
+	return S_ISCHR(status->st_mode) &&
+	       ((status->st_mode & OPEN_TO_ALL) == OPEN_TO_ALL || (status->st_mode & 07777) == 0);
+}
+
+/* What it had cannot be known: the usual one, but where its user still has it as it was. */
+static gid_t group_of(const struct stat *status, const struct group *tty)
+{
+	return tty && (status->st_uid == 0 || (status->st_mode & 07777) == 0) ? tty->gr_gid
+									      : (gid_t)-1;
 }
 
 static void look_at(int directory, const char *name)
@@ -96,23 +145,20 @@ static void look_at(int directory, const char *name)
 	int r;
 
 	if (fd < 0 || text_to_u64(name, INT32_MAX, &pty) < 0 || fstat(fd, &status) < 0 ||
-	    !S_ISCHR(status.st_mode) || (status.st_mode & OPEN_TO_ALL) != OPEN_TO_ALL ||
-	    !is_exclusive(directory, name))
+	    !is_left(&status) || !is_exclusive(directory, name))
 		return;
 	r = find_user((int32_t)pty, &uid);
 	if (r == -ENOENT || (r == 0 && status.st_uid != 0 && status.st_uid != uid))
 		return;
 	if (r < 0) {
-		log_error("pts/%s is open to everybody, and is given back to nobody: %s", name,
+		log_error("pts/%s was left to everybody, and is given back to nobody: %s", name,
 			  r == -ENOTUNIQ ? "it could be more than one user's" : strerror(-r));
 		return;
 	}
 	tty = getgrnam("tty");
-	/* Who could not change its owner has left its group as it was. */
-	r = leftover_give_back(fd, uid, tty && status.st_uid == 0 ? tty->gr_gid : (gid_t)-1,
-			       tty ? USUAL_MODE : PRIVATE_MODE);
+	r = leftover_ask_back(fd, uid, group_of(&status, tty), tty ? USUAL_MODE : PRIVATE_MODE);
 	if (r < 0)
-		log_error("pts/%s is open to everybody and cannot be given back to uid %u: %s",
+		log_error("pts/%s was left to everybody and cannot be given back to uid %u: %s",
 			  name, uid, strerror(-r));
 	else
 		log_info("pts/%s was left to everybody and was given back to uid %u", name, uid);

@@ -91,37 +91,41 @@ static bool was_started(const struct starter *starter, uint32_t uid, const struc
 	return false;
 }
 
-/* The child's child becomes the keeper. */
-static int take_start(struct starter *starter, const struct message *message)
+/* 1 in the child of a child, which belongs to process 1; 0: nothing is left to do here; -errno, also in the child. */
+static int split_off(struct starter *starter)
 {
-	struct stat status;
-	pid_t pid;
-	int r = check_master(message->fds[START_FD_MASTER], &message->request, &status);
+	pid_t pid = fork();
 
-	if (r < 0) {
-		starting_refuse(message->fds[START_FD_LINK], r);
-		return 0;
-	}
-	note_started(starter, message->request.uid, &status);
-	pid = fork();
-	if (pid < 0) {
-		starting_refuse(message->fds[START_FD_LINK], -errno);
-		return 0;
-	}
+	if (pid < 0)
+		return -errno;
 	if (pid > 0) {
 		(void)waitpid(pid, NULL, 0);
 		return 0;
 	}
 	starter->child = true;
 	pid = fork();
-	if (pid < 0)
-		starting_refuse(message->fds[START_FD_LINK], -errno);
-	if (pid != 0)
+	return pid < 0 ? -errno : pid == 0;
+}
+
+/* What is split off becomes the keeper. */
+static int take_start(struct starter *starter, const struct message *message)
+{
+	struct stat status;
+	int r = check_master(message->fds[START_FD_MASTER], &message->request, &status);
+
+	if (r == 0) {
+		note_started(starter, message->request.uid, &status);
+		r = split_off(starter);
+	}
+	if (r < 0)
+		starting_refuse(message->fds[START_FD_LINK], r);
+	if (r <= 0)
 		return 0;
 	return starting_become(&message->request, message->fds, starter->options->keeper,
 			       starter->options->runtime_dir);
 }
 
+/* 1: process 1 has to be asked. */
 static int mend(struct starter *starter, const struct message *message)
 {
 	const struct helper_request *request = &message->request;
@@ -139,8 +143,17 @@ static int mend(struct starter *starter, const struct message *message)
 
 static int take_mend(struct starter *starter, const struct message *message)
 {
+	const struct helper_request *request = &message->request;
 	int32_t result = mend(starter, message);
 
+	if (result == 1) {
+		result = split_off(starter);
+		if (result == 0)
+			return 0;
+		if (result == 1)
+			result = leftover_ask_back(message->fds[MEND_FD_SLAVE], request->uid,
+						   request->gid, request->mode & 0666);
+	}
 	(void)send(message->fds[MEND_FD_ANSWER], &result, sizeof(result),
 		   MSG_NOSIGNAL | MSG_DONTWAIT);
 	return 0;
@@ -223,7 +236,13 @@ int starter_run(const struct starter_options *options)
 	struct starter starter = { .options = options };
 	int r;
 
-	leftover_mend();
+	r = split_off(&starter);
+	if (r < 0)
+		log_error("terminals that are open to everybody stay so: %s", strerror(-r));
+	if (r == 1)
+		leftover_mend();
+	if (starter.child)
+		return 0;
 	do {
 		struct message message;
 

@@ -78,7 +78,7 @@ static int change_user(void)
 
 static int change_owner(void)
 {
-	return result(chown("/dev/null", 0, 0));
+	return result(fchownat(AT_FDCWD, "/dev/null", 0, 0, 0));
 }
 
 static int mount_something(void)
@@ -290,7 +290,7 @@ static const struct row {
 	{ "kill", kill_parent, { ENDS, ENDS, ENDS, ENDS } },
 	{ "ptrace", trace, { ENDS, ENDS, ENDS, ENDS } },
 	{ "setresuid", change_user, { ENDS, ENDS, RETURNS, ENDS } },
-	{ "chown", change_owner, { ENDS, ENDS, RETURNS, ENDS } },
+	{ "fchownat", change_owner, { ENDS, ENDS, RETURNS, ENDS } },
 	{ "mount", mount_something, { ENDS, ENDS, ENDS, ENDS } },
 	{ "unshare", new_namespaces, { ENDS, ENDS, ENDS, ENDS } },
 	{ "clone(CLONE_NEWUSER)", clone_into_namespace, { ENDS, ENDS, ENDS, ENDS } },

@@ -102,7 +102,8 @@ class Bench:
         self.machine = None  # of the raw clients, where they have one of their own
         self.user = self.server.user()
 
-    def start(self, extra="", limit=LIMIT_S):
+    def start(self, extra="", limit=LIMIT_S, wrap=()):
+        self.daemon.wrap = list(wrap)
         self.port = self.server.listen()
         self.configure(POLICY.format(port=self.port, limit=limit, extra=extra))
         self.daemon.start()

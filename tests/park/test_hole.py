@@ -148,7 +148,7 @@ def test_nobody_is_there_to_give_it_back(make_bench, world, server):
         wait_until(lambda: node(client)[2] & 0o666 == 0o666, 5,
                    "the server leaves it to everybody", pause=0.001)
         assert ended(client, 10)
-        bench.daemon.wait_line(r"alert: parked session .* cannot be opened until sshidled", 5)
+        bench.daemon.wait_line(r"alert: parked session .* cannot be opened until sshidled", 12)
         assert not can_open(client, world.user("mallory"))
         bench.daemon.stop()
         bench.daemon.start()
