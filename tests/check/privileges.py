@@ -8,6 +8,7 @@ CODE, MANUAL, UNIT = "src/daemon/privilege.c", "man/sshidled.8", "packaging/sshi
 PICTURE, SECURITY = "docs/ARCHITECTURE.md", "docs/SECURITY.md"
 PROCESSES = ("monitor", "starter")
 START = {"SETPCAP"}  # for the smaller bounding sets
+ELSEWHERE = {"CHOWN"}  # process 1 does it where there is a unit
 
 
 def check(tree):
@@ -19,7 +20,7 @@ def check(tree):
         for process, said in zip(PROCESSES, say(tree.read(path))):
             problems += compare(path, process, kept[process], said)
     unit = re.search(r"^CapabilityBoundingSet=(.*)$", tree.read(UNIT), re.M)
-    return problems + compare(UNIT, "unit", kept["monitor"] | kept["starter"] | START,
+    return problems + compare(UNIT, "unit", (kept["monitor"] | kept["starter"] | START) - ELSEWHERE,
                               names(unit[1] if unit else ""))
 
 
@@ -56,12 +57,12 @@ def compare(path, who, kept, said):
 
 CLEAN = {
     CODE: "int privilege_monitor(void)\n{\n\tcapng_updatev(CAPNG_ADD, all, CAP_KILL,\n\t\tCAP_X, -1);\n}\n"
-          "int privilege_starter(void)\n{\n\tcapng_updatev(CAPNG_ADD, all, CAP_SETUID, CAP_KILL, -1);\n}\n",
+          "int privilege_starter(void)\n{\n\tcapng_updatev(CAPNG_ADD, all, CAP_SETUID, CAP_KILL, CAP_CHOWN, -1);\n}\n",
     MANUAL: ".Ss Processes and privileges\n.It Dv CAP_KILL\n.It Dv CAP_X\nThe third process\n"
-            ".Dv CAP_SETUID ,\n.Dv CAP_KILL\n.Ss Other\n.Dv CAP_Y\n",
+            ".Dv CAP_SETUID ,\n.Dv CAP_KILL\n.Dv CAP_CHOWN\n.Ss Other\n.Dv CAP_Y\n",
     PICTURE: "\n## Privileges\n| `CAP_KILL` | x CAP_Y |\n| `CAP_X` | |\nThe starter is forked\n"
-             "| `CAP_SETUID`, `CAP_KILL` | x |\n\n## Other\n| CAP_Y |\n",
-    SECURITY: "| monitor | /proc | uid 0, `KILL X` | all |\n| starter | x | uid 0, `SETUID KILL` | all |\n",
+             "| `CAP_SETUID`, `CAP_KILL`, `CAP_CHOWN` | x |\n\n## Other\n| CAP_Y |\n",
+    SECURITY: "| monitor | /proc | uid 0, `KILL X` | all |\n| starter | x | uid 0, `SETUID KILL CHOWN` | all |\n",
     UNIT: "CapabilityBoundingSet=CAP_KILL CAP_X CAP_SETUID CAP_SETPCAP\n",
 }
 
@@ -72,10 +73,11 @@ def planted(path, old, new, said):
 
 PLANTED = [
     planted(CODE, "CAP_SETUID", "CAP_SETUID, CAP_X", "man/sshidled.8: has not CAP_X of the starter"),
-    planted(MANUAL, " ,\n.Dv CAP_KILL", "", "has not CAP_KILL of the starter"),
+    planted(MANUAL, " ,\n.Dv CAP_KILL\n", "\n", "has not CAP_KILL of the starter"),
     planted(MANUAL, "CAP_X\n", "CAP_X\nCAP_Y\n", "has CAP_Y of the monitor"),
     planted(PICTURE, "`CAP_X`", "", "has not CAP_X of the monitor"),
-    planted(SECURITY, "SETUID KILL", "SETUID", "has not CAP_KILL of the starter"),
+    planted(SECURITY, "SETUID KILL CHOWN", "SETUID CHOWN", "has not CAP_KILL of the starter"),
     planted(SECURITY, "`KILL X`", "`KILL X Y`", "has CAP_Y of the monitor"),
+    planted(UNIT, "CAP_X ", "CAP_X CAP_CHOWN ", "has CAP_CHOWN of the unit"),
     planted(UNIT, " CAP_SETPCAP", "", "has not CAP_SETPCAP of the unit"),
 ]

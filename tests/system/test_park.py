@@ -1,9 +1,13 @@
 """Parked terminals under a real systemd: they outlive their login session, also with
 KillUserProcesses=yes, and every stop, restart and crash of the unit."""
 
+import contextlib
+import grp
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
 import time
 
@@ -148,11 +152,143 @@ def test_it_outlives_the_daemon(machine, how):
 def test_the_starter_has_only_what_it_needs(machine):
     pid = machine.run("pgrep", "-x", "sshidled-starte").stdout.strip()
     status = machine.run("cat", f"/proc/{pid}/status").stdout
-    chown, dac_override, setgid, setuid, sys_ptrace = (1 << bit for bit in (0, 1, 6, 7, 19))
+    dac_override, setgid, setuid, sys_ptrace = (1 << bit for bit in (1, 6, 7, 19))
     for name in ("CapEff", "CapPrm", "CapBnd"):
         assert int(re.search(rf"{name}:\s*(\w+)", status)[1], 16) == (
-            chown | dac_override | setgid | setuid | sys_ptrace)
+            dac_override | setgid | setuid | sys_ptrace)
     assert re.search(r"NoNewPrivs:\s*1", status) and re.search(r"Seccomp:\s*2", status)
+
+
+# -- a terminal that dropbear leaves to root ---------------------------------------------------
+
+DROPBEAR_PORT = 2025
+DROPBEAR_SERVICE = f"""\
+[Service]
+ExecStart=/usr/sbin/dropbear -EF -p 127.0.0.1:{DROPBEAR_PORT} -r /etc/test/dropbear-key
+KillMode=process
+"""
+
+# Notes what becomes of a terminal's node, and tries to open it, without a pause, as another user.
+WATCH = """
+import os, sys, time
+path, seconds = sys.argv[1], float(sys.argv[2])
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+last, until = None, time.monotonic() + seconds
+while time.monotonic() < until:
+    status = os.stat(path)
+    now = (status.st_uid, status.st_gid, oct(status.st_mode & 0o7777))
+    if now != last:
+        print(*now, round(time.monotonic() * 1000), flush=True)
+        last = now
+    try:
+        os.open(path, os.O_RDWR | os.O_NOCTTY)
+        print("opened", flush=True)
+    except OSError:
+        pass
+"""
+
+
+@pytest.fixture(scope="module")
+def dropbear(machine):
+    if not shutil.which("dropbear"):
+        pytest.skip("needs dropbear-bin")
+    machine.run("dropbearkey", "-t", "ed25519", "-f", "/etc/test/dropbear-key")
+    machine.run("sh", "-c", 'mkdir -p /.ssh && cp /etc/test/key.pub /.ssh/authorized_keys && '
+                'printf %s "$1" >/etc/systemd/system/test-dropbear.service && '
+                "systemctl daemon-reload && systemctl start test-dropbear", "-", DROPBEAR_SERVICE)
+    wait_until(lambda: f":{DROPBEAR_PORT} " in machine.run("ss", "-Hltn").stdout, 10,
+               "dropbear listens")
+    yield machine
+    machine.run("systemctl", "stop", "test-dropbear")
+
+
+@contextlib.contextmanager
+def watched(machine, tty, seconds=LIMIT_S + 14):
+    """Yields a list, in the end of what was seen of the terminal's node."""
+    seen = []
+    watch = subprocess.Popen([*machine.inside("--mount", "--pid", "--root"), "/usr/bin/python3", "-c",
+                              WATCH, tty, str(seconds)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield seen
+    finally:
+        watch.terminate()
+        seen += watch.communicate()[0].splitlines()
+
+
+def log_in_by_dropbear(machine):
+    client = machine.log_in(DROPBEAR_PORT)
+    client.send("echo tty-$(tty) shell-$$-\r")
+    client.expect(r"tty-(\S+) shell-(\d+)-")
+    client.used = time.monotonic()
+    client.tty, client.shell = client.match[1], client.match[2]
+    return client
+
+
+def node(machine, tty):
+    return machine.run("stat", "-c", "%u %g %a", tty).stdout.strip()
+
+
+def usual(uid=UID):
+    return f"{uid} {grp.getgrnam('tty').gr_gid} 620"
+
+
+def test_systemd_gives_a_terminal_back(dropbear):
+    """The daemon has no capability to do it."""
+    machine = dropbear
+    assert "CAP_CHOWN" not in machine.show("CapabilityBoundingSet").upper()
+    client = log_in_by_dropbear(machine)
+    client.send("stty -icanon -echo; sleep 4715\r")
+    client.used = time.monotonic()
+    assert node(machine, client.tty) == usual()
+    before = machine.journal().count("parked session")
+    with watched(machine, client.tty) as seen:
+        ended_after(client, LIMIT_S + 8)
+        wait_until(lambda: machine.journal().count("parked session") > before, 5, "it is parked")
+        wait_until(lambda: node(machine, client.tty) == usual(), 5, f"it is given back: {machine.journal()}")
+        time.sleep(0.3)
+    print(*seen, sep="\n")
+    assert "opened" not in seen, seen
+    states = [line.split() for line in seen]
+    assert [one[0] for one in states[:2]] == [str(UID), "0"], "dropbear did not give it to root"
+    assert (states[-1][0], states[-1][2]) == (str(UID), "0o620")
+    assert int(states[-1][3]) - int(states[1][3]) < 1000, seen
+    assert machine.run("cat", f"/proc/{client.shell}/comm").stdout.strip() == "sh"
+    assert "CHOWN" not in machine.journal() and "given back" not in machine.journal()
+    # Nothing of it is left, and the starter has not loaded what it takes to ask.
+    starter = machine.run("pgrep", "-x", "sshidled-starte").stdout.strip()
+    assert "libsystemd" not in machine.run("cat", f"/proc/{starter}/maps").stdout
+    wait_until(lambda: "sshidle-give-back" not in machine.run("systemctl", "list-units", "--all").stdout,
+               5, "the service is forgotten")
+    assert can_open(machine, client.tty)
+    # systemd resets the terminals of its services.
+    assert "-icanon" in machine.run("stty", "-a", "-F", client.tty).stdout
+
+
+def can_open(machine, tty):
+    program = f"import os; os.setuid({UID}); os.open('{tty}', os.O_RDWR | os.O_NOCTTY)"
+    return machine.run("/usr/bin/python3", "-c", program, check=False).returncode == 0
+
+
+def test_systemd_does_not_give_it_back(dropbear):
+    """It stays closed to everybody, and what runs in it runs on; the next daemon has it given back."""
+    machine = dropbear
+    client = log_in_by_dropbear(machine)
+    before = machine.journal().count("was not given back to its user")
+    machine.run("mv", "/bin/chown", "/bin/not-chown")
+    try:
+        with watched(machine, client.tty, LIMIT_S + 30) as seen:
+            ended_after(client, LIMIT_S + 8)
+            wait_until(lambda: machine.journal().count("was not given back to its user") > before, 15,
+                       f"an alert: {machine.journal()}")
+            assert node(machine, client.tty) == f"0 {node(machine, client.tty).split()[1]} 0"
+            time.sleep(0.3)
+    finally:
+        machine.run("mv", "/bin/not-chown", "/bin/chown")
+    assert "opened" not in seen, seen
+    assert machine.run("cat", f"/proc/{client.shell}/comm").stdout.strip() == "sh"
+    machine.run("systemctl", "restart", "sshidle")
+    wait_until(lambda: node(machine, client.tty) == usual(), 5, f"it is given back: {machine.journal()}")
+    wait_until(lambda: can_open(machine, client.tty), 5, "it is exclusive no more")
 
 
 def test_terminating_the_user_ends_it(machine):
