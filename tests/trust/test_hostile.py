@@ -140,7 +140,9 @@ def test_keeps_without_end(daemon, log_in):
             assert "too often" in str(error), error
             refused += 1
     assert refused == 30
-    assert len(daemon.find(rf"session {client.id} of .*: kept until")) == 20
+    kept = rf"session {client.id} of .*: kept until"
+    wait_until(lambda: len(daemon.find(kept)) >= 20, 5, "the log has a line for each")
+    assert len(daemon.find(kept)) == 20
 
 
 def test_terminals_in_a_namespace_of_their_own(daemon, log_in):
