@@ -45,12 +45,10 @@ static const struct sandbox_row monitor_rows[] = {
 	CALL("pidfd_send_signal"),
 	/* whether a pid is in use; all signals go by pidfd */
 	SANDBOX_ONLY("kill", 1, 0),
-	/* the last words of a connection; a keeper's link; the log, systemd */
-	SANDBOX_ONLY("socket", 0, AF_NETLINK),
+	/* the log, systemd; sockets of netlink are there already (observe/sockdiag.h) */
 	SANDBOX_ONLY("socket", 0, AF_UNIX),
-	CALL("bind"),
 	CALL("connect"),
-	/* of borrowed sockets: what they are, TCP_INFO, the ping, keepalive, lingering */
+	/* their groups and filter; of borrowed sockets: what they are, TCP_INFO, the ping, keepalive, lingering */
 	CALL("getsockopt"),
 	CALL("setsockopt"),
 	CALL("getsockname"),

@@ -14,6 +14,7 @@
 #include "daemon/fake-forger.h"
 #include "daemon/monitor.h"
 #include "daemon/privilege.h"
+#include "observe/sockdiag.h"
 
 static void ready(void *context)
 {
@@ -32,6 +33,7 @@ static int be_monitor(int fd, bool confined)
 					   .ready = ready };
 
 	log_open("forger", true, LOG_LEVEL_INFO);
+	(void)sockdiag_hold();
 	if (confined && (privilege_monitor() < 0 || confine_calls(CONFINE_MONITOR, witnesses) < 0))
 		return 99;
 	return monitor_run(&options);

@@ -33,6 +33,7 @@
 #include "daemon/privilege.h"
 #include "daemon/runtime.h"
 #include "daemon/starter.h"
+#include "observe/sockdiag.h"
 #include "text/config-file.h"
 
 #define NICE (-10)
@@ -299,6 +300,7 @@ static int run_engine(struct start *start, int link_fd)
 	if (start->waiting_fd >= 0)
 		(void)close(start->waiting_fd);
 	(void)close(start->runtime.lock_fd);
+	sockdiag_close();
 	return engine_run(&options);
 }
 
@@ -323,6 +325,7 @@ static int run_starter(struct start *start, int fd)
 		(void)close(start->waiting_fd);
 	(void)close(start->runtime.socket_fd);
 	(void)close(start->runtime.lock_fd);
+	sockdiag_close();
 	if (confine_calls(CONFINE_STARTER, start->witnesses) < 0)
 		return 1;
 	return starter_run(&options);
@@ -353,6 +356,17 @@ static uint32_t find_privsep_uid(void)
 	return privilege_find_user("sshd", &user) < 0 ? UINT32_MAX : user.uid;
 }
 
+/* While the monitor may still make sockets. */
+static void hold_sockets(void)
+{
+	const int r = sockdiag_hold();
+
+	if (r < 0)
+		log_warning("why a connection was lost will not be in the log, and sockets that "
+			    "cannot be borrowed are not seen: no netlink socket for inet-diag: %s",
+			    strerror(-r));
+}
+
 static int run_monitor(struct start *start, int link_fd, int starter_fd, pid_t engine)
 {
 	struct monitor_options options = {
@@ -372,6 +386,7 @@ static int run_monitor(struct start *start, int link_fd, int starter_fd, pid_t e
 		return 1;
 	}
 	(void)close(start->runtime.socket_fd);
+	hold_sockets();
 	if (confine_calls(CONFINE_MONITOR, start->witnesses) < 0)
 		return 1;
 	r = monitor_run(&options);

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/cleanup.h"
 #include "core/facts.h"
+#include "observe/sockdiag.h"
 #include "text/inetdiag.h"
 
 /* With more ports of sessions than these the kernel does not choose. */
@@ -24,7 +24,7 @@ struct destroyed {
 	size_t n, size;
 	uint16_t ports[PORTS_MAX + 1];
 	size_t n_ports;
-	int fd;
+	int fd; /* borrowed */
 };
 
 /* Where the local port stands in a message, in network order as a filter reads it. */
@@ -61,19 +61,23 @@ static int set_membership(const struct destroyed *destroyed, int option)
 	return 0;
 }
 
+static void stop_listening(struct destroyed *destroyed)
+{
+	destroyed->n_ports = 0;
+	(void)set_membership(destroyed, NETLINK_DROP_MEMBERSHIP);
+	(void)set_filter(destroyed);
+}
+
 int destroyed_new(struct destroyed **ret_destroyed)
 {
-	struct sockaddr_nl own = { .nl_family = AF_NETLINK };
 	struct destroyed *destroyed = calloc(1, sizeof(*destroyed));
 	int r;
 
 	if (!destroyed)
 		return -ENOMEM;
-	destroyed->fd =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
-	r = destroyed->fd < 0 ? -errno : set_filter(destroyed);
-	if (r == 0 && bind(destroyed->fd, (struct sockaddr *)&own, sizeof(own)) < 0)
-		r = -errno;
+	destroyed->fd = sockdiag_get(SOCKDIAG_WORDS);
+	r = destroyed->fd < 0 ? destroyed->fd : set_filter(destroyed);
+	/* Whether it can be, and out of what one before this left when it was killed. */
 	if (r == 0)
 		r = set_membership(destroyed, NETLINK_ADD_MEMBERSHIP);
 	if (r == 0)
@@ -90,7 +94,8 @@ void destroyed_free(struct destroyed *destroyed)
 {
 	if (!destroyed)
 		return;
-	cleanup_close(&destroyed->fd);
+	if (destroyed->fd >= 0)
+		stop_listening(destroyed);
 	free(destroyed->cookies);
 	free(destroyed);
 }
@@ -168,9 +173,7 @@ void destroyed_forget(struct destroyed *destroyed, uint64_t cookie)
 		(destroyed->n - at) * sizeof(*destroyed->cookies));
 	if (destroyed->n > 0)
 		return;
-	destroyed->n_ports = 0;
-	(void)set_membership(destroyed, NETLINK_DROP_MEMBERSHIP);
-	(void)set_filter(destroyed);
+	stop_listening(destroyed);
 }
 
 static void take_message(struct destroyed *destroyed, const void *bytes, size_t size,
@@ -199,15 +202,11 @@ void destroyed_read(struct destroyed *destroyed, destroyed_fn *function, void *c
 	} buffer;
 
 	for (int i = 0; i < READ_AT_ONCE; i++) {
-		struct sockaddr_nl from = { 0 };
-		socklen_t from_size = sizeof(from);
-		ssize_t size = recvfrom(destroyed->fd, &buffer, sizeof(buffer), 0,
-					(struct sockaddr *)&from, &from_size);
+		ssize_t size = sockdiag_receive(destroyed->fd, &buffer, sizeof(buffer));
 
-		if (size < 0 && errno != ENOBUFS && errno != EINTR)
+		if (size < 0 && size != -ENOBUFS && size != -EINTR)
 			return;
-		/* pid 0 is the kernel. */
-		if (size > 0 && from.nl_pid == 0)
+		if (size > 0)
 			take_message(destroyed, &buffer, (size_t)size, function, context);
 	}
 }

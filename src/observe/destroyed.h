@@ -3,7 +3,7 @@
  * last tcp_info (sock_diag(7), SKNLGRP_INET_TCP_DESTROY and SKNLGRP_INET6_TCP_DESTROY; no
  * capability).
  *
- * Only of the daemon's own network namespace: sessions elsewhere end without last words.  So do
+ * Only of the socket's network namespace (observe/sockdiag.h): sessions elsewhere end without last words.  So do
  * those whose last packet still waits somewhere in this host when they are given up: a socket is
  * destroyed when that is gone (with the client's link down seconds later, when the neighbour is
  * given up).  What is lost when the buffer overflows is lost; nothing is decided by it, only named.
@@ -31,8 +31,10 @@ struct destroyed_words {
 
 typedef void destroyed_fn(void *context, uint64_t cookie, const struct destroyed_words *words);
 
-/* -errno: the kernel does not tell (CONFIG_INET_DIAG). */
+/* There is one at a time, as it has the socket to itself. -errno: the kernel does not tell (CONFIG_INET_DIAG). */
 int destroyed_new(struct destroyed **ret_destroyed);
+
+/* The kernel is not asked any more. */
 void destroyed_free(struct destroyed *destroyed);
 
 /* Borrowed; readable when something was destroyed. */

@@ -8,9 +8,8 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/cleanup.h"
+#include "observe/sockdiag.h"
 
 /* States of include/net/tcp_states.h, for unix sockets too. */
 enum {
@@ -30,6 +29,9 @@ enum {
 
 /* What the kernel makes of its buffers for a dump is at most that. */
 #define ANSWER_BYTES 32768
+
+/* Errors in a row that are taken for older ones. */
+#define DRAIN_ERRORS 4
 
 union answer {
 	struct nlmsghdr head;
@@ -68,41 +70,68 @@ static int find_info(const struct nlmsghdr *head, struct tcp_info *ret_info)
 	return (int)size;
 }
 
+struct question {
+	uint32_t number;
+	message_fn *function;
+	void *context;
+};
+
 /* 1: the answer goes on. */
-static int take_answer(const union answer *answer, size_t size, message_fn *function, void *context)
+static int take_answer(const union answer *answer, size_t size, const struct question *question)
 {
 	const struct nlmsghdr *head = &answer->head;
 	int r;
 
 	for (; NLMSG_OK(head, size); head = NLMSG_NEXT(head, size)) {
+		if (head->nlmsg_seq != question->number)
+			continue;
 		if (head->nlmsg_type == NLMSG_DONE)
 			return 0;
 		if (head->nlmsg_type == NLMSG_ERROR)
 			return ((const struct nlmsgerr *)NLMSG_DATA(head))->error;
-		r = function(context, head);
+		r = question->function(question->context, head);
 		if (r < 0 || !(head->nlmsg_flags & NLM_F_MULTI))
 			return r;
 	}
 	return 1;
 }
 
+/* Reads what is left of an answer that was given up, also by who had the socket before: until its end the kernel
+ * begins no other list (EBUSY).  An error that stands there is of that answer too. */
+static int drain(int fd)
+{
+	char byte;
+	ssize_t size = 0;
+
+	for (int errors = 0; errors < DRAIN_ERRORS;) {
+		size = sockdiag_receive(fd, &byte, sizeof(byte));
+		if (size == -EAGAIN)
+			return 0;
+		if (size < 0)
+			errors++;
+	}
+	return (int)size;
+}
+
 /* The kernel answers before send(2) and recv(2) return, so nothing is waited for. */
 static int ask(struct nlmsghdr *request, message_fn *function, void *context)
 {
-	auto_close int fd =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
+	static uint32_t last_number;
+	const struct question question = { ++last_number, function, context };
+	const int fd = sockdiag_get(SOCKDIAG_QUESTIONS);
 	union answer answer;
-	int r = 1;
+	int r = fd < 0 ? fd : drain(fd);
 
-	if (fd < 0 || send(fd, request, request->nlmsg_len, 0) < 0)
+	if (r < 0)
+		return r;
+	request->nlmsg_seq = question.number;
+	if (send(fd, request, request->nlmsg_len, 0) < 0)
 		return -errno;
-	while (r == 1) {
-		ssize_t size = recv(fd, &answer, sizeof(answer), 0);
+	do {
+		ssize_t size = sockdiag_receive(fd, &answer, sizeof(answer));
 
-		if (size < 0)
-			return -errno;
-		r = take_answer(&answer, (size_t)size, function, context);
-	}
+		r = size < 0 ? (int)size : take_answer(&answer, (size_t)size, &question);
+	} while (r == 1);
 	return r;
 }
 

@@ -1,7 +1,7 @@
 /*
  * Sockets that cannot be borrowed, as INET_DIAG and UNIX_DIAG tell of them (sock_diag(7)): the same facts
- * and the same counters, but to be looked at only.  Of the daemon's own network namespace; no
- * capability.
+ * and the same counters, but to be looked at only.  Of the socket's network namespace
+ * (observe/sockdiag.h); no capability.
  *
  * Where pidfd_getfd(2) is refused (Yama's scope 3) nothing else is left.  Found by their inode, which
  * the links in /proc/PID/fd name; found again by addresses and cookie.

@@ -61,7 +61,7 @@ static void take_tcp(void *context, const struct diag_socket *socket)
 	}
 }
 
-/* What is neither TCP of this network namespace nor a unix stream is left out. */
+/* What is neither TCP of the network namespace that is asked nor a unix stream is left out. */
 static void take_unix(struct sockets *sockets)
 {
 	size_t kept = 0;

@@ -2,6 +2,8 @@
 #include "observe/diag.h"
 
 #include <errno.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "observe/sockdiag.h"
 
 /* A listener on the loopback interface, a connection to it, its accepted end. */
 struct ends {
@@ -163,6 +167,67 @@ static void unix_sockets_are_found(void **state)
 	(void)close(datagram);
 }
 
+/* As a daemon before this one may have left it: a list was asked for, and `read_messages` of it were read. */
+static void leave_unread(int read_messages)
+{
+	struct {
+		struct nlmsghdr head;
+		struct inet_diag_req_v2 body;
+	} request = {
+		.head = { .nlmsg_len = sizeof(request),
+			  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+			  .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+			  .nlmsg_seq = 1 },
+		.body = { .sdiag_family = AF_INET,
+			  .sdiag_protocol = IPPROTO_TCP,
+			  .idiag_states = UINT32_MAX },
+	};
+	const int fd = sockdiag_get(SOCKDIAG_QUESTIONS);
+	char bytes[64];
+
+	assert_int_equal(send(fd, &request, sizeof(request), 0), sizeof(request));
+	for (int i = 0; i < read_messages; i++)
+		assert_true(sockdiag_receive(fd, bytes, sizeof(bytes)) > 0);
+}
+
+/* What is asked next gets its own answer, and all of it. */
+static void an_answer_was_given_up(void **state)
+{
+	struct socket_counters told, own;
+	struct diag_socket socket, again;
+	struct socket_facts facts;
+
+	needs_diag(state);
+	socket = find(ends.server);
+	for (int read_messages = 0; read_messages < 2; read_messages++) {
+		leave_unread(read_messages);
+		again = find(ends.server);
+		facts_are_the_same(ends.server, &again.facts);
+		leave_unread(read_messages);
+		assert_int_equal(diag_count(&socket.id, &told), 0);
+		assert_int_equal(socket_count(ends.server, &own), 0);
+		assert_int_equal(told.segments_in, own.segments_in);
+		leave_unread(read_messages);
+		assert_int_equal(diag_unix(inode_of(ends.client), &facts), -ENOENT);
+	}
+}
+
+/* An error that is told with the next message is that of an earlier request. */
+static void an_error_was_left(void **state)
+{
+	struct nlmsghdr nonsense = { .nlmsg_len = sizeof(nonsense),
+				     .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+				     .nlmsg_flags = NLM_F_REQUEST,
+				     .nlmsg_seq = 1 };
+	struct diag_socket socket;
+
+	needs_diag(state);
+	assert_int_equal(send(sockdiag_get(SOCKDIAG_QUESTIONS), &nonsense, sizeof(nonsense), 0),
+			 sizeof(nonsense));
+	socket = find(ends.server);
+	facts_are_the_same(ends.server, &socket.facts);
+}
+
 static int setup(void **state)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
@@ -196,10 +261,9 @@ static int teardown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		WITH_ENDS(tcp_sockets_are_found),
-		WITH_ENDS(counters_are_the_same),
-		WITH_ENDS(a_closed_socket_is_stale),
-		WITH_ENDS(unix_sockets_are_found),
+		WITH_ENDS(tcp_sockets_are_found),    WITH_ENDS(counters_are_the_same),
+		WITH_ENDS(a_closed_socket_is_stale), WITH_ENDS(unix_sockets_are_found),
+		WITH_ENDS(an_answer_was_given_up),   WITH_ENDS(an_error_was_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

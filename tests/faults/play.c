@@ -34,6 +34,7 @@
 #include "observe/destroyed.h"
 #include "observe/finder.h"
 #include "observe/kin.h"
+#include "observe/sockdiag.h"
 
 #define SESSIONS_MAX 64
 #define NOT_DONE     1
@@ -105,6 +106,7 @@ static void tear_down(struct play *play)
 		watch_free(play->watches[i]);
 	finder_free(play->finder);
 	destroyed_free(play->destroyed);
+	sockdiag_close();
 	*play = (struct play){ .n = 0 };
 }
 
