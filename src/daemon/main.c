@@ -30,6 +30,7 @@
 #include "daemon/monitor.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/passed.h"
 #include "daemon/privilege.h"
 #include "daemon/runtime.h"
 #include "daemon/starter.h"
@@ -450,6 +451,7 @@ static int start_daemon(struct options *options)
 		log_error("the unprivileged process must not run as %s", options->user);
 		return 1;
 	}
+	passed_take();
 	raise_file_limit();
 	(void)umask(022);
 	/* Keepers live in the root directory. */
