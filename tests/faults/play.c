@@ -81,6 +81,8 @@ static void on_words(void *context, uint64_t cookie, const struct destroyed_word
 static int set_up(struct play *play)
 {
 	*play = (struct play){ .n = 0 };
+	/* All that will be needed, as the monitor does. */
+	(void)sockdiag_hold();
 	(void)destroyed_new(&play->destroyed);
 	return finder_new(UINT32_MAX, on_found, play, &play->finder);
 }
