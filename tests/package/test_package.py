@@ -28,7 +28,8 @@ CONFFILES = {"/etc/sshidle.conf", "/etc/init.d/sshidle", "/etc/profile.d/sshidle
 
 INSTALLED = CONFFILES | {
     "/usr/sbin/sshidled", "/usr/bin/sshidle", "/usr/libexec/sshidle/sshidle-keeper",
-    "/lib/systemd/system/sshidle.service", "/usr/lib/sysusers.d/sshidle.conf",
+    "/lib/systemd/system/sshidle.service", "/lib/systemd/system/sshidle.socket",
+    "/usr/lib/sysusers.d/sshidle.conf",
     "/usr/share/bash-completion/completions/sshidle", "/usr/share/man/man1/sshidle.1.gz",
     "/usr/share/man/man5/sshidle.conf.5.gz", "/usr/share/man/man8/sshidled.8.gz",
     "/usr/share/man/man8/sshidle-keeper.8.gz", "/usr/share/sshidle/profiles/pci-dss-4.0.json"}
@@ -72,6 +73,11 @@ def answer(machine, *words):
     return json.loads(machine.run("sshidle", *words, "--json").stdout)
 
 
+def socket_state(machine):
+    """Of what gives the daemon its sockets: it comes and goes with it."""
+    return machine.run("systemctl", "show", "-P", "ActiveState", "sshidle.socket").stdout.strip()
+
+
 def idle_of(machine, user):
     return [one["idle_s"] for one in answer(machine, "list")["sessions"] if one["user"] == user]
 
@@ -93,6 +99,7 @@ def test_install(machine, packages):
     assert machine.show("ActiveState") == "active", machine.journal()
     assert machine.run("systemctl", "is-enabled", "sshidle").stdout.strip() == "enabled"
     assert "watches this host" in machine.journal() and "error" not in machine.journal()
+    assert socket_state(machine) == "active"
     assert INSTALLED <= set(machine.run("dpkg", "-L", "sshidle").stdout.split())
     assert machine.run("getent", "passwd", "sshidle").stdout.split(":")[5:] == [
         "/nonexistent", "/usr/sbin/nologin\n"]
@@ -122,6 +129,7 @@ def test_upgrade_keeps_sessions_and_idle_time(machine, packages):
     assert before >= PARK_S
     install(machine, packages.second)
     assert machine.show("ActiveState") == "active" and machine.show("MainPID") != main
+    assert socket_state(machine) == "active" and "netlink" not in machine.journal()
     assert answer(machine, "status")["version"] == NEXT
     assert idle_of(machine, "sshidle-test")[0] >= before
     assert lives(idle, 0.1)
@@ -139,7 +147,7 @@ def test_upgrade_keeps_sessions_and_idle_time(machine, packages):
 def test_remove(machine):
     idle = machine.log_in()
     dpkg(machine, "--remove", "sshidle")
-    assert machine.show("ActiveState") == "inactive"
+    assert machine.show("ActiveState") == "inactive" and socket_state(machine) == "inactive"
     assert lives(idle, 1)
     idle.close(force=True)
     left = files(machine) - state["before"]

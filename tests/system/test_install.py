@@ -58,7 +58,7 @@ def test_everything_is_installed(tmp_path):
     install(tmp_path)
     for name, mode in (("bin/sshidle", 0o755), ("sbin/sshidled", 0o755), ("sshidle.1", 0o644),
                        ("sshidle.conf.5", 0o644), ("sshidled.8", 0o644),
-                       ("sshidle.service", 0o644), ("init.d/sshidle", 0o755),
+                       ("sshidle.service", 0o644), ("sshidle.socket", 0o644), ("init.d/sshidle", 0o755),
                        ("completions/sshidle", 0o644), ("sshidle.conf", 0o644),
                        ("profiles/pci-dss-4.0.json", 0o644), *PARK):
         assert by_name(tmp_path, name).stat().st_mode & 0o7777 == mode, name
