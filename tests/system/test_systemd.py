@@ -57,7 +57,7 @@ def test_it_has_only_what_it_needs(machine):
                 if line.startswith("sshidled"))
     assert nice == {"sshidled": "-10", "sshidled-engine": "-10", "sshidled-starte": "0"}
     security = machine.run("systemd-analyze", "security", "--no-pager", "sshidle").stdout
-    assert float(security.split("sshidle.service: ")[1].split()[0]) <= 2.6, security
+    assert float(security.split("sshidle.service: ")[1].split()[0]) <= 2.0, security
 
 
 def test_it_ends_an_idle_session(machine):

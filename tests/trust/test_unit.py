@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-MOST = 2.6
+MOST = 2.0
 
 
 @pytest.fixture
