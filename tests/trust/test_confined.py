@@ -98,9 +98,10 @@ def test_reload_of_files_elsewhere(daemon, world):
     assert daemon.call("io.sshidle.Status")["shortest_limit_s"] == 5 * 3600
 
 
-# The whole directory: with the next useradd the host's passwd is another file, and nothing lies over that.
+# The whole directory: with the next useradd the host's passwd is another file, and nothing lies over that.  Its locks come
+# and go while they are copied.
 NO_SSHD = """
-mount -t tmpfs etc /mnt && cp -a /etc/. /mnt && sed -i /^sshd:/d /mnt/passwd &&
+mount -t tmpfs etc /mnt && { cp -a /etc/. /mnt 2>/dev/null; grep -v ^sshd: /etc/passwd >/mnt/passwd; } &&
 echo "passwd: files systemd" >/mnt/nsswitch.conf && mount --bind /mnt /etc && ! getent passwd sshd && exec "$@"
 """
 
