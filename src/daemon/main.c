@@ -314,8 +314,6 @@ static int run_starter(struct start *start, int fd)
 	};
 	int r = privilege_starter(bus_is_there());
 
-	/* What keepers do is what users print: they are to have no more than an ordinary process's time. */
-	(void)setpgid(0, 0);
 	if (r < 0) {
 		log_error("the starter cannot give up its capabilities: %s", strerror(-r));
 		return 1;
@@ -419,6 +417,8 @@ static int split(struct start *start)
 		pid = split_off(SOCK_SEQPACKET, &starter_fd);
 		if (pid <= 0)
 			return pid < 0 ? 1 : run_starter(start, starter_fd);
+		/* What keepers do is what users print: they are to have no more than an ordinary process's time. */
+		(void)setpgid(pid, 0);
 	}
 	raise_priority();
 	pid = split_off(SOCK_STREAM | SOCK_NONBLOCK, &link_fd);

@@ -15,7 +15,7 @@ MOST = 2.0
 def unit(tmp_path):
     """The unit with the paths of an installation."""
     text = (ROOT / "packaging/sshidle.service.in").read_text()
-    for name, value in {"TYPE": "notify", "SBINDIR": "/usr/sbin", "BINDIR": "/usr/bin"}.items():
+    for name, value in {"SBINDIR": "/usr/sbin", "BINDIR": "/usr/bin"}.items():
         text = text.replace(f"@{name}@", value)
     assert "@" not in re.sub(r"@[a-z-]+", "", text)
     path = tmp_path / "sshidle.service"
