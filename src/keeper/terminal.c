@@ -14,6 +14,8 @@
 
 /* A master gives at most 4 KiB at a time. */
 enum { READ_BYTES = 64 * 1024, WRITE_BYTES = 4096, SHARED_MS = 200 };
+#define OPEN_TO_ALL 0006
+
 enum { NUDGE_MS = 200, NUDGE_TIMES = 10 };
 
 static bool fill(struct terminal *terminal, char *bytes, size_t *ret_n)
@@ -119,14 +121,17 @@ static void close_slave(struct terminal *terminal)
 	terminal->slave = -1;
 }
 
-/* Not while it is another's, nor while it is open to more than before: dropbear does both to it, and of root's
- * terminal only the second can be seen. */
+/* Not while it is another's, nor while it is open to everybody and was not: dropbear does both to it, and of root's terminal
+ * only the second can be seen.  Nor while it is closed to its user too: it is being given back (daemon/leftover.h). */
 static bool may_be_shared(const struct terminal *terminal)
 {
 	struct stat status;
 
-	return fstat(terminal->slave, &status) < 0 ||
-	       (status.st_uid == geteuid() && (status.st_mode & 0777 & ~terminal->mode) == 0);
+	if (fstat(terminal->slave, &status) < 0)
+		return true;
+	return status.st_uid == geteuid() &&
+	       (status.st_mode & OPEN_TO_ALL & ~terminal->mode) == 0 &&
+	       ((status.st_mode & 0777) != 0 || (terminal->mode & 0777) == 0);
 }
 
 static void on_shared(int fd, short what, void *argument)

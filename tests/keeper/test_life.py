@@ -1,5 +1,6 @@
 """Who holds what, for how long, and how it ends."""
 
+import fcntl
 import os
 import pathlib
 import pwd
@@ -7,13 +8,17 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 
 import pytest
 from conftest import Client
 from panes import environment, is_alive, strip, wait_for
+
+TIOCGEXCL = 0x80045440
 
 
 def bash(host, **options):
@@ -246,6 +251,41 @@ def test_cancelled(host):
     assert not parked.socket.exists()
     assert parked.master_flags() == before
     assert b"s10e" in parked.read_until(b"s10e")
+
+
+def is_exclusive(parked):
+    fd = os.open(f"/proc/{parked.command_pid}/fd/0", os.O_PATH)
+    try:
+        slave = os.open(f"/proc/self/fd/{fd}", os.O_RDWR | os.O_NOCTTY)
+    finally:
+        os.close(fd)
+    try:
+        return bool(struct.unpack("i", fcntl.ioctl(slave, TIOCGEXCL, bytes(4)))[0])
+    finally:
+        os.close(slave)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can look at an exclusive terminal")
+@pytest.mark.parametrize("mode", [0, 0o666])
+def test_exclusive_until_it_is_the_users_alone(host, mode):
+    """Closed to its user as well it is on its way back, open to everybody it has yet to be closed."""
+    parked = bash(host)
+    parked.read_until(b"$ ")
+    path = os.readlink(f"/proc/{parked.command_pid}/fd/0")
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    fcntl.ioctl(fd, termios.TIOCEXCL)
+    os.close(fd)
+    parked.say("start")
+    parked.keeper_pid = parked.expect("held")
+    os.chmod(path, mode)
+    parked.say("gone")
+    parked.expect("parked")
+    wait_for(parked.info, "the keeper")
+    # It looks five times a second.
+    time.sleep(0.6)
+    assert is_exclusive(parked)
+    os.chmod(path, 0o620)
+    wait_for(lambda: not is_exclusive(parked), "it is the user's alone")
 
 
 def test_reads_nothing_before_the_server_is_gone(host):
