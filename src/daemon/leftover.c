@@ -111,13 +111,10 @@ int leftover_give_back(int fd, uid_t uid, gid_t gid, mode_t mode)
 
 int leftover_ask_back(int fd, uid_t uid, gid_t gid, mode_t mode)
 {
-	int r = leftover_give_back(fd, uid, gid, mode);
+	int r = owner_ask(fd, uid);
 
-	if (r == 1) {
-		r = owner_ask(fd, uid);
-		if (r == 0)
-			r = leftover_give_back(fd, uid, gid, mode);
-	}
+	if (r == 0)
+		r = leftover_give_back(fd, uid, gid, mode);
 	return r == 1 ? -EPERM : r;
 }
 
@@ -142,6 +139,7 @@ static void look_at(int directory, const char *name)
 	struct stat status;
 	uint64_t pty;
 	uint32_t uid = 0;
+	mode_t mode;
 	int r;
 
 	if (fd < 0 || text_to_u64(name, INT32_MAX, &pty) < 0 || fstat(fd, &status) < 0 ||
@@ -156,7 +154,10 @@ static void look_at(int directory, const char *name)
 		return;
 	}
 	tty = getgrnam("tty");
-	r = leftover_ask_back(fd, uid, group_of(&status, tty), tty ? USUAL_MODE : PRIVATE_MODE);
+	mode = tty ? USUAL_MODE : PRIVATE_MODE;
+	r = leftover_give_back(fd, uid, group_of(&status, tty), mode);
+	if (r == 1)
+		r = leftover_ask_back(fd, uid, group_of(&status, tty), mode);
 	if (r < 0)
 		log_error("pts/%s was left to everybody and cannot be given back to uid %u: %s",
 			  name, uid, strerror(-r));
@@ -174,7 +175,7 @@ void leftover_mend(void)
 		look_at(dirfd(list), entry->d_name);
 	if (r < 0 && r != -ENOENT)
 		log_error(
-			"/dev/pts cannot be read: %s; terminals that are open to everybody stay so",
+			"/dev/pts cannot be read: %s; terminals that were left to everybody stay as they are",
 			strerror(-r));
 	if (list)
 		(void)closedir(list);

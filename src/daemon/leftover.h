@@ -15,7 +15,8 @@
  */
 int leftover_give_back(int fd, uid_t uid, gid_t gid, mode_t mode);
 
-/* The same, and asks process 1 if it has to: up to some seconds, in a process that ends soon (daemon/owner.h). 0; -errno. */
+/* After a 1: process 1 gives it away, then the rest is done. Takes up to some seconds, in a process that ends soon
+ * (daemon/owner.h). 0; -errno. */
 int leftover_ask_back(int fd, uid_t uid, gid_t gid, mode_t mode);
 
 /* Gives such terminals to the users whose shells run in them: in a process that ends soon. Says so in the log. */

@@ -24,12 +24,12 @@
 #include "base/text.h"
 #include "config.h"
 #include "core/policy.h"
-#include "daemon/bus.h"
 #include "daemon/confine.h"
 #include "daemon/engine.h"
 #include "daemon/monitor.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
+#include "daemon/owner.h"
 #include "daemon/passed.h"
 #include "daemon/privilege.h"
 #include "daemon/runtime.h"
@@ -312,13 +312,17 @@ static int run_starter(struct start *start, int fd)
 		.keeper = start->options->keeper,
 		.runtime_dir = start->options->runtime_directory,
 	};
-	int r = privilege_starter(bus_is_there());
+	int r = privilege_starter(owner_can_ask());
 
 	if (r < 0) {
 		log_error("the starter cannot give up its capabilities: %s", strerror(-r));
 		return 1;
 	}
 	(void)prctl(PR_SET_NAME, "sshidled-starter");
+	/* Whatever the daemon was started with: keepers are ordinary. */
+	(void)setpriority(PRIO_PROCESS, 0, 0);
+	/* It is in the background of its terminal now, and may write there. */
+	(void)signal(SIGTTOU, SIG_IGN);
 	on_engine_ready(start);
 	if (start->waiting_fd >= 0)
 		(void)close(start->waiting_fd);

@@ -10,10 +10,14 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
+/* Whether there is a systemd to ask, and what it is to run. */
+bool owner_can_ask(void);
+
 /*
- * Returns when the file is the user's; its mode and group stay.  For a process that ends soon (daemon/bus.h). -EPERM: there
- * is no systemd to ask; -ETIMEDOUT: it was not done within 2 s; -errno.
+ * Returns when the file is the user's; its mode and group stay.  For a process that ends soon (daemon/bus.h). -EPERM: nobody
+ * can be asked; -ETIMEDOUT: it was not done within 6 s; -errno.
  */
 int owner_ask(int fd, uid_t uid);

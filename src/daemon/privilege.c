@@ -127,31 +127,38 @@ static int make_as(int parent, const char *name, const struct privilege_user *us
 
 	if (r < 0)
 		return r;
-	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+	if (mkdirat(parent, name, 0700) < 0)
 		r = -errno;
 	back = privilege_act_as_root();
 	return r < 0 ? r : back;
 }
 
-int privilege_make_directory(int parent, const char *name, const struct privilege_user *user)
+/* 1: it is the user's. */
+static int look_at(int parent, const char *name, const struct privilege_user *user)
 {
 	struct stat status;
 
-	for (int again = 0; again < 2; again++) {
-		int r = make_as(parent, name, user);
+	if (fstatat(parent, name, &status, 0) < 0)
+		return -errno;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	return status.st_uid == user->uid;
+}
 
-		if (r < 0)
-			return r;
-		if (fstatat(parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-			return -errno;
-		if (!S_ISDIR(status.st_mode))
-			return -ENOTDIR;
-		if (status.st_uid == user->uid)
-			return 0;
-		if (unlinkat(parent, name, AT_REMOVEDIR) < 0)
-			return -errno;
-	}
-	return -EEXIST;
+int privilege_make_directory(int parent, const char *name, const struct privilege_user *user)
+{
+	int r;
+
+	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	r = look_at(parent, name, user);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (fchownat(parent, name, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	if (errno != EPERM || unlinkat(parent, name, AT_REMOVEDIR) < 0)
+		return -errno;
+	return make_as(parent, name, user);
 }
 
 int privilege_keeper(const struct passwd *user)

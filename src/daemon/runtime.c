@@ -74,7 +74,7 @@ static int bind_socket(const char *path, int *ret_fd)
 	return 0;
 }
 
-/* What another user of -u has left there is closed to this one. */
+/* Of a directory that is another user's, as after a change of -u: without CAP_CHOWN it cannot become this one's. */
 static void remove_state(const char *path)
 {
 	static const char *const names[] = { "state.json", "state.json.new" };
@@ -90,16 +90,18 @@ static int make_state_directory(const char *directory, const struct privilege_us
 	auto_close int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = fd < 0 ? -errno : 0;
 	char path[RUNTIME_PATH_BYTES];
-	struct stat status;
 
 	if (join(path, directory, "state") < 0)
 		return -ENAMETOOLONG;
-	if (lstat(path, &status) == 0 && status.st_uid != user->uid)
-		remove_state(path);
 	if (r == 0)
 		r = privilege_make_directory(fd, "state", user);
+	if (r == -ENOTEMPTY) {
+		remove_state(path);
+		r = privilege_make_directory(fd, "state", user);
+	}
 	if (r < 0) {
-		log_error("%s cannot be made for the engine's user: %s", path, strerror(-r));
+		log_error("%s cannot become the engine's: %s%s", path, strerror(-r),
+			  r == -EPERM ? "; CAP_CHOWN is missing" : "");
 		return r;
 	}
 	return join(ret_file, directory, "state/state.json");

@@ -92,7 +92,7 @@ static bool was_started(const struct starter *starter, uint32_t uid, const struc
 }
 
 /* 1 in the child of a child, which belongs to process 1; 0: nothing is left to do here; -errno, also in the child. */
-static int split_off(struct starter *starter)
+static int leave_to_init(struct starter *starter)
 {
 	pid_t pid = fork();
 
@@ -103,11 +103,13 @@ static int split_off(struct starter *starter)
 		return 0;
 	}
 	starter->child = true;
+	/* The monitor knows by it that the starter lives. */
+	(void)close(starter->options->fd);
 	pid = fork();
 	return pid < 0 ? -errno : pid == 0;
 }
 
-/* What is split off becomes the keeper. */
+/* The child's child becomes the keeper. */
 static int take_start(struct starter *starter, const struct message *message)
 {
 	struct stat status;
@@ -115,7 +117,7 @@ static int take_start(struct starter *starter, const struct message *message)
 
 	if (r == 0) {
 		note_started(starter, message->request.uid, &status);
-		r = split_off(starter);
+		r = leave_to_init(starter);
 	}
 	if (r < 0)
 		starting_refuse(message->fds[START_FD_LINK], r);
@@ -147,7 +149,7 @@ static int take_mend(struct starter *starter, const struct message *message)
 	int32_t result = mend(starter, message);
 
 	if (result == 1) {
-		result = split_off(starter);
+		result = leave_to_init(starter);
 		if (result == 0)
 			return 0;
 		if (result == 1)
@@ -236,9 +238,10 @@ int starter_run(const struct starter_options *options)
 	struct starter starter = { .options = options };
 	int r;
 
-	r = split_off(&starter);
+	r = leave_to_init(&starter);
 	if (r < 0)
-		log_error("terminals that are open to everybody stay so: %s", strerror(-r));
+		log_error("terminals that were left to everybody stay as they are: %s",
+			  strerror(-r));
 	if (r == 1)
 		leftover_mend();
 	if (starter.child)

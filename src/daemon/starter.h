@@ -7,7 +7,7 @@
  * master of a terminal, and as the user whom that terminal belongs to; a terminal is mended only
  * for the user for whom a keeper was started on it before.
  *
- * All work is done by children, so nobody waits for a directory server or for systemd but the one
+ * What may take long is done by children, so nobody waits for a directory server or for systemd but the one
  * who asked.  The keeper is a grandchild: it belongs to process 1 and lives on when all of the daemon
  * has ended.
  */

@@ -89,6 +89,29 @@ def test_state_of_another_user_is_made_anew(make_bench, world):
     assert whose(f"{state}/state.json")[0] == engine.uid
 
 
+def test_state_that_an_administrator_has_put_elsewhere(make_bench, world, tmp_path):
+    """By a link; and a directory of somebody else's, with something of theirs in it, where it can be given away."""
+    bench = make_bench(OpenSSH, KEEPER)
+    bench.daemon.stop()
+    state, elsewhere, engine = f"{bench.daemon.runtime}/state", tmp_path / "state", world.engine_user()
+    tmp_path.chmod(0o755)
+    elsewhere.mkdir()
+    (elsewhere / "something").touch()
+    os.rename(f"{state}/state.json", elsewhere / "state.json")
+    os.rmdir(state)
+    os.rename(elsewhere, state)
+    bench.daemon.start()
+    assert whose(state)[0] == engine.uid and os.path.exists(f"{state}/something")
+    bench.daemon.stop()
+    os.rename(state, elsewhere)
+    os.symlink(elsewhere, state)
+    for path in (*tmp_path.parents, tmp_path):
+        if path.is_relative_to("/tmp/"):
+            path.chmod(path.stat().st_mode | 0o011)
+    bench.daemon.start()
+    assert os.path.islink(state) and os.path.exists(f"{state}/state.json")
+
+
 def test_a_terminal_that_stays_its_users_is_closed(make_bench, world):
     bench = make_bench(UnprivilegedDropbear, KEEPER, wrap=NO_CHOWN)
     client = bench.shell()
