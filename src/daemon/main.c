@@ -305,6 +305,18 @@ static int run_engine(struct start *start, int link_fd)
 	return engine_run(&options);
 }
 
+/*
+ * What keepers do is what users print: they are to have no more than an ordinary process's time.
+ *
+ * Called on both sides of the fork: by the starter before it has children, as the end of one that was left behind in the
+ * group would have the kernel hang up all of it (an orphaned group with a stopped process), and by the first process
+ * before it says that it is ready.
+ */
+static void leave_group(pid_t starter)
+{
+	(void)setpgid(starter, 0);
+}
+
 static int run_starter(struct start *start, int fd)
 {
 	struct starter_options options = {
@@ -312,8 +324,10 @@ static int run_starter(struct start *start, int fd)
 		.keeper = start->options->keeper,
 		.runtime_dir = start->options->runtime_directory,
 	};
-	int r = privilege_starter(owner_can_ask());
+	int r;
 
+	leave_group(0);
+	r = privilege_starter(owner_can_ask());
 	if (r < 0) {
 		log_error("the starter cannot give up its capabilities: %s", strerror(-r));
 		return 1;
@@ -421,8 +435,7 @@ static int split(struct start *start)
 		pid = split_off(SOCK_SEQPACKET, &starter_fd);
 		if (pid <= 0)
 			return pid < 0 ? 1 : run_starter(start, starter_fd);
-		/* What keepers do is what users print: they are to have no more than an ordinary process's time. */
-		(void)setpgid(pid, 0);
+		leave_group(pid);
 	}
 	raise_priority();
 	pid = split_off(SOCK_STREAM | SOCK_NONBLOCK, &link_fd);
