@@ -116,11 +116,15 @@ static void start_command(struct world *world, char **command)
 /* It stands for the server's session process. */
 static void start_server(struct world *world)
 {
+	const pid_t parent = getpid();
+
 	world->server = fork();
 	if (world->server == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
+		/* Unless that has come too late. */
+		while (getppid() == parent)
 			(void)pause();
+		_exit(0);
 	}
 }
 
