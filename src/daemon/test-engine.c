@@ -401,10 +401,22 @@ static void what_was_forwarded_while_nobody_watched(void **state)
 	end(&scene);
 }
 
+/* A command that is idle, up to the order of its end. */
+static void begin_and_cut(struct scene *scene)
+{
+	static const enum channel_kind command[] = { KIND_EXEC };
+
+	begin(scene, "IdleTimeout 10m\n");
+	open_session(scene, command, 1);
+	tell_looked(scene);
+	look_at_work(scene, 1001 * S, 0);
+	look_at_work(scene, 1602 * S, 0);
+	assert_int_equal(settle(scene).n[LINK_CUT], 1);
+}
+
 /* Also where the daemon is killed just after it; and one that came too late has none. */
 static void an_end_has_one_record(void **state)
 {
-	static const enum channel_kind command[] = { KIND_EXEC };
 	const struct link_closed closed = { .handle = HANDLE };
 	const struct order_cut_done done = { .handle = HANDLE };
 
@@ -412,12 +424,7 @@ static void an_end_has_one_record(void **state)
 	for (unsigned was_cut = 0; was_cut <= 1; was_cut++) {
 		struct scene scene;
 
-		begin(&scene, "IdleTimeout 10m\n");
-		open_session(&scene, command, 1);
-		tell_looked(&scene);
-		look_at_work(&scene, 1001 * S, 0);
-		look_at_work(&scene, 1602 * S, 0);
-		assert_int_equal(settle(&scene).n[LINK_CUT], 1);
+		begin_and_cut(&scene);
 		if (was_cut)
 			tell(&scene, LINK_CUT_DONE, &done, sizeof(done));
 		tell(&scene, LINK_CLOSED, &closed, sizeof(closed));
@@ -435,16 +442,10 @@ static void an_end_has_one_record(void **state)
 /* The end of the session was not seen by the daemon that ordered it; the next one tells of it, and is killed at once. */
 static void an_end_that_nobody_saw_has_one_record(void **state)
 {
-	static const enum channel_kind command[] = { KIND_EXEC };
 	struct scene scene;
 
 	(void)state;
-	begin(&scene, "IdleTimeout 10m\n");
-	open_session(&scene, command, 1);
-	tell_looked(&scene);
-	look_at_work(&scene, 1001 * S, 0);
-	look_at_work(&scene, 1602 * S, 0);
-	assert_int_equal(settle(&scene).n[LINK_CUT], 1);
+	begin_and_cut(&scene);
 	for (int i = 0; i < 2; i++) {
 		kill_engine(&scene);
 		start(&scene);
