@@ -15,7 +15,6 @@
 #include "base/pids.h"
 #include "base/text.h"
 #include "daemon/owner.h"
-#include "daemon/privilege.h"
 #include "observe/process.h"
 
 #define OPEN_TO_ALL  0006
@@ -75,49 +74,6 @@ static bool is_exclusive(int directory, const char *name)
 	return fd < 0 && errno == EBUSY;
 }
 
-/* As its owner, who needs no right for it, and by what works on O_PATH too. */
-static int settle(int fd, const char *path, const struct privilege_user *owner, mode_t mode)
-{
-	int r = privilege_act_as(owner), back;
-
-	if (r < 0)
-		return r;
-	if (fchownat(fd, "", (uid_t)-1, owner->gid, AT_EMPTY_PATH) < 0 || chmod(path, mode) < 0)
-		r = -errno;
-	back = privilege_act_as_root();
-	return r < 0 ? r : back;
-}
-
-/* Whom it is not given to can do nothing with it: it is root's and closed until it is somebody's. */
-int leftover_give_back(int fd, uid_t uid, gid_t gid, mode_t mode)
-{
-	struct privilege_user owner = { .uid = uid, .gid = gid };
-	struct stat status;
-	char path[48];
-
-	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (fstat(fd, &status) < 0)
-		return -errno;
-	if (status.st_uid != uid) {
-		if (chmod(path, 0) < 0)
-			return -errno;
-		if (fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0)
-			return errno == EPERM ? 1 : -errno;
-	}
-	if (gid == (gid_t)-1)
-		owner.gid = status.st_gid;
-	return settle(fd, path, &owner, mode);
-}
-
-int leftover_ask_back(int fd, uid_t uid, gid_t gid, mode_t mode)
-{
-	int r = owner_ask(fd, uid);
-
-	if (r == 0)
-		r = leftover_give_back(fd, uid, gid, mode);
-	return r == 1 ? -EPERM : r;
-}
-
 /* dropbear has opened it to everybody; or a daemon has closed it, and could not give it back. */
 static bool is_left(const struct stat *status)
 {
@@ -155,9 +111,9 @@ static void look_at(int directory, const char *name)
 	}
 	tty = getgrnam("tty");
 	mode = tty ? USUAL_MODE : PRIVATE_MODE;
-	r = leftover_give_back(fd, uid, group_of(&status, tty), mode);
+	r = owner_give_back(fd, uid, group_of(&status, tty), mode);
 	if (r == 1)
-		r = leftover_ask_back(fd, uid, group_of(&status, tty), mode);
+		r = owner_ask_back(fd, uid, group_of(&status, tty), mode);
 	if (r < 0)
 		log_error("pts/%s was left to everybody and cannot be given back to uid %u: %s",
 			  name, uid, strerror(-r));

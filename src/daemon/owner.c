@@ -1,18 +1,19 @@
 #include "daemon/owner.h"
 
 #include <errno.h>
-
-#include "daemon/bus.h"
-
-#if HAVE_SYSTEMD
-
 #include <fcntl.h>
-#include <linux/capability.h>
-#include <poll.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "daemon/bus.h"
+#include "daemon/privilege.h"
+
+#if HAVE_SYSTEMD
+
+#include <linux/capability.h>
+#include <poll.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 
@@ -63,7 +64,8 @@ bool owner_can_ask(void)
 	return bus_is_there() && access(PROGRAM, X_OK) == 0;
 }
 
-int owner_ask(int fd, uid_t uid)
+/* Returns when the file is the user's; its mode and group stay. */
+static int ask(int fd, uid_t uid)
 {
 	auto_close int path_fd = -1;
 	char path[48];
@@ -93,7 +95,7 @@ bool owner_can_ask(void)
 	return false;
 }
 
-int owner_ask(int fd, uid_t uid)
+static int ask(int fd, uid_t uid)
 {
 	(void)fd;
 	(void)uid;
@@ -101,3 +103,46 @@ int owner_ask(int fd, uid_t uid)
 }
 
 #endif
+
+/* As its owner, who needs no right for it, and by what works on O_PATH too. */
+static int settle(int fd, const char *path, const struct privilege_user *owner, mode_t mode)
+{
+	int r = privilege_act_as(owner), back;
+
+	if (r < 0)
+		return r;
+	if (fchownat(fd, "", (uid_t)-1, owner->gid, AT_EMPTY_PATH) < 0 || chmod(path, mode) < 0)
+		r = -errno;
+	back = privilege_act_as_root();
+	return r < 0 ? r : back;
+}
+
+/* Whom it is not given to can do nothing with it: it is root's and closed until it is somebody's. */
+int owner_give_back(int fd, uid_t uid, gid_t gid, mode_t mode)
+{
+	struct privilege_user owner = { .uid = uid, .gid = gid };
+	struct stat status;
+	char path[48];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	if (status.st_uid != uid) {
+		if (chmod(path, 0) < 0)
+			return -errno;
+		if (fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0)
+			return errno == EPERM ? 1 : -errno;
+	}
+	if (gid == (gid_t)-1)
+		owner.gid = status.st_gid;
+	return settle(fd, path, &owner, mode);
+}
+
+int owner_ask_back(int fd, uid_t uid, gid_t gid, mode_t mode)
+{
+	int r = ask(fd, uid);
+
+	if (r == 0)
+		r = owner_give_back(fd, uid, gid, mode);
+	return r == 1 ? -EPERM : r;
+}

@@ -1,5 +1,5 @@
 /*
- * A file of root's becomes a user's by way of process 1.
+ * A terminal becomes its user's again, by way of process 1 if it must be.
  *
  * Only who has CAP_CHOWN can give a file away, and under systemd no process of the daemon has it: it is worth root.  systemd
  * itself is asked to do it once, in a transient service with that capability and no other, which gets the file as
@@ -17,7 +17,13 @@
 bool owner_can_ask(void);
 
 /*
- * Returns when the file is the user's; its mode and group stay.  For a process that ends soon (daemon/bus.h). -EPERM: nobody
- * can be asked; -ETIMEDOUT: it was not done within 6 s; -errno.
+ * Makes a terminal, by any descriptor of it, its user's alone. It has to be exclusive meanwhile (TIOCEXCL).
+ *
+ * 1: it is root's and closed to everybody (mode 0): without CAP_CHOWN only process 1 can give it away,
+ * owner_ask_back() has it done; -errno.
  */
-int owner_ask(int fd, uid_t uid);
+int owner_give_back(int fd, uid_t uid, gid_t gid, mode_t mode);
+
+/* After a 1: process 1 gives it away, then the rest is done. In a process that ends soon (daemon/bus.h). 0; -EPERM: nobody
+ * can be asked; -ETIMEDOUT: it was not done within 6 s; -errno. */
+int owner_ask_back(int fd, uid_t uid, gid_t gid, mode_t mode);

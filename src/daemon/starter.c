@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/leftover.h"
+#include "daemon/owner.h"
 #include "daemon/starting.h"
 #include "observe/terminal.h"
 
@@ -140,7 +141,7 @@ static int mend(struct starter *starter, const struct message *message)
 	if ((status.st_uid != 0 && status.st_uid != request->uid) ||
 	    !was_started(starter, request->uid, &status))
 		return -EPERM;
-	return leftover_give_back(slave, request->uid, request->gid, request->mode & 0666);
+	return owner_give_back(slave, request->uid, request->gid, request->mode & 0666);
 }
 
 static int take_mend(struct starter *starter, const struct message *message)
@@ -153,8 +154,8 @@ static int take_mend(struct starter *starter, const struct message *message)
 		if (result == 0)
 			return 0;
 		if (result == 1)
-			result = leftover_ask_back(message->fds[MEND_FD_SLAVE], request->uid,
-						   request->gid, request->mode & 0666);
+			result = owner_ask_back(message->fds[MEND_FD_SLAVE], request->uid,
+						request->gid, request->mode & 0666);
 	}
 	(void)send(message->fds[MEND_FD_ANSWER], &result, sizeof(result),
 		   MSG_NOSIGNAL | MSG_DONTWAIT);
