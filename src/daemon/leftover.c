@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,15 +23,63 @@
 #define USUAL_MODE   0620
 #define PRIVATE_MODE 0600
 
+/* Asked before the file itself is: that of a dead file server would never answer. */
+static bool is_called(int directory, const char *link, int32_t number)
+{
+	char path[PATH_MAX];
+	const char *name;
+	uint64_t found;
+	ssize_t n = readlinkat(directory, link, path, sizeof(path) - 1);
+
+	if (n < 0)
+		return false;
+	path[n] = '\0';
+	name = strrchr(path, '/');
+	return name && text_to_u64(name + 1, INT32_MAX, &found) == 0 && (int32_t)found == number;
+}
+
+/*
+ * Whether all that the process has open of a terminal with this number is one of another devpts: a container's shell
+ * shows itself so. One that has none open tells nothing.
+ */
+static bool is_elsewhere(int32_t pid, int32_t number, const struct stat *terminal)
+{
+	const struct dirent *entry;
+	bool elsewhere = false;
+	char path[32];
+	DIR *list;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/fd", pid);
+	list = opendir(path);
+	if (!list)
+		return false;
+	while ((r = directory_next(list, &entry)) > 0) {
+		struct stat status;
+
+		if (!is_called(dirfd(list), entry->d_name, number) ||
+		    fstatat(dirfd(list), entry->d_name, &status, 0) < 0 ||
+		    status.st_rdev != terminal->st_rdev)
+			continue;
+		elsewhere = status.st_dev != terminal->st_dev;
+		if (!elsewhere)
+			break;
+	}
+	(void)closedir(list);
+	return r >= 0 && elsewhere;
+}
+
 /* 1 and its user: the process leads the session of the terminal. */
-static int look_at_process(int32_t pid, int32_t pty, uint32_t *ret_uid)
+static int look_at_process(int32_t pid, int32_t number, const struct stat *terminal,
+			   uint32_t *ret_uid)
 {
 	struct procstat_status status;
 	struct procstat stat;
 	int r = procstat_read(pid, &stat);
 
-	if (r < 0 || stat.tty != pty || stat.sid != stat.pid)
-		return r;
+	if (r < 0 || stat.tty != number || stat.sid != stat.pid ||
+	    is_elsewhere(pid, number, terminal))
+		return r < 0 ? r : 0;
 	r = process_status(pid, &status);
 	if (r < 0)
 		return r;
@@ -41,7 +91,7 @@ static int look_at_process(int32_t pid, int32_t pty, uint32_t *ret_uid)
  * The user of the terminal's session leader. -ENOENT: there is none.  A number is not unique, as every devpts counts its
  * own, and anybody can mount one: if more than one user could be meant, also as not all could be looked at, it is nobody.
  */
-static int find_user(int32_t pty, uint32_t *ret_uid)
+static int find_user(int32_t number, const struct stat *terminal, uint32_t *ret_uid)
 {
 	struct pids pids;
 	uint32_t uid = 0;
@@ -51,7 +101,7 @@ static int find_user(int32_t pty, uint32_t *ret_uid)
 	if (r < 0)
 		return r;
 	while ((r = pids_next(&pids, &pid)) > 0) {
-		r = look_at_process(pid, pty, &uid);
+		r = look_at_process(pid, number, terminal, &uid);
 		if (r == 1 && found == 0 && uid != *ret_uid)
 			r = -ENOTUNIQ;
 		if (r < 0 && r != -ESRCH)
@@ -93,15 +143,15 @@ static void look_at(int directory, const char *name)
 	auto_close int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	const struct group *tty;
 	struct stat status;
-	uint64_t pty;
+	uint64_t number;
 	uint32_t uid = 0;
 	mode_t mode;
 	int r;
 
-	if (fd < 0 || text_to_u64(name, INT32_MAX, &pty) < 0 || fstat(fd, &status) < 0 ||
+	if (fd < 0 || text_to_u64(name, INT32_MAX, &number) < 0 || fstat(fd, &status) < 0 ||
 	    !is_left(&status) || !is_exclusive(directory, name))
 		return;
-	r = find_user((int32_t)pty, &uid);
+	r = find_user((int32_t)number, &status, &uid);
 	if (r == -ENOENT || (r == 0 && status.st_uid != 0 && status.st_uid != uid))
 		return;
 	if (r < 0) {
