@@ -146,3 +146,43 @@ int owner_ask_back(int fd, uid_t uid, gid_t gid, mode_t mode)
 		r = owner_give_back(fd, uid, gid, mode);
 	return r == 1 ? -EPERM : r;
 }
+
+static int make_as(int parent, const char *name, const struct privilege_user *user)
+{
+	int r = privilege_act_as(user), back;
+
+	if (r < 0)
+		return r;
+	if (mkdirat(parent, name, 0700) < 0)
+		r = -errno;
+	back = privilege_act_as_root();
+	return r < 0 ? r : back;
+}
+
+/* 1: it is the user's. */
+static int look_at_directory(int parent, const char *name, const struct privilege_user *user)
+{
+	struct stat status;
+
+	if (fstatat(parent, name, &status, 0) < 0)
+		return -errno;
+	if (!S_ISDIR(status.st_mode))
+		return -ENOTDIR;
+	return status.st_uid == user->uid;
+}
+
+int owner_make_directory(int parent, const char *name, const struct privilege_user *user)
+{
+	int r;
+
+	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	r = look_at_directory(parent, name, user);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	if (fchownat(parent, name, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	if (errno != EPERM || unlinkat(parent, name, AT_REMOVEDIR) < 0)
+		return -errno;
+	return make_as(parent, name, user);
+}

@@ -1,5 +1,6 @@
 /*
- * A terminal becomes its user's again, by way of process 1 if it must be.
+ * Files that are a user's: directories are made as that user, and a terminal becomes its user's again, by way of
+ * process 1 if it must be.
  *
  * Only who has CAP_CHOWN can give a file away, and under systemd no process of the daemon has it: it is worth root.  systemd
  * itself is asked to do it once, in a transient service with that capability and no other, which gets the file as
@@ -12,6 +13,8 @@
 
 #include <stdbool.h>
 #include <sys/types.h>
+
+#include "daemon/privilege.h"
 
 /* Whether there is a systemd to ask, and what it is to run. */
 bool owner_can_ask(void);
@@ -27,3 +30,10 @@ int owner_give_back(int fd, uid_t uid, gid_t gid, mode_t mode);
 /* After a 1: process 1 gives it away, then the rest is done. In a process that ends soon (daemon/bus.h). 0; -EPERM: nobody
  * can be asked; -ETIMEDOUT: it was not done within 6 s; -errno. */
 int owner_ask_back(int fd, uid_t uid, gid_t gid, mode_t mode);
+
+/*
+ * A directory of the user's in one of root's, with mode 0700 if it is new. One that is there stays as it is if it is the
+ * user's; somebody else's is given to the user with CAP_CHOWN, and without it made anew as the user. -ENOTEMPTY: it is not
+ * empty; -EPERM: neither CAP_CHOWN nor CAP_DAC_OVERRIDE is there; -errno.
+ */
+int owner_make_directory(int parent, const char *name, const struct privilege_user *user);

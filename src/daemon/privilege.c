@@ -2,12 +2,10 @@
 
 #include <cap-ng.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -36,6 +34,8 @@ struct wanted {
 	const char *name;
 	const char *without; /* what that means; NULL: it cannot be done without */
 };
+
+#define NAMED(capability) capability, #capability
 
 /* Containers have not all of them. */
 static int keep(const struct wanted *wanted, size_t n)
@@ -67,13 +67,13 @@ static int keep(const struct wanted *wanted, size_t n)
 int privilege_monitor(void)
 {
 	static const struct wanted wanted[] = {
-		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", NULL },
-		{ CAP_KILL, "CAP_KILL", NULL },
-		{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
+		{ NAMED(CAP_SYS_PTRACE), NULL },
+		{ NAMED(CAP_KILL), NULL },
+		{ NAMED(CAP_DAC_READ_SEARCH),
 		  "servers that users run themselves are not seen, and what lives on after the end of a "
 		  "session is not named" },
 		/* Told with the first ping. */
-		{ CAP_NET_ADMIN, "CAP_NET_ADMIN", "" },
+		{ NAMED(CAP_NET_ADMIN), "" },
 	};
 
 	return keep(wanted, sizeof(wanted) / sizeof(wanted[0]));
@@ -82,11 +82,11 @@ int privilege_monitor(void)
 int privilege_starter(bool asks_systemd)
 {
 	const struct wanted wanted[] = {
-		{ CAP_SETUID, "CAP_SETUID", NULL },
-		{ CAP_SETGID, "CAP_SETGID", NULL },
-		{ CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE", NULL },
-		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", NULL },
-		{ CAP_CHOWN, "CAP_CHOWN",
+		{ NAMED(CAP_SETUID), NULL },
+		{ NAMED(CAP_SETGID), NULL },
+		{ NAMED(CAP_DAC_OVERRIDE), NULL },
+		{ NAMED(CAP_SYS_PTRACE), NULL },
+		{ NAMED(CAP_CHOWN),
 		  asks_systemd ? ""
 			       : "a terminal that dropbear leaves to root when it is parked cannot "
 				 "be given back, and stays closed" },
@@ -119,46 +119,6 @@ int privilege_act_as_root(void)
 	/* Of a process that has changed its user the kernel writes no core. */
 	(void)prctl(PR_SET_DUMPABLE, 1);
 	return 0;
-}
-
-static int make_as(int parent, const char *name, const struct privilege_user *user)
-{
-	int r = privilege_act_as(user), back;
-
-	if (r < 0)
-		return r;
-	if (mkdirat(parent, name, 0700) < 0)
-		r = -errno;
-	back = privilege_act_as_root();
-	return r < 0 ? r : back;
-}
-
-/* 1: it is the user's. */
-static int look_at(int parent, const char *name, const struct privilege_user *user)
-{
-	struct stat status;
-
-	if (fstatat(parent, name, &status, 0) < 0)
-		return -errno;
-	if (!S_ISDIR(status.st_mode))
-		return -ENOTDIR;
-	return status.st_uid == user->uid;
-}
-
-int privilege_make_directory(int parent, const char *name, const struct privilege_user *user)
-{
-	int r;
-
-	if (mkdirat(parent, name, 0700) < 0 && errno != EEXIST)
-		return -errno;
-	r = look_at(parent, name, user);
-	if (r != 0)
-		return r < 0 ? r : 0;
-	if (fchownat(parent, name, user->uid, user->gid, AT_SYMLINK_NOFOLLOW) == 0)
-		return 0;
-	if (errno != EPERM || unlinkat(parent, name, AT_REMOVEDIR) < 0)
-		return -errno;
-	return make_as(parent, name, user);
 }
 
 int privilege_keeper(const struct passwd *user)

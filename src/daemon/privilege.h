@@ -46,13 +46,6 @@ int privilege_act_as(const struct privilege_user *user);
 /* Ends that: all capabilities are back. */
 int privilege_act_as_root(void);
 
-/*
- * A directory of the user's in one of root's, with mode 0700 if it is new. One that is there stays as it is if it is the
- * user's; somebody else's is given to the user with CAP_CHOWN, and without it made anew as the user. -ENOTEMPTY: it is not
- * empty; -EPERM: neither CAP_CHOWN nor CAP_DAC_OVERRIDE is there; -errno.
- */
-int privilege_make_directory(int parent, const char *name, const struct privilege_user *user);
-
 /* Becomes a user for good, with the user's groups. */
 int privilege_keeper(const struct passwd *user);
 

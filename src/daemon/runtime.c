@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "daemon/owner.h"
 
 #define SOCKET_BACKLOG 64
 
@@ -94,10 +95,10 @@ static int make_state_directory(const char *directory, const struct privilege_us
 	if (join(path, directory, "state") < 0)
 		return -ENAMETOOLONG;
 	if (r == 0)
-		r = privilege_make_directory(fd, "state", user);
+		r = owner_make_directory(fd, "state", user);
 	if (r == -ENOTEMPTY) {
 		remove_state(path);
-		r = privilege_make_directory(fd, "state", user);
+		r = owner_make_directory(fd, "state", user);
 	}
 	if (r < 0) {
 		log_error("%s cannot become the engine's: %s%s", path, strerror(-r),

@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/directory.h"
 #include "base/log.h"
+#include "daemon/owner.h"
 #include "daemon/privilege.h"
 #include "daemon/scope.h"
 #include "keeper/keeper.h"
@@ -47,7 +48,7 @@ static int open_directory(const char *runtime_dir, const struct passwd *user, in
 	parked = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (parked < 0)
 		return -errno;
-	r = privilege_make_directory(parked, name, &owner);
+	r = owner_make_directory(parked, name, &owner);
 	if (r == -ENOTEMPTY)
 		log_error("%s/%s is not uid %u's and is not empty: remove it", path, name,
 			  user->pw_uid);
