@@ -271,20 +271,20 @@ static int take_closed(void *context, const void *message)
 	const struct link_closed *closed = message;
 	struct engine *engine = context;
 	struct entry *entry = table_find_handle(engine, closed->handle);
-	bool was_unknown, has_record;
+	void (*save)(struct engine *) = engine_save_soon;
+	bool was_unknown;
 
 	if (!entry)
 		return 0;
 	act_closed(entry, &closed->last_words);
 	was_unknown = entry->ask_again;
-	has_record = entry->session.record;
-	table_remove(engine, entry);
 	/* Of an order that came too late: the next daemon is not to give it. */
-	if (has_record)
-		engine_save_record(engine);
+	if (entry->session.record)
+		save = engine_save_record;
+	table_remove(engine, entry);
+	save(engine);
 	if (was_unknown)
 		policy_forget_unknown(engine);
-	engine_save_soon(engine);
 	return 0;
 }
 
