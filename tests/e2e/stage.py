@@ -469,7 +469,7 @@ class Play:
 
     def cut_line(self, client, rule=5):
         """The log line of the cut, with the rule that it must have."""
-        line = self.daemon.wait_line(lambda: self.line(client, "sshidled: cut"), 3)
+        line = self.daemon.wait_line(lambda: self.line(client, "sshidled: cut"), 10)
         assert client.user is None or f" of {client.user}: " in line.text, line.text
         assert pairs_of(line).get("rule") == str(rule), line.text
         return line

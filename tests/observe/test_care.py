@@ -211,7 +211,7 @@ def test_tuned_and_put_back(care, guest):
     original = care.latest(guest.port)["values"]
     assert original != TUNED
     assert care.do("tune", guest.port, *TUNED)["result"] == 0
-    told = wait_until(lambda: care.said(guest.port, "original"), 2, "the original values")[-1]
+    told = wait_until(lambda: care.said(guest.port, "original"), 10, "the original values")[-1]
     assert told["original"] == original and told["changed"] is True
     care.wait(guest.port, lambda line: line["values"] == TUNED, "the values")
     # A second change does not take the first one for the original.

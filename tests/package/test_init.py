@@ -123,7 +123,7 @@ def test_openrc(machine, made, tmp_path):
     check_reload(machine)
     # It is supervised: killed, it comes back, and idle time goes on to count.
     before = machine.run("cat", "/run/sshidle/sshidled.pid").stdout
-    wait_until(lambda: '"idle_s"' in machine.run("sshidle", "list", "--json").stdout, 3, "it is seen")
+    wait_until(lambda: '"idle_s"' in machine.run("sshidle", "list", "--json").stdout, 10, "it is seen")
     machine.run("kill", "-9", before.strip())
     wait_until(lambda: answers(machine) and before != machine.run(
         "cat", "/run/sshidle/sshidled.pid").stdout, 10, "it is started again")

@@ -271,7 +271,7 @@ def test_fallback_disconnect(make_bench):
     bench = make_bench(OpenSSH, "/bin/false")
     client = bench.shell()
     assert ended(client, LIMIT_S + 10)
-    bench.daemon.wait_line(r"could not be parked: .*ParkFallback disconnect: it is ended", 1)
+    bench.daemon.wait_line(r"could not be parked: .*ParkFallback disconnect: it is ended", 5)
     bench.daemon.wait_line(r"^sshidled: cut session .* rule=5 ", 5)
     wait_until(lambda: not lives(client.shell_pid), 5, "the shell got its hang-up")
 
@@ -330,7 +330,7 @@ def test_exclusive_terminal_is_no_way_out(make_bench):
     client = bench.shell()
     client.type("/usr/bin/python3 -c 'import fcntl; fcntl.ioctl(0, 0x540c)'; echo done-$((1+1))\r", "done-2", 5)
     assert ended(client, LIMIT_S + 10), bench.daemon.tail()
-    bench.daemon.wait_line(r"could not be parked: .*Permission denied.*it is ended", 1)
+    bench.daemon.wait_line(r"could not be parked: .*Permission denied.*it is ended", 5)
 
 
 def test_what_has_ended_takes_no_room(make_bench):

@@ -152,8 +152,8 @@ def test_nobody_is_there_to_give_it_back(make_bench, world, server):
         assert not can_open(client, world.user("mallory"))
         bench.daemon.stop()
         bench.daemon.start()
-        wait_until(lambda: is_given_back(client, before), 2, "it is given back")
-        wait_until(lambda: can_open(client, bench.user), 2, "it is exclusive no more")
+        wait_until(lambda: is_given_back(client, before), 10, "it is given back")
+        wait_until(lambda: can_open(client, bench.user), 10, "it is exclusive no more")
     finally:
         kill(session, signal.SIGCONT)
         said = attack.end()

@@ -227,7 +227,7 @@ def test_where_sockets_cannot_be_borrowed(machine):
     assert LIMIT_S <= ended_after(idle, LIMIT_S + LATE_S), machine.journal()[-3000:]
     assert lives(used, 0.1)
     assert "sockets cannot be borrowed" in machine.journal()
-    wait_until(lambda: "cut session" in machine.journal(), 3, "the journal tells of it")
+    wait_until(lambda: "cut session" in machine.journal(), 10, "the journal tells of it")
     assert "signal=15" in [row for row in machine.journal().splitlines() if "cut session" in row][-1]
     used.close(force=True)
     machine.run("rm", "/etc/systemd/system/sshidle.service.d/refused.conf")

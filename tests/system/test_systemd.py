@@ -70,7 +70,7 @@ def test_it_ends_an_idle_session(machine):
     assert after >= LIMIT_S
     assert lives(used, 0.1)
     assert "any key" in idle.before
-    wait_until(lambda: "cut session" in machine.journal(), 3, "the journal tells of it")
+    wait_until(lambda: "cut session" in machine.journal(), 10, "the journal tells of it")
     line = [line for line in machine.journal().splitlines() if "cut session" in line][-1]
     assert "of sshidle-test" in line and "rule=5" in line
     assert "config=/etc/sshidle.conf:1" in line

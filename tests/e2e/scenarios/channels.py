@@ -121,7 +121,7 @@ def exec_sleeping(play):
     shell = int(client.up)
     play.later(kill, shell)
     line = play.ends(client)
-    wait_until(lambda: not is_alive(shell), 2, f"the command is gone{play.about(client)}")
+    wait_until(lambda: not is_alive(shell), 10, f"the command is gone{play.about(client)}")
     names_survivors(line, {})
 
 
@@ -366,7 +366,7 @@ def mux_one_idle(play):
         assert not busy.ended, f"the busy terminal was ended{play.about(busy)}"
     assert idle.ended, f"the idle terminal was not hung up{play.about(idle)}"
     play.on_time(idle, idle.used, play.limit, coarse=coarse)
-    line = play.daemon.wait_line(play.line(busy, f"hung up {idle.tty} of"), 3)
+    line = play.daemon.wait_line(play.line(busy, f"hung up {idle.tty} of"), 10)
     assert "rule=9" in line.text, line.text
     play.sees_warning(idle)
     drive([busy], time.monotonic() + play.limit, lambda: busy.type("m"), 0.3)

@@ -176,7 +176,7 @@ def reload_by_signal(play):
     time.sleep(1)
     own.configure(play.own_configuration(policy=LIMITED.replace("{limit}s", "{limit2}s")))
     own.signal(signal.SIGHUP)
-    wait_until(lambda: own.call("io.sshidle.Status")["config_loaded"] != before, 3, "reloaded")
+    wait_until(lambda: own.call("io.sshidle.Status")["config_loaded"] != before, 10, "reloaded")
     play.ends(term, limit=2 * LIMIT_S)
 
 
@@ -309,7 +309,7 @@ def brake(play):
     for term in terms:
         play.expect_cut(play.belongs(term))
     wait_until(lambda: pump(terms) >= 3, 2 * play.limit + 5, "three are ended")
-    alarm = own.wait_line(r"brake: .*MaxCuts", 3)
+    alarm = own.wait_line(r"brake: .*MaxCuts", 10)
     assert "alert" in alarm.text.split()[1], alarm.text
     held = own.wait_session(lambda one: one["local_port"] == play.port and one["rule"] == 7,
                             play.limit, "a session that is held")
@@ -554,7 +554,7 @@ def events(play):
     play.prove([])
     listener = play.start(Pipe, [f"{BUILD}/src/cli/sshidle", "events", "--json", "-r",
                                  own.runtime], "events")
-    wait_until(lambda: len(own.descriptors()) == 2, 2, "")
+    wait_until(lambda: len(own.descriptors()) == 2, 10, "it listens")
     drive([listener], time.monotonic() + 0.5)
     term = play.shell()
     play.sees_warning(term, 2 * play.limit)
@@ -615,7 +615,7 @@ def ends_by_itself(play):
     play.prove([term])
     before = time.monotonic()
     term.send("exit\r")
-    line = own.wait_line(rf"session {term.session} of {term.user} ended by itself", 2)
+    line = own.wait_line(rf"session {term.session} of {term.user} ended by itself", 10)
     assert line.at - before < 1 + play.slack(), f"it took {line.at - before:.2f} s"
     assert pairs_of(line).get("server") == "openssh", line.text
     assert not [one for one in own.call("io.sshidle.List")["sessions"]
@@ -636,7 +636,7 @@ def sampling_survives_stopped_server(play):
                          play.limit + 10 + play.allowed(play.limit))
     assert line.at >= term.used[0] + play.limit + 10, f"early{play.about(term)}"
     assert pairs_of(line)["signal"] == "9", line.text
-    wait_until(lambda: not is_alive(ledger), 3, "the stopped process is gone")
+    wait_until(lambda: not is_alive(ledger), 10, "the stopped process is gone")
 
 
 ALL = collect(globals())

@@ -101,10 +101,10 @@ def nothing_is_saved(play, own, make, mend):
     own.watch()
     idle = play.shell(name="idle", limit=3 * LIMIT_S)
     state = f"{own.runtime}/state/state.json"
-    wait_until(lambda: str(idle.session) in sessions_of(state), 3, "the session is saved")
+    wait_until(lambda: str(idle.session) in sessions_of(state), 10, "the session is saved")
     make()
     busy = play.shell(name="busy", limit=3 * LIMIT_S)
-    line = own.wait_line("state.json cannot be written", 4)
+    line = own.wait_line("state.json cannot be written", 10)
     assert "warning" in line.text, line.text
     for _ in range(4):
         busy.type("b")

@@ -132,7 +132,7 @@ def nohup_survives(play):
     play.later(kill, nohup)
     assert is_alive(nohup) and is_alive(plain)
     line = play.ends(term)
-    wait_until(lambda: not is_alive(plain), 2, "the plain background job got the hang-up")
+    wait_until(lambda: not is_alive(plain), 10, "the plain background job got the hang-up")
     assert is_alive(nohup), f"the nohup job died{play.about(term)}"
     names_survivors(line, {nohup: "sleep"}, but=[plain])
 
@@ -145,7 +145,7 @@ def agent_idle(play):
     path = term.type("echo up-$((40+2)) $SSH_AUTH_SOCK\r", UP)[1]
     assert os.path.exists(path)
     play.ends(term)
-    wait_until(lambda: not os.path.exists(path), 2, f"{path} is gone")
+    wait_until(lambda: not os.path.exists(path), 10, f"{path} is gone")
 
 
 @scenario(needs=["agent"])

@@ -589,7 +589,7 @@ def kernel_first(play):
     play.prove([])
     play.machine.lose(100)
     assert gone_at(term, time.monotonic() + 15), "the kernel does not give it up"
-    line = play.daemon.wait_line(rf"session {term.session} .*: the kernel gave up", 3)
+    line = play.daemon.wait_line(rf"session {term.session} .*: the kernel gave up", 10)
     assert re.search(r"the client's machine did not answer for [3-8](\.\d+)?s", line.text), line.text
     play.not_cut(term)
 
@@ -718,7 +718,7 @@ def without_net_admin(play):
     last = heard(play, term)[0]
     gone = gone_at(term, last[1] + 20)
     assert gone and last[0] + 12 <= gone <= last[1] + 16, f"{gone} {last}{play.about(term)}"
-    own.wait_line(rf"session {term.session} .*: the kernel gave up", 3)
+    own.wait_line(rf"session {term.session} .*: the kernel gave up", 10)
     play.not_cut(term)
     said = own.find("CAP_NET_ADMIN")
     assert len(said) == 1, said
