@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,10 +22,13 @@
 #define USUAL_MODE   0620
 #define PRIVATE_MODE 0600
 
+/* As long as the kernel tells one. */
+#define PATH_BYTES 4096
+
 /* Asked before the file itself is: that of a dead file server would never answer. */
 static bool is_called(int directory, const char *link, int32_t number)
 {
-	char path[PATH_MAX];
+	char path[PATH_BYTES];
 	const char *name;
 	uint64_t found;
 	ssize_t n = readlinkat(directory, link, path, sizeof(path) - 1);
