@@ -185,8 +185,9 @@ static bool input_has_place(const struct session *session, const struct sample *
 	}
 	if (step->reaped)
 		return true;
+	/* The question may have gone out before the last look: an agent far away takes its time. */
 	return !few && (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
-	       step->out_bytes >= AGENT_MESSAGE_BYTES;
+	       (step->out_bytes >= AGENT_MESSAGE_BYTES || session->asked);
 }
 
 static int64_t offset_ns(const struct session *session, const struct sample *sample)
@@ -214,21 +215,23 @@ static void use_input(struct session *session, const struct sample *sample,
 		if (!untouched[i] || !input_has_place(session, sample, step, untouched,
 						      takes_signals(channel, &sample->channels[i])))
 			bounds_use(&channel->input, from_ns, sample->at_ns);
+		else if (sample->known & SAMPLE_AGENT)
+			session->answer_from_ns = from_ns;
 	}
 }
 
-/* A terminal was read from, or keys wait in one. */
+/* It was read from, or keys wait in it. */
+static bool terminal_touched(const struct channel *channel, const struct channel_sample *now)
+{
+	return is_terminal(channel) && is_primed(channel) &&
+	       ((now->known & TERMINAL_PENDING) || now->atime_s != channel->last.atime_s);
+}
+
 static bool any_terminal_touched(const struct session *session, const struct sample *sample)
 {
-	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++) {
-		const struct channel *channel = &session->channels[i];
-		const struct channel_sample *now = &sample->channels[i];
-
-		if (!is_terminal(channel) || !is_primed(channel))
-			continue;
-		if ((now->known & TERMINAL_PENDING) || now->atime_s != channel->last.atime_s)
+	for (size_t i = 0; i < session->n_channels && i < sample->n_channels; i++)
+		if (terminal_touched(&session->channels[i], &sample->channels[i]))
 			return true;
-	}
 	return false;
 }
 
@@ -273,7 +276,7 @@ static enum ledger_terminals look_at_terminals(const struct session *session,
 }
 
 /* A key may be on its way to the terminal for a moment, neither waiting nor read: it shows in the
- * next sample, and then what was taken for a rekey had a key in it. */
+ * next sample, and then what was taken for a rekey, or for an agent's answer, had a key in it. */
 static void observe_late_key(struct session *session, const struct sample *sample,
 			     enum ledger_terminals terminals)
 {
@@ -283,7 +286,12 @@ static void observe_late_key(struct session *session, const struct sample *sampl
 			bounds_use(&session->channels[i].input, session->rekey_from_ns,
 				   sample->at_ns);
 	}
-	session->rekey_from_ns = 0;
+	for (size_t i = 0;
+	     session->answer_from_ns != 0 && i < session->n_channels && i < sample->n_channels; i++)
+		if (terminal_touched(&session->channels[i], &sample->channels[i]))
+			bounds_use(&session->channels[i].input, session->answer_from_ns,
+				   sample->at_ns);
+	session->rekey_from_ns = session->answer_from_ns = 0;
 }
 
 /* What moves on a forwarded connection that the kernel counts nothing on is input or output in the ledger, and no
@@ -316,6 +324,8 @@ static void observe_ledger(struct session *session, const struct sample *sample,
 		use_input(session, sample, &step, from_ns);
 	if (step.unusable || step.reaped || (step.out_bytes > 0 && !step.rekey_out))
 		bounds_use(&session->uses[USE_OUTPUT], from_ns, sample->at_ns);
+	if (step.out_bytes >= AGENT_MESSAGE_BYTES || step.in_bytes > 0)
+		session->asked = step.out_bytes >= AGENT_MESSAGE_BYTES;
 	if (step.traffic_bytes > 0 || step.unusable || may_be_unmeasured(session, sample, &step))
 		bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 }

@@ -224,6 +224,68 @@ static void what_an_agent_may_have_got(void **state)
 	}
 }
 
+/* An agent is far away: the last look came between its question and its answer, and there may have been looks between. */
+static void an_answer_that_takes_its_time(void **state)
+{
+	struct session session;
+	struct sample sample = start(&session, 1);
+
+	(void)state;
+	sample.known |= SAMPLE_AGENT;
+	sample.channels[0].atime_s = 150;
+	later(&sample, 202 * S);
+	assert_true(session_observe(&session, &sample));
+	for (int64_t at = 210; at <= 230; at += 10) {
+		later(&sample, at * S);
+		sample.rchar += 5;
+		assert_true(session_observe(&session, &sample));
+		later(&sample, (at + 1) * S);
+		assert_true(session_observe(&session, &sample));
+		later(&sample, (at + 2) * S);
+		sample.wchar += 40;
+		assert_true(session_observe(&session, &sample));
+		assert_true(session.channels[0].input.latest_ns < 210 * S);
+	}
+	/* To one question there is one answer. */
+	later(&sample, 240 * S);
+	sample.wchar += 40;
+	assert_true(session_observe(&session, &sample));
+	assert_true(session.channels[0].input.latest_ns == 240 * S);
+	session_deinit(&session);
+}
+
+/* Keys that were on their way to a terminal when its answer seemed to have come show in the next sample. */
+static void an_answer_and_a_late_key(void **state)
+{
+	static const struct channel_sample touched[] = {
+		{ .atime_s = 150, .known = CLEAR | TERMINAL_PENDING },
+		{ .atime_s = 210, .known = CLEAR },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct session session;
+		struct sample sample = start(&session, 2);
+
+		sample.known |= SAMPLE_AGENT;
+		sample.channels[0].atime_s = sample.channels[1].atime_s = 150;
+		later(&sample, 202 * S);
+		assert_true(session_observe(&session, &sample));
+		later(&sample, 210 * S);
+		sample.wchar += 40;
+		sample.rchar += 40;
+		assert_true(session_observe(&session, &sample));
+		assert_true(session.channels[1].input.latest_ns < 210 * S);
+		later(&sample, 211 * S);
+		sample.channels[1].atime_s = touched[i].atime_s;
+		sample.channels[1].known = touched[i].known;
+		assert_true(session_observe(&session, &sample));
+		assert_true(session.channels[1].input.latest_ns == 211 * S);
+		assert_true(session.channels[0].input.latest_ns < 210 * S);
+		session_deinit(&session);
+	}
+}
+
 /* A first rekey is none of the terminals' doing; a key that was on its way in that moment shows in the
  * next sample. */
 static void a_late_key(uint32_t known)
@@ -326,6 +388,8 @@ int main(void)
 		cmocka_unit_test(what_leaves_a_terminal_out),
 		cmocka_unit_test(what_proves_a_rekey),
 		cmocka_unit_test(what_an_agent_may_have_got),
+		cmocka_unit_test(an_answer_that_takes_its_time),
+		cmocka_unit_test(an_answer_and_a_late_key),
 		cmocka_unit_test(a_rekey_and_a_late_key),
 		cmocka_unit_test(a_key_without_a_trace),
 		cmocka_unit_test(a_key_without_a_trace_beside_an_agent),

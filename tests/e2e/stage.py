@@ -195,7 +195,8 @@ class Play:
         return self.machine.argv(argv) if self.machine else argv
 
     def agent_environment(self, options):
-        return {"SSH_AUTH_SOCK": self.world.agent} if options.get("agent") else {}
+        sockets = {True: "agent", "far": "far_agent"}
+        return {"SSH_AUTH_SOCK": getattr(self.world, sockets[options["agent"]])} if "agent" in options else {}
 
     def shell(self, user=None, port=None, name="shell", listed=True, limit=0, **options):
         """Logs in on a pty, proves that the shell answers, and that it is listed."""

@@ -138,6 +138,37 @@ class Echo(threading.Thread):
                 connection.sendall(data)
 
 
+class FarAgent(threading.Thread):
+    """An agent on a slow line: each of its answers takes a while."""
+
+    def __init__(self, path, agent, delay_s):
+        super().__init__(daemon=True)
+        self.agent, self.delay_s = agent, delay_s
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.start()
+
+    def run(self):
+        while True:
+            threading.Thread(target=self.serve, args=(self.listener.accept()[0],), daemon=True).start()
+
+    @staticmethod
+    def message(sender):
+        """One message of the protocol: its length, and so many bytes; None at the end."""
+        head = sender.recv(4, socket.MSG_WAITALL)
+        return head + sender.recv(int.from_bytes(head, "big"), socket.MSG_WAITALL) if len(head) == 4 else None
+
+    def serve(self, connection):
+        with contextlib.suppress(OSError), connection, socket.socket(socket.AF_UNIX) as agent:
+            agent.connect(self.agent)
+            while question := self.message(connection):
+                agent.sendall(question)
+                answer = self.message(agent)
+                time.sleep(self.delay_s)
+                connection.sendall(answer)
+
+
 class Hiccups(threading.Thread):
     """Measures how late this host lets a process run that is due."""
 
@@ -317,6 +348,15 @@ class World:
                            env={**os.environ, "SSH_AUTH_SOCK": path})
             return path
         return self.once("agent", make)
+
+    @property
+    def far_agent(self):
+        """The same behind a line that takes 300 ms."""
+        def make():
+            path = self.path("keys", "far-agent")
+            FarAgent(path, self.agent, 0.3)
+            return path
+        return self.once("far agent", make)
 
     @property
     def echo_port(self):

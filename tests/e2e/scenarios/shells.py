@@ -148,13 +148,23 @@ def agent_idle(play):
     wait_until(lambda: not os.path.exists(path), 10, f"{path} is gone")
 
 
+def asks_an_agent(play, agent):
+    term, file = play.shell(agent=agent), f"~/asked-{agent}"
+    term.type(f"(while ssh-add -l; do sleep 0.5; done) >{file} 2>&1 & echo up-$((40+2)) -\r", UP)
+    term.type(f"sleep 1; grep -c SHA256 {file}\r", r"[\r\n][1-9]\d*[\r\n]")
+    play.ends(term, coarse=TTY_STEP_S)
+
+
 @scenario(needs=["agent"])
 def agent_asked_by_script(play):
     """A script asks the agent twice a second: its answers come in like keys, and are none."""
-    term = play.shell(agent=True)
-    term.type("(while ssh-add -l; do sleep 0.5; done) >~/asked 2>&1 & echo up-$((40+2)) -\r", UP)
-    term.type("sleep 1; grep -c SHA256 ~/asked\r", r"[\r\n][1-9]\d*[\r\n]")
-    play.ends(term, coarse=TTY_STEP_S)
+    asks_an_agent(play, True)
+
+
+@scenario(needs=["agent"])
+def agent_far_away(play):
+    """Nor are they where a look may come between a question and its answer."""
+    asks_an_agent(play, "far")
 
 
 @scenario()
