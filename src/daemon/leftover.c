@@ -25,7 +25,7 @@
 /* As long as the kernel tells one. */
 #define PATH_BYTES 4096
 
-/* Asked before the file itself is: that of a dead file server would never answer. */
+/* Asked before the file itself is: one of a dead file server would never answer. */
 static bool is_called(int directory, const char *link, int32_t number)
 {
 	char path[PATH_BYTES];
@@ -41,34 +41,36 @@ static bool is_called(int directory, const char *link, int32_t number)
 }
 
 /*
- * Whether all that the process has open of a terminal with this number is one of another devpts: a container's shell
- * shows itself so. One that has none open tells nothing.
+ * 1: the process has this very terminal open. Its number alone proves nothing, as every devpts counts its own and anybody
+ * can mount one; nor does a descriptor of O_PATH, which everybody can have of it.
  */
-static bool is_elsewhere(int32_t pid, int32_t number, const struct stat *terminal)
+static int has_open(int32_t pid, int32_t number, const struct stat *terminal)
 {
 	const struct dirent *entry;
-	bool elsewhere = false;
+	bool found = false;
 	char path[32];
 	DIR *list;
-	int r;
+	int r = 0;
 
 	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/fd", pid);
 	list = opendir(path);
 	if (!list)
-		return false;
-	while ((r = directory_next(list, &entry)) > 0) {
+		return pids_error(errno);
+	while (!found && (r = directory_next(list, &entry)) > 0) {
 		struct stat status;
+		uint32_t flags;
+		uint64_t fd;
 
-		if (!is_called(dirfd(list), entry->d_name, number) ||
-		    fstatat(dirfd(list), entry->d_name, &status, 0) < 0 ||
-		    status.st_rdev != terminal->st_rdev)
-			continue;
-		elsewhere = status.st_dev != terminal->st_dev;
-		if (!elsewhere)
-			break;
+		found = text_to_u64(entry->d_name, INT32_MAX, &fd) == 0 &&
+			is_called(dirfd(list), entry->d_name, number) &&
+			fstatat(dirfd(list), entry->d_name, &status, 0) == 0 &&
+			status.st_dev == terminal->st_dev && status.st_rdev == terminal->st_rdev &&
+			process_descriptor_flags(pid, (int)fd, &flags) == 0 && !(flags & O_PATH);
 	}
 	(void)closedir(list);
-	return r >= 0 && elsewhere;
+	if (found)
+		return 1;
+	return r < 0 ? pids_error(-r) : 0;
 }
 
 /* 1 and its user: the process leads the session of the terminal. */
@@ -79,9 +81,11 @@ static int look_at_process(int32_t pid, int32_t number, const struct stat *termi
 	struct procstat stat;
 	int r = procstat_read(pid, &stat);
 
-	if (r < 0 || stat.tty != number || stat.sid != stat.pid ||
-	    is_elsewhere(pid, number, terminal))
-		return r < 0 ? r : 0;
+	if (r < 0 || stat.tty != number || stat.sid != stat.pid)
+		return r;
+	r = has_open(pid, number, terminal);
+	if (r <= 0)
+		return r;
 	r = process_status(pid, &status);
 	if (r < 0)
 		return r;
@@ -90,8 +94,8 @@ static int look_at_process(int32_t pid, int32_t number, const struct stat *termi
 }
 
 /*
- * The user of the terminal's session leader. -ENOENT: there is none.  A number is not unique, as every devpts counts its
- * own, and anybody can mount one: if more than one user could be meant, also as not all could be looked at, it is nobody.
+ * The user of the terminal's session leader. -ENOENT: there is none.  If more than one user could be meant, also as not
+ * all could be looked at, it is nobody.
  */
 static int find_user(int32_t number, const struct stat *terminal, uint32_t *ret_uid)
 {

@@ -1,4 +1,7 @@
-"""A terminal that was left closed is given back at the next start, to nobody but the user whose shell runs in it."""
+"""A terminal that was left closed is given back at the next start, to nobody but the user whose shell runs in it.
+
+/proc tells the number of a process's terminal, and each devpts has numbers of its own.
+"""
 
 import contextlib
 import fcntl
@@ -8,14 +11,17 @@ import subprocess
 import termios
 
 import pytest
-from bench import KEEPER
+from bench import BUILD, KEEPER
 from servers import OpenSSH
-from world import kill, wait_until
+from world import kill, processes, wait_until
+
+DAEMON = os.path.realpath(f"{BUILD}/src/daemon/sshidled")
 
 # As user argv[1], the leader of a session on the terminal that is its input.
 LEADER = "setsid --ctty setpriv --reuid={0} --regid={0} --clear-groups sleep 60"
 
-# The same on a terminal with the number argv[2] of a devpts of its own; argv[3]: open, or closed again.
+# The same on a terminal with the number argv[2] of a devpts of its own; argv[3]: open, or closed again.  Descriptors that
+# it is given stay open.
 ELSEWHERE = """
 import fcntl, os, subprocess, sys, termios
 subprocess.run("mount -t devpts -o newinstance,ptmxmode=666 devpts /mnt", shell=True, check=True)
@@ -58,17 +64,21 @@ class Left:
         status = os.stat(self.path)
         return status.st_uid, status.st_mode & 0o777
 
-    def close(self):
+    def end_leader(self):
         kill(self.leader.pid)
         self.leader.wait()
+
+    def close(self):
+        self.end_leader()
         os.close(self.slave)
         os.close(self.master)
 
 
 @contextlib.contextmanager
-def elsewhere(user, number, slave):
+def elsewhere(user, number, slave, fds=()):
     with subprocess.Popen(["unshare", "--mount", "--propagation", "private", "/usr/bin/python3", "-c", ELSEWHERE,
-                           str(user.uid), number, slave], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+                           str(user.uid), number, slave], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          pass_fds=fds) as process:
         assert process.stdout.readline() == "ready\n"
         yield
         process.stdin.close()
@@ -89,24 +99,58 @@ def left(world, bench):
     own.close()
 
 
+def menders(bench):
+    """Pids of those who look for what was left; each ends when it has."""
+    def is_mender(pid):
+        with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as comm:
+            return comm.read().strip() == "sshidled-starte" and os.readlink(f"/proc/{pid}/exe") == DAEMON
+    found = []
+    for pid in processes():
+        with contextlib.suppress(OSError):
+            if is_mender(pid) and pid != bench.daemon.starter():
+                found.append(pid)
+    return found
+
+
+def open_path(path):
+    """A descriptor that everybody can have, whatever the mode."""
+    return os.open(path, os.O_PATH)
+
+
 # Alone: any daemon that starts on this host mends it, or complains of it.
 @pytest.mark.heavy
-def test_a_container_has_a_terminal_of_that_number(bench, world, left):
-    with elsewhere(world.user("mallory"), left.number, "open"):
+@pytest.mark.parametrize("slave", ["open", "closed"])
+def test_a_container_has_a_terminal_of_that_number(bench, world, left, slave):
+    path_fd = open_path(left.path)
+    with elsewhere(world.user("mallory"), left.number, slave, [path_fd]):
         bench.daemon.start()
-        bench.daemon.wait_line(rf"pts/{left.number} was left to everybody and was given back to uid {world.user('alice').uid}", 5)
+        bench.daemon.wait_line(rf"pts/{left.number} was left to everybody and was given back to uid {world.user('alice').uid}", 10)
+    os.close(path_fd)
     assert left.owner() == (world.user("alice").uid, 0o620)
     assert not bench.daemon.complaints()
 
 
 @pytest.mark.heavy
 def test_it_could_be_that_of_two_users(bench, world, left):
-    """Nothing tells that somebody else's is not this one."""
-    with elsewhere(world.user("mallory"), left.number, "closed"):
+    with elsewhere(world.user("mallory"), left.number, "closed", [left.slave]):
         bench.daemon.start()
         bench.daemon.wait_line(rf"error: pts/{left.number} was left to everybody, and is given back to nobody: "
-                               "it could be more than one user's", 5)
+                               "it could be more than one user's", 10)
         assert left.owner() == (0, 0)
     bench.daemon.stop()
     bench.daemon.start()
-    wait_until(lambda: left.owner() == (world.user("alice").uid, 0o620), 5, "it is given back")
+    wait_until(lambda: left.owner() == (world.user("alice").uid, 0o620), 10, "it is given back")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("slave", ["open", "closed"])
+def test_its_shell_has_ended(bench, world, left, slave):
+    """Something else has it open still, and there is somebody with a terminal of that number."""
+    path_fd = open_path(left.path)
+    left.end_leader()
+    with elsewhere(world.user("mallory"), left.number, slave, [path_fd]):
+        bench.daemon.start()
+        wait_until(lambda: not menders(bench), 10, "all terminals were looked at")
+        assert left.owner() == (0, 0)
+    os.close(path_fd)
+    assert not bench.daemon.complaints()
