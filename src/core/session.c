@@ -8,6 +8,9 @@
 /* The smallest answer of an agent: length and type; its request has the same head. */
 #define AGENT_MESSAGE_BYTES 5
 
+/* A question that waits for longer waits for a person, who confirms it: that is use. */
+#define AGENT_ANSWERS_WITHIN_NS (10 * NS_PER_S)
+
 /* So many samples in a row in which the server had not read what came, 20 ms apart: a second. */
 #define UNDECIDED_MOST 50
 
@@ -168,6 +171,13 @@ static bool takes_signals(const struct channel *channel, const struct channel_sa
 	return is_terminal(channel) && ((channel->last.known | now->known) & TERMINAL_SIGNALS);
 }
 
+/* What came out before the last look may have been a question to an agent. */
+static bool was_asked(const struct session *session)
+{
+	return session->asked_at_ns != 0 &&
+	       session->observed_at_ns - session->asked_at_ns <= AGENT_ANSWERS_WITHIN_NS;
+}
+
 /* Input went to at least one place: is there one besides the untouched terminals? So few bytes that they may have
  * been keys without a trace (`traceless`) are only those of a terminal that may have been read from. */
 static bool input_has_place(const struct session *session, const struct sample *sample,
@@ -187,7 +197,7 @@ static bool input_has_place(const struct session *session, const struct sample *
 		return true;
 	/* The question may have gone out before the last look: an agent far away takes its time. */
 	return !few && (sample->known & SAMPLE_AGENT) && step->in_bytes >= AGENT_MESSAGE_BYTES &&
-	       (step->out_bytes >= AGENT_MESSAGE_BYTES || session->asked);
+	       (step->out_bytes >= AGENT_MESSAGE_BYTES || was_asked(session));
 }
 
 static int64_t offset_ns(const struct session *session, const struct sample *sample)
@@ -215,8 +225,6 @@ static void use_input(struct session *session, const struct sample *sample,
 		if (!untouched[i] || !input_has_place(session, sample, step, untouched,
 						      takes_signals(channel, &sample->channels[i])))
 			bounds_use(&channel->input, from_ns, sample->at_ns);
-		else if (sample->known & SAMPLE_AGENT)
-			session->answer_from_ns = from_ns;
 	}
 }
 
@@ -276,7 +284,7 @@ static enum ledger_terminals look_at_terminals(const struct session *session,
 }
 
 /* A key may be on its way to the terminal for a moment, neither waiting nor read: it shows in the
- * next sample, and then what was taken for a rekey, or for an agent's answer, had a key in it. */
+ * next sample, and then what was taken for a rekey had a key in it. */
 static void observe_late_key(struct session *session, const struct sample *sample,
 			     enum ledger_terminals terminals)
 {
@@ -286,12 +294,7 @@ static void observe_late_key(struct session *session, const struct sample *sampl
 			bounds_use(&session->channels[i].input, session->rekey_from_ns,
 				   sample->at_ns);
 	}
-	for (size_t i = 0;
-	     session->answer_from_ns != 0 && i < session->n_channels && i < sample->n_channels; i++)
-		if (terminal_touched(&session->channels[i], &sample->channels[i]))
-			bounds_use(&session->channels[i].input, session->answer_from_ns,
-				   sample->at_ns);
-	session->rekey_from_ns = session->answer_from_ns = 0;
+	session->rekey_from_ns = 0;
 }
 
 /* What moves on a forwarded connection that the kernel counts nothing on is input or output in the ledger, and no
@@ -324,8 +327,10 @@ static void observe_ledger(struct session *session, const struct sample *sample,
 		use_input(session, sample, &step, from_ns);
 	if (step.unusable || step.reaped || (step.out_bytes > 0 && !step.rekey_out))
 		bounds_use(&session->uses[USE_OUTPUT], from_ns, sample->at_ns);
-	if (step.out_bytes >= AGENT_MESSAGE_BYTES || step.in_bytes > 0)
-		session->asked = step.out_bytes >= AGENT_MESSAGE_BYTES;
+	if (step.out_bytes >= AGENT_MESSAGE_BYTES)
+		session->asked_at_ns = sample->at_ns;
+	else if (step.in_bytes > 0)
+		session->asked_at_ns = 0;
 	if (step.traffic_bytes > 0 || step.unusable || may_be_unmeasured(session, sample, &step))
 		bounds_use(&session->uses[USE_TRAFFIC], from_ns, sample->at_ns);
 }
@@ -469,6 +474,17 @@ static bool is_undecided(struct session *session, const struct sample *sample)
 	return session->undecided <= UNDECIDED_MOST;
 }
 
+/* Input that no terminal shows, beside an agent: its answer, or keys on their way, which a sample later are there. */
+static bool may_be_on_its_way(struct session *session, const struct sample *sample)
+{
+	const bool hidden = (sample->known & SAMPLE_AGENT) && session->ledger.primed &&
+			    ledger_plain_in(sample) > session->ledger.high_in &&
+			    !any_terminal_touched(session, sample);
+
+	session->looked_again = hidden && !session->looked_again;
+	return session->looked_again;
+}
+
 bool session_observe(struct session *session, const struct sample *sample)
 {
 	bool has_ledger = (sample->known & SAMPLE_LEDGER) == SAMPLE_LEDGER;
@@ -479,7 +495,7 @@ bool session_observe(struct session *session, const struct sample *sample)
 	liveness_look(&session->liveness, sample);
 	if (has_ledger &&
 	    (ledger_is_behind(&session->ledger, sample) || is_undecided(session, sample) ||
-	     ledger_is_mid_rekey(&session->ledger, sample))) {
+	     ledger_is_mid_rekey(&session->ledger, sample) || may_be_on_its_way(session, sample))) {
 		session->reaped_before |= (sample->known & SAMPLE_REAPED) != 0;
 		session->known |= sample->known & SAMPLE_UNMEASURED;
 		return false;

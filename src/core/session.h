@@ -93,7 +93,7 @@ struct session {
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;
 	int64_t rekey_from_ns; /* since when a rekey was seen by the last sample; 0: none was */
-	int64_t answer_from_ns; /* the same of input that no terminal seemed to get, beside an agent */
+	int64_t asked_at_ns; /* when output was seen that may be a question to an agent; 0: answered */
 	int64_t realtime_offset_ns; /* of the last sample */
 	uint32_t known;		    /* the same */
 	uint32_t forward_opened;
@@ -103,7 +103,7 @@ struct session {
 	enum session_phase phase : 8;
 	uint8_t undecided;  /* samples in a row with bytes that the server had not read */
 	bool reaped_before; /* in a sample that said nothing */
-	bool asked; /* there is output that no input has followed: it may be a question to an agent */
+	bool looked_again;  /* at input that no terminal shows */
 };
 
 /* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until

@@ -61,6 +61,7 @@ struct watch {
 	bool forwards_unread : 1; /* what they moved is not known */
 	bool settled : 1; /* until anything moves on the socket another sample would say the same */
 	bool with_work : 1; /* samples read CPU time */
+	bool moved : 1;	    /* plain bytes, at the last sample: a key may still be on its way */
 };
 
 /* The children, to be looked at until watch_keep_children(), and not to be freed. */

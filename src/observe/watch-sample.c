@@ -450,12 +450,12 @@ static size_t count_terminals(const struct watch *watch)
 
 /*
  * Nothing reaches or leaves a terminal without moving the ledger, so what was read before still
- * holds. But what waited may have been read since; and where there are several, each look matters.
+ * holds. But what waited, or was on its way, may have been read since; and where there are several, each look matters.
  */
 static bool is_terminal_due(const struct watch *watch, const struct channel_sample *last,
 			    const struct moves *moves)
 {
-	return moves->plain || moves->listed || !(last->known & TERMINAL_KNOWN) ||
+	return moves->plain || watch->moved || moves->listed || !(last->known & TERMINAL_KNOWN) ||
 	       (last->known & TERMINAL_PENDING) || count_terminals(watch) > 1;
 }
 
@@ -523,10 +523,11 @@ static bool is_settled(const struct watch *watch, const struct sample *sample)
 	return true;
 }
 
-static void note_sample(struct watch *watch, const struct sample *sample)
+static void note_sample(struct watch *watch, const struct sample *sample, const struct moves *moves)
 {
 	watch->sampled_at_ns = sample->from_ns;
 	watch->realtime_offset_ns = sample->realtime_offset_ns;
+	watch->moved = moves->plain;
 	watch->settled = is_settled(watch, sample);
 	watch->still_ns = 0;
 }
@@ -559,7 +560,7 @@ int watch_sample(struct watch *watch, struct sample *ret_sample, bool *ret_chang
 		sample.known |= SAMPLE_DESCRIPTORS;
 	sample.at_ns = clock_ns(CLOCK_MONOTONIC);
 	sample.realtime_offset_ns = clock_ns(CLOCK_REALTIME) - sample.at_ns;
-	note_sample(watch, &sample);
+	note_sample(watch, &sample, &moves);
 	*ret_sample = sample;
 	*ret_changed = changed;
 	return 0;
