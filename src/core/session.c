@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/session-work.h"
 #include "core/terminal.h"
 
 /* The smallest answer of an agent: length and type; its request has the same head. */
@@ -11,11 +12,11 @@
 /* A question that waits for longer waits for a person, who confirms it: that is use. */
 #define AGENT_ANSWERS_WITHIN_NS (10 * NS_PER_S)
 
+/* So often in a row is input that no terminal shows looked at again, as more comes each time. */
+#define HIDDEN_LOOKS_MOST 3
+
 /* So many samples in a row in which the server had not read what came, 20 ms apart: a second. */
 #define UNDECIDED_MOST 50
-
-/* CPU time is counted in ticks: less than one is nothing. */
-#define WORK_LEAST_NS (10 * NS_PER_MS)
 
 void session_init(struct session *session, const struct session_facts *facts, int64_t now_ns)
 {
@@ -225,6 +226,8 @@ static void use_input(struct session *session, const struct sample *sample,
 		if (!untouched[i] || !input_has_place(session, sample, step, untouched,
 						      takes_signals(channel, &sample->channels[i])))
 			bounds_use(&channel->input, from_ns, sample->at_ns);
+		else if (sample->known & SAMPLE_AGENT)
+			session->answer_from_ns = from_ns;
 	}
 }
 
@@ -233,6 +236,15 @@ static bool terminal_touched(const struct channel *channel, const struct channel
 {
 	return is_terminal(channel) && is_primed(channel) &&
 	       ((now->known & TERMINAL_PENDING) || now->atime_s != channel->last.atime_s);
+}
+
+static bool may_be_touched(const struct session *session, const struct sample *sample, size_t i)
+{
+	const struct channel *channel = &session->channels[i];
+
+	return is_terminal(channel) &&
+	       (i >= sample->n_channels || !(sample->channels[i].known & TERMINAL_KNOWN) ||
+		terminal_touched(channel, &sample->channels[i]));
 }
 
 static bool any_terminal_touched(const struct session *session, const struct sample *sample)
@@ -284,7 +296,7 @@ static enum ledger_terminals look_at_terminals(const struct session *session,
 }
 
 /* A key may be on its way to the terminal for a moment, neither waiting nor read: it shows in the
- * next sample, and then what was taken for a rekey had a key in it. */
+ * next sample, and then what was taken for a rekey, or for an agent's answer, had a key in it. */
 static void observe_late_key(struct session *session, const struct sample *sample,
 			     enum ledger_terminals terminals)
 {
@@ -294,7 +306,11 @@ static void observe_late_key(struct session *session, const struct sample *sampl
 			bounds_use(&session->channels[i].input, session->rekey_from_ns,
 				   sample->at_ns);
 	}
-	session->rekey_from_ns = 0;
+	for (size_t i = 0; session->answer_from_ns != 0 && i < session->n_channels; i++)
+		if (may_be_touched(session, sample, i))
+			bounds_use(&session->channels[i].input, session->answer_from_ns,
+				   sample->at_ns);
+	session->rekey_from_ns = session->answer_from_ns = 0;
 }
 
 /* What moves on a forwarded connection that the kernel counts nothing on is input or output in the ledger, and no
@@ -360,53 +376,6 @@ static void observe_waiting(struct session *session, const struct sample *sample
 		bounds_use(&session->channels[i].input, from_ns, sample->at_ns);
 }
 
-/* The CPU time that makes work of a span since the anchor: the policy's share of it. Spans below an
- * eighth of the limit count as that eighth, or a single burst of a program that polls would be
- * work. */
-static int64_t work_threshold_ns(const struct policy *policy, int64_t span_ns)
-{
-	int64_t eighth_ns = policy->idle_timeout_ns / 8, least_ns;
-
-	if (span_ns < eighth_ns)
-		span_ns = eighth_ns;
-	/* Longer only where nobody looked: all of the work may have been at its end. */
-	if (span_ns > policy->idle_timeout_ns)
-		span_ns = policy->idle_timeout_ns;
-	least_ns = span_ns / 1000000 * policy->work_threshold_ppm;
-	return least_ns < WORK_LEAST_NS ? WORK_LEAST_NS : least_ns;
-}
-
-static void observe_work(struct channel *channel, const struct channel_sample *now, int64_t from_ns,
-			 int64_t at_ns)
-{
-	const struct policy *policy = channel->policy;
-	struct channel_notes *notes;
-	int64_t span_ns;
-	bool first, worked;
-
-	notes = (now->known & TERMINAL_WORK) ? session_need_channel_notes(channel) : NULL;
-	if (!notes) {
-		bounds_use(&channel->work, from_ns, at_ns);
-		return;
-	}
-	span_ns = at_ns - notes->work_anchor_at_ns;
-	first = notes->work_anchor_at_ns == 0;
-	/* A process that left the tree took its share with it: what it did is unknown. So is what was done
-	 * before anybody asked, unless it has just been opened. */
-	if (first)
-		worked = channel->opened.latest_ns < from_ns;
-	else
-		worked = now->work_ns < notes->work_anchor_ns ||
-			 now->work_ns - notes->work_anchor_ns >=
-				 (uint64_t)work_threshold_ns(policy, span_ns);
-	if (worked)
-		bounds_use(&channel->work, from_ns, at_ns);
-	if (first || worked || span_ns > policy->idle_timeout_ns) {
-		notes->work_anchor_ns = now->work_ns;
-		notes->work_anchor_at_ns = at_ns;
-	}
-}
-
 static bool work_counts(const struct channel *channel)
 {
 	return has_child(channel) && (channel->policy->counts & USE_BIT(USE_WORK)) &&
@@ -420,7 +389,7 @@ static void observe_channels(struct session *session, const struct sample *sampl
 		struct channel *channel = &session->channels[i];
 
 		if (work_counts(channel))
-			observe_work(channel, now, from_ns, sample->at_ns);
+			session_observe_work(channel, now, from_ns, sample->at_ns);
 		else if (channel->notes)
 			channel->notes->work_anchor_at_ns = 0;
 		channel->last = (struct channel_seen){ now->atime_s, now->known };
@@ -474,15 +443,21 @@ static bool is_undecided(struct session *session, const struct sample *sample)
 	return session->undecided <= UNDECIDED_MOST;
 }
 
-/* Input that no terminal shows, beside an agent: its answer, or keys on their way, which a sample later are there. */
+/* Input that no terminal shows, beside an agent: its answer, or keys on their way, which should be there when no more has
+ * come at the next sample. */
 static bool may_be_on_its_way(struct session *session, const struct sample *sample)
 {
+	const int64_t in = ledger_plain_in(sample);
 	const bool hidden = (sample->known & SAMPLE_AGENT) && session->ledger.primed &&
-			    ledger_plain_in(sample) > session->ledger.high_in &&
-			    !any_terminal_touched(session, sample);
+			    in > session->ledger.high_in && !any_terminal_touched(session, sample);
 
-	session->looked_again = hidden && !session->looked_again;
-	return session->looked_again;
+	if (!hidden || in == session->hidden_in || session->hidden_looks == HIDDEN_LOOKS_MOST) {
+		session->hidden_looks = 0;
+		return false;
+	}
+	session->hidden_in = in;
+	session->hidden_looks++;
+	return true;
 }
 
 bool session_observe(struct session *session, const struct sample *sample)
@@ -531,7 +506,8 @@ bool session_rests(const struct session *session)
 		if (!channel_rests(session, &session->channels[i]))
 			return false;
 	return session->unsure.latest_ns == 0 && session->undecided == 0 &&
-	       session->rekey_from_ns == 0 && !ledger->unusable && ledger->stuck == 0 &&
+	       session->rekey_from_ns == 0 && session->answer_from_ns == 0 && !ledger->unusable &&
+	       ledger->stuck == 0 &&
 	       (ledger->notice_bytes == 0 || ledger->notice_until_ns < session->observed_at_ns);
 }
 

@@ -93,17 +93,19 @@ struct session {
 	int64_t observed_at_ns; /* from_ns of the last sample that said something */
 	int64_t first_seen_ns;
 	int64_t rekey_from_ns; /* since when a rekey was seen by the last sample; 0: none was */
-	int64_t asked_at_ns; /* when output was seen that may be a question to an agent; 0: answered */
+	int64_t answer_from_ns; /* the same of input that a terminal seemed not to get, where an agent is forwarded */
+	int64_t asked_at_ns; /* when output was seen that may be a question to an agent; 0: none waits */
 	int64_t realtime_offset_ns; /* of the last sample */
 	uint32_t known;		    /* the same */
 	uint32_t forward_opened;
 	uint32_t id;
 	uint32_t n_channels;
+	int64_t hidden_in; /* ... and what had come in at the last of them */
 	struct ledger_traits traits;
 	enum session_phase phase : 8;
-	uint8_t undecided;  /* samples in a row with bytes that the server had not read */
-	bool reaped_before; /* in a sample that said nothing */
-	bool looked_again;  /* at input that no terminal shows */
+	uint8_t undecided;    /* samples in a row with bytes that the server had not read */
+	bool reaped_before;   /* in a sample that said nothing */
+	uint8_t hidden_looks; /* in a row, at input that no terminal shows ... */
 };
 
 /* A session seen for the first time at `now_ns`; it counts as used in [started_at_ns, now_ns] until
@@ -133,8 +135,9 @@ const struct channel_notes *session_channel_notes(const struct channel *channel)
 
 /*
  * Takes in one sample; `sample->channels` has the order of the list set before. False: it was taken
- * inside a system call of the server (ledger.h), or before the server had read what came, and says
- * nothing of use; take another one soon. What it says of the client's life is taken in all the same.
+ * inside a system call of the server or amid a rekey (ledger.h), before the server had read what came, or while a key
+ * may be on its way to a terminal, and says nothing of use; take another one soon. What it says of the client's life is
+ * taken in all the same.
  */
 bool session_observe(struct session *session, const struct sample *sample);
 

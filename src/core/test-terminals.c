@@ -322,6 +322,37 @@ static void an_answer_and_a_late_key(void **state)
 	}
 }
 
+/* It was longer on its way: the look after that shows it. Beside it more came in each time, which has an end. */
+static void a_key_that_is_late_again(void **state)
+{
+	static const struct channel_sample touched[] = {
+		{ .atime_s = 150, .known = CLEAR | TERMINAL_PENDING },
+		{ .atime_s = 210, .known = CLEAR },
+		{ .atime_s = 150, .known = 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct session session;
+		struct sample sample = start_with_agent(&session, 1);
+
+		later(&sample, 210 * S);
+		for (int look = 0; look < 4; look++) {
+			sample.wchar += 40;
+			sample.rchar += 40;
+			assert_true(session_observe(&session, &sample) == (look == 3));
+			assert_false(is_used(&session, 0, &sample));
+			later(&sample, sample.at_ns + 20 * NS_PER_MS);
+		}
+		assert_false(session_rests(&session));
+		sample.channels[0].atime_s = touched[i].atime_s;
+		sample.channels[0].known = touched[i].known;
+		assert_true(session_observe(&session, &sample));
+		assert_true(is_used(&session, 0, &sample));
+		session_deinit(&session);
+	}
+}
+
 /* A first rekey is none of the terminals' doing; a key that was on its way in that moment shows in the
  * next sample. */
 static void a_late_key(uint32_t known)
@@ -425,6 +456,7 @@ int main(void)
 		cmocka_unit_test(what_an_agent_may_have_got),
 		cmocka_unit_test(an_answer_that_takes_its_time),
 		cmocka_unit_test(an_answer_and_a_late_key),
+		cmocka_unit_test(a_key_that_is_late_again),
 		cmocka_unit_test(a_rekey_and_a_late_key),
 		cmocka_unit_test(a_key_without_a_trace),
 		cmocka_unit_test(a_key_without_a_trace_beside_an_agent),

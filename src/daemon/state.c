@@ -142,11 +142,12 @@ static json_t *session_json(const struct session *session)
 		(json_int_t)session->id, "identity", identity_json(&session->facts.identity), "uid",
 		(json_int_t)session->facts.uid, "observed_at", (json_int_t)session->observed_at_ns,
 		"realtime_offset", (json_int_t)session->realtime_offset_ns, "rekey_from",
-		(json_int_t)session->rekey_from_ns, "asked_at", (json_int_t)session->asked_at_ns,
-		"first_seen", (json_int_t)session->first_seen_ns, "warned_at",
-		(json_int_t)notes->warned_at_ns, "reported_at", (json_int_t)notes->reported_at_ns,
-		"unresponsive_reported_at", (json_int_t)notes->unresponsive_reported_at_ns,
-		"kept_until", (json_int_t)notes->kept_until_ns, "uses", uses, "unsure",
+		(json_int_t)session->rekey_from_ns, "answer_from",
+		(json_int_t)session->answer_from_ns, "first_seen",
+		(json_int_t)session->first_seen_ns, "warned_at", (json_int_t)notes->warned_at_ns,
+		"reported_at", (json_int_t)notes->reported_at_ns, "unresponsive_reported_at",
+		(json_int_t)notes->unresponsive_reported_at_ns, "kept_until",
+		(json_int_t)notes->kept_until_ns, "uses", uses, "unsure",
 		bounds_json(&session->unsure), "channels", channels, "ledger",
 		ledger_json(&session->ledger), "answered", answered_json(&session->liveness),
 		"keepalive", keepalive_json(session), "record", session->record);
@@ -446,7 +447,7 @@ static void restore_session(const json_t *saved, struct session *session, int64_
 	session->observed_at_ns = get_int(saved, "observed_at");
 	session->realtime_offset_ns = get_int(saved, "realtime_offset");
 	session->rekey_from_ns = get_int(saved, "rekey_from");
-	session->asked_at_ns = get_int(saved, "asked_at");
+	session->answer_from_ns = get_int(saved, "answer_from");
 	session->first_seen_ns = get_int(saved, "first_seen");
 	for (size_t use = 0; use < USE_N && use < json_array_size(uses); use++) {
 		const json_t *pair = json_array_get(uses, use);

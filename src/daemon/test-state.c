@@ -65,7 +65,7 @@ static void use_it(struct session *session)
 	session->observed_at_ns = 500 * S;
 	session->realtime_offset_ns = 1700000000 * S;
 	session->rekey_from_ns = 498 * S;
-	session->asked_at_ns = 497 * S;
+	session->answer_from_ns = 497 * S;
 	assert_non_null(session_need_notes(session));
 	session->notes->warned_at_ns = 490 * S;
 	session->notes->kept_until_ns = 900 * S;
@@ -179,7 +179,7 @@ static void everything_comes_back(void **context)
 	assert_memory_equal(session.notes, saved.notes, sizeof(*saved.notes));
 	assert_true(session.realtime_offset_ns == 1700000000 * S);
 	assert_true(session.rekey_from_ns == 498 * S);
-	assert_true(session.asked_at_ns == 497 * S);
+	assert_true(session.answer_from_ns == 497 * S);
 	assert_memory_equal(&session.uses, &saved.uses, sizeof(saved.uses));
 	assert_memory_equal(&session.channels[0].input, &saved.channels[0].input,
 			    sizeof(struct bounds));
