@@ -25,8 +25,14 @@
 /* As long as the kernel tells one. */
 #define PATH_BYTES 4096
 
-/* Asked before the file itself is: one of a dead file server would never answer. */
-static bool is_called(int directory, const char *link, int32_t number)
+/* What a file says that cannot be looked at: it may be anybody's, and is not the terminal. */
+static int not_it(int error)
+{
+	return error == ENOMEM ? -ENOMEM : 0;
+}
+
+/* 1: the descriptor's file is called so. Asked before the file itself is: one of a dead file server would never answer. */
+static int is_called(int directory, const char *link, int32_t number)
 {
 	char path[PATH_BYTES];
 	const char *name;
@@ -34,43 +40,56 @@ static bool is_called(int directory, const char *link, int32_t number)
 	ssize_t n = readlinkat(directory, link, path, sizeof(path) - 1);
 
 	if (n < 0)
-		return false;
+		return not_it(errno);
 	path[n] = '\0';
 	name = strrchr(path, '/');
 	return name && text_to_u64(name + 1, INT32_MAX, &found) == 0 && (int32_t)found == number;
 }
 
+/* 1: the descriptor is one of this very terminal. One of O_PATH proves nothing: everybody can have it. */
+static int is_terminal(int32_t pid, int directory, const char *link, int32_t number,
+		       const struct stat *terminal)
+{
+	struct stat status;
+	uint32_t flags;
+	uint64_t fd;
+	int r;
+
+	if (text_to_u64(link, INT32_MAX, &fd) < 0)
+		return 0; /* "." and ".." */
+	r = is_called(directory, link, number);
+	if (r <= 0)
+		return r;
+	if (fstatat(directory, link, &status, 0) < 0)
+		return not_it(errno);
+	if (status.st_dev != terminal->st_dev || status.st_rdev != terminal->st_rdev)
+		return 0;
+	r = process_descriptor_flags(pid, (int)fd, &flags);
+	return r < 0 ? r : !(flags & O_PATH);
+}
+
 /*
  * 1: the process has this very terminal open. Its number alone proves nothing, as every devpts counts its own and anybody
- * can mount one; nor does a descriptor of O_PATH, which everybody can have of it.
+ * can mount one.
  */
 static int has_open(int32_t pid, int32_t number, const struct stat *terminal)
 {
 	const struct dirent *entry;
-	bool found = false;
 	char path[32];
 	DIR *list;
-	int r = 0;
+	int r;
 
 	(void)snprintf(path, sizeof(path), "/proc/%" PRId32 "/fd", pid);
 	list = opendir(path);
 	if (!list)
 		return pids_error(errno);
-	while (!found && (r = directory_next(list, &entry)) > 0) {
-		struct stat status;
-		uint32_t flags;
-		uint64_t fd;
-
-		found = text_to_u64(entry->d_name, INT32_MAX, &fd) == 0 &&
-			is_called(dirfd(list), entry->d_name, number) &&
-			fstatat(dirfd(list), entry->d_name, &status, 0) == 0 &&
-			status.st_dev == terminal->st_dev && status.st_rdev == terminal->st_rdev &&
-			process_descriptor_flags(pid, (int)fd, &flags) == 0 && !(flags & O_PATH);
+	while ((r = directory_next(list, &entry)) > 0) {
+		r = is_terminal(pid, dirfd(list), entry->d_name, number, terminal);
+		if (r != 0 && r != -ESRCH)
+			break;
 	}
 	(void)closedir(list);
-	if (found)
-		return 1;
-	return r < 0 ? pids_error(-r) : 0;
+	return r < 0 ? pids_error(-r) : r;
 }
 
 /* 1 and its user: the process leads the session of the terminal. */
