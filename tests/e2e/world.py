@@ -172,7 +172,7 @@ class FarAgent(threading.Thread):
 class Hiccups(threading.Thread):
     """Measures how late this host lets a process run that is due."""
 
-    PAUSE_S, WINDOW_S, HOPS, MOST_S = 0.02, 10, 3, 4
+    PAUSE_S, WINDOW_S, HOPS, MOST_S = 0.02, 10, 4, 4
 
     def __init__(self):
         super().__init__(daemon=True)
