@@ -294,15 +294,16 @@ static void an_answer_that_takes_its_time(void **state)
 	session_deinit(&session);
 }
 
+/* A terminal in which keys have come, or may have. */
+static const struct channel_sample touched[] = {
+	{ .atime_s = 150, .known = CLEAR | TERMINAL_PENDING },
+	{ .atime_s = 210, .known = CLEAR },
+	{ .atime_s = 150, .known = 0 },
+};
+
 /* Keys that are on their way to a terminal, and not an agent's answer, have come a look later. */
 static void an_answer_and_a_late_key(void **state)
 {
-	static const struct channel_sample touched[] = {
-		{ .atime_s = 150, .known = CLEAR | TERMINAL_PENDING },
-		{ .atime_s = 210, .known = CLEAR },
-		{ .atime_s = 150, .known = 0 },
-	};
-
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		struct session session;
@@ -325,12 +326,6 @@ static void an_answer_and_a_late_key(void **state)
 /* It was longer on its way: the look after that shows it. Beside it more came in each time, which has an end. */
 static void a_key_that_is_late_again(void **state)
 {
-	static const struct channel_sample touched[] = {
-		{ .atime_s = 150, .known = CLEAR | TERMINAL_PENDING },
-		{ .atime_s = 210, .known = CLEAR },
-		{ .atime_s = 150, .known = 0 },
-	};
-
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
 		struct session session;
